@@ -90,11 +90,11 @@ fn p1_base64_keeps_what_surrounds_the_value() {
         "LS1hbGljZUBleGFtcGxlLmNvbS0t",
         "LS14X3VzZXIgIC0t",
     );
-    // "-alice@example.com-(password).": the two share a group: one edit, what lies between is kept.
+    // "--alice@example.com-(password).": the two share a group: one edit, what lies between is kept.
     check(
         Syntax::Text,
-        "LWFsaWNlQGV4YW1wbGUuY29tLVRyMHViJmRvciIzL8O2Lg==",
-        "LXhfdXNlci14X3Bhc3N3b3JkIC4=",
+        "LS1hbGljZUBleGFtcGxlLmNvbS1UcjB1YiZkb3IiMy/Dti4=",
+        "LS14X3VzZXIteF9wYXNzd29yZC4=",
     );
 }
 
