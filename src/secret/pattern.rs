@@ -198,6 +198,7 @@ fn split_scheme(text: &str) -> Result<(Option<Scheme>, &str), Reason> {
                 .all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b))
             && !back.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == ':')
             && !back.is_empty()
+            && !back.contains('@')
         {
             return Err(Reason::Scheme);
         }
@@ -233,12 +234,16 @@ fn split_port(authority: &str) -> Result<(&str, Option<Port>), Reason> {
     if !authority.starts_with('[') && host::v6(authority).is_some() {
         return Err(Reason::BareV6);
     }
-    let Some((host, port)) = authority
-        .rsplit_once(':')
-        .filter(|(_, port)| !port.ends_with(']'))
-    else {
+    if authority.starts_with('[') && !authority.contains(']') {
+        return Err(Reason::Host);
+    }
+    // The colons inside brackets are the address's own.
+    let host_end = authority.rfind(']').map_or(0, |at| at + 1);
+    let Some(colon) = authority[host_end..].find(':') else {
         return Ok((authority, None));
     };
+    let (host, port) = authority.split_at(host_end + colon);
+    let port = &port[1..];
     if port == "*" {
         return Ok((host, Some(Port::Any)));
     }
