@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::output::{Output, Stop};
+use super::output::{self, Output, Stop};
 use super::secrets;
 use crate::config::{self, Config};
 use crate::secret::Source;
@@ -48,11 +48,15 @@ pub(super) fn run(
     };
     if output.json() {
         let report = json!({ "ok": errors.is_empty(), "errors": errors, "warnings": warnings });
-        output.result(&report.to_string())?;
+        output::result(&report.to_string())?;
         return Ok(code);
     }
-    warnings.iter().for_each(|text| output.warning(text));
-    errors.iter().for_each(|text| output.error(text));
+    for text in &warnings {
+        output.warning(text);
+    }
+    for text in &errors {
+        output.error(text);
+    }
     if errors.is_empty() {
         lines.iter().try_for_each(|line| output.say(line))?;
         output.say("Nothing is wrong.")?;

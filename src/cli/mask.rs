@@ -9,11 +9,11 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use serde_json::json;
 
-use super::output::{Output, Stop};
+use super::output::{self, Output, Stop};
 use super::secrets;
 use crate::config::{self, Spelling};
 use crate::mask::{Masker, Refusal, Rule, Stream, Syntax};
-use crate::secret::{Key, Masking, Source, Submission};
+use crate::secret::{Key, Masking, Secret, Source, Submission};
 
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
@@ -52,7 +52,9 @@ pub(super) fn run(
     let config = config::load(config)
         .map_err(|error| Stop::Wrong(error.to_string().lines().map(str::to_owned).collect()))?;
     let loaded = secrets::load(source)?;
-    loaded.warnings.iter().for_each(|text| output.warning(text));
+    for text in &loaded.warnings {
+        output.warning(text);
+    }
     let (masker, keys) = masker(&loaded.submission, config.placeholder.output);
     drop(loaded);
     let stream = copy(Filter::new(&masker, syntax))?;
@@ -65,7 +67,7 @@ pub(super) fn run(
 /// The masker, and the keys by the number under which it reports them. Of two keys with one value the first in key order names it.
 fn masker(submission: &Submission, spelling: Spelling) -> (Masker, Vec<Key>) {
     let mut builder = Masker::builder();
-    let keys: BTreeSet<&Key> = submission.iter().map(|secret| secret.key()).collect();
+    let keys: BTreeSet<&Key> = submission.iter().map(Secret::key).collect();
     let mut numbered = Vec::with_capacity(keys.len());
     for key in keys {
         let name = builder.name(key.as_str(), &spelling.write(key.as_str()));
@@ -175,9 +177,8 @@ impl<'m> Filter<'m> {
     /// `None` while everything was blank.
     fn syntax(&self, piece: &[u8]) -> Option<Syntax> {
         match (self.choice, piece.trim_ascii_start().first()) {
-            (SyntaxChoice::Text, _) => Some(Syntax::Text),
             (SyntaxChoice::Json, _) | (SyntaxChoice::Auto, Some(b'{' | b'[')) => Some(Syntax::Json),
-            (SyntaxChoice::Auto, Some(_)) => Some(Syntax::Text),
+            (SyntaxChoice::Text, _) | (SyntaxChoice::Auto, Some(_)) => Some(Syntax::Text),
             (SyntaxChoice::Auto, None) => {
                 let blank: usize = self.blank.iter().map(Bytes::len).sum();
                 (blank > PIECE).then_some(Syntax::Text)
@@ -198,10 +199,10 @@ fn say_counts(stream: &Stream, keys: &[Key], output: Output) {
         }
     }
     if output.json() {
-        output.note(&json!({ "counts": counts }).to_string());
+        output::note(&json!({ "counts": counts }).to_string());
     } else {
-        counts
-            .iter()
-            .for_each(|(key, count)| output.note(&format!("{count:>8} {key}")));
+        for (key, count) in counts {
+            output::note(&format!("{count:>8} {key}"));
+        }
     }
 }

@@ -95,9 +95,9 @@ enum SecretCommand {
     /// Say whether a domain pattern matches a URL, and if not, why
     #[command(after_help = EXIT_CODES)]
     Test {
-        /// A domain pattern, such as https://*.example.com
+        /// A domain pattern, such as `*.example.com`
         pattern: String,
-        /// A URL, such as https://www.example.com/login
+        /// A URL, such as <https://www.example.com/login>
         url: String,
     },
 }

@@ -54,23 +54,13 @@ impl Output {
         self.global.verbose
     }
 
-    /// A result: one line on standard output.
-    pub(super) fn result(self, line: &str) -> Result<(), Stop> {
-        writeln!(io::stdout().lock(), "{line}").map_err(Stop::writing)
-    }
-
     /// A result for people, left out with `--quiet` and `--json`.
     pub(super) fn say(self, line: &str) -> Result<(), Stop> {
         if self.global.quiet || self.global.json {
             Ok(())
         } else {
-            self.result(line)
+            result(line)
         }
-    }
-
-    /// What was asked for beside the result: one line on standard error.
-    pub(super) fn note(self, line: &str) {
-        let _ = writeln!(io::stderr().lock(), "{line}");
     }
 
     /// Something that is likely not meant.
@@ -98,7 +88,9 @@ impl Output {
     pub(super) fn stop(self, stop: &Stop) -> ExitCode {
         match stop {
             Stop::Wrong(texts) => {
-                texts.iter().for_each(|text| self.error(text));
+                for text in texts {
+                    self.error(text);
+                }
                 ExitCode::from(2)
             }
             Stop::Failed(error) => {
@@ -108,4 +100,15 @@ impl Output {
             Stop::BrokenPipe => ExitCode::SUCCESS,
         }
     }
+}
+
+/// A result: one line on standard output.
+pub(super) fn result(line: &str) -> Result<(), Stop> {
+    writeln!(io::stdout().lock(), "{line}").map_err(Stop::writing)
+}
+
+/// What was asked for beside the result: one line on standard error.
+pub(super) fn note(line: &str) {
+    // Standard error may be closed: then there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }

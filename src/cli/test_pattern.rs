@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::output::{Output, Stop};
+use super::output::{self, Output, Stop};
 use crate::secret::{Origin, OriginError, Pattern, PatternError, Verdict};
 
 pub(super) fn run(pattern: &str, url: &str, output: Output) -> Result<ExitCode, Stop> {
@@ -36,7 +36,7 @@ pub(super) fn run(pattern: &str, url: &str, output: Output) -> Result<ExitCode, 
         let report = json!({
             "match": matches, "reason": reason, "pattern": pattern.to_string(), "origin": origin.to_string(),
         });
-        output.result(&report.to_string())?;
+        output::result(&report.to_string())?;
     } else {
         let word = if matches { "match" } else { "no match" };
         output.say(&format!("{word}: {pattern} and {origin}: {reason}"))?;
