@@ -13,7 +13,8 @@ use arc_swap::ArcSwap;
 
 pub use crate::mask::{Form, Hits, NameId, Refusal, Stream, Syntax};
 
-use crate::mask::Masker;
+use crate::mask::{Masker, Rule};
+use crate::secret::{Masking, Secret};
 
 /// The needles of one moment, and the keys that hits are reported under.
 pub struct Snapshot {
@@ -22,9 +23,33 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// `keys[id]` is the key that was registered with the masker as that id.
-    pub fn new(masker: Masker, keys: Vec<String>) -> Self {
-        Self { masker, keys }
+    /// A snapshot of these secrets; `write` spells the placeholder of a key.
+    ///
+    /// One value under two keys goes by the first in key order.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>, write: impl Fn(&str) -> String) -> Self {
+        let mut secrets: Vec<&Secret> = secrets.into_iter().collect();
+        secrets.sort_by(|a, b| a.key().cmp(b.key()));
+        let mut builder = Masker::builder();
+        let mut keys: Vec<String> = Vec::new();
+        let mut current = None;
+        for secret in secrets {
+            let key = secret.key().as_str();
+            let name = match current {
+                Some(name) if keys.last().is_some_and(|last| last == key) => name,
+                _ => {
+                    keys.push(key.to_owned());
+                    builder.name(key, &write(key))
+                }
+            };
+            current = Some(name);
+            let rule = match secret.masking() {
+                Masking::Anywhere => Rule::Anywhere,
+                Masking::Word => Rule::Word,
+                Masking::No => continue,
+            };
+            builder.value(name, secret.value().expose().as_bytes(), rule);
+        }
+        Self { masker: builder.build(), keys }
     }
 
     /// Whether there is nothing to mask, so that texts need not be read.

@@ -188,6 +188,7 @@ impl Connection {
     /// A request head is complete.
     pub fn begin(&self) {
         self.phase.store(BUSY, Ordering::Release);
+        self.unread.store(false, Ordering::Release);
     }
 
     /// The answer is through; the next head may take the idle time to begin.
