@@ -112,7 +112,11 @@ where
     /// # Errors
     /// See [`SendError`].
     pub async fn send(self: &Arc<Self>, mut request: Request<B>) -> Result<(Response<Incoming>, Lease<B>), SendError> {
-        while let Some(link) = self.take() {
+        while let Some(mut link) = self.take() {
+            // Usually ready by now; at most hyper's task has not had its turn since the last answer.
+            if !matches!(timeout(READY_TIME, link.sender.ready()).await, Ok(Ok(()))) {
+                continue;
+            }
             let mut lease = Lease { link, pool: Arc::clone(self) };
             match lease.link.sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, lease)),
@@ -147,21 +151,21 @@ where
     fn take(&self) -> Option<Link<B>> {
         let mut idle = self.idle();
         while let Some(entry) = idle.pop() {
-            if entry.since.elapsed() < IDLE_TIME && entry.link.sender.is_ready() {
+            if entry.since.elapsed() < IDLE_TIME && !entry.link.sender.is_closed() {
                 return Some(entry.link);
             }
         }
         None
     }
 
-    fn put(self: &Arc<Self>, link: Link<B>) {
+    fn put(self: Arc<Self>, link: Link<B>) {
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
             idle.push(Idle { link, since: Instant::now() });
         }
         drop(idle);
         if !self.reaping.swap(true, Ordering::AcqRel) {
-            tokio::spawn(reap(Arc::downgrade(self)));
+            tokio::spawn(reap(Arc::downgrade(&self)));
         }
     }
 
@@ -194,14 +198,9 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    /// Gives the connection back once it is ready: for an exchange that is complete in both directions.
+    /// Gives the connection back: for an exchange that is complete in both directions.
     pub fn release(self) {
-        tokio::spawn(async move {
-            let Self { mut link, pool } = self;
-            if let Ok(Ok(())) = timeout(READY_TIME, link.sender.ready()).await {
-                pool.put(link);
-            }
-        });
+        self.pool.put(self.link);
     }
 }
 

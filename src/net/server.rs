@@ -30,7 +30,7 @@ const MIN_BUFFER: usize = 8192;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a listener allows a client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at a time; more wait in the system's backlog.
     pub max_connections: usize,

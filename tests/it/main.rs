@@ -1,0 +1,6 @@
+//! The integration tests: one binary, one module per topic.
+
+mod model_framing;
+mod model_kit;
+mod model_masking;
+mod model_target;
