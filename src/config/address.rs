@@ -29,7 +29,9 @@ pub enum ListenError {
     #[error("bad port. Use a number from 0 to 65535 after the last colon")]
     Port,
     /// Not a name or an IP address.
-    #[error("bad host. Use a host name, an IPv4 address, or an IPv6 address in brackets, such as \"[::1]:8601\"")]
+    #[error(
+        "bad host. Use a host name, an IPv4 address, or an IPv6 address in brackets, such as \"[::1]:8601\""
+    )]
     Host,
     /// A NUL byte, or a path that a socket address cannot hold.
     #[error("bad socket path. Use \"unix:PATH\" with a path of 1 to 100 bytes")]
@@ -86,13 +88,17 @@ pub enum UpstreamError {
     #[error("not an http or https URL. Use a base URL such as \"https://api.example.com\"")]
     Scheme,
     /// Not a name or an IP address.
-    #[error("bad host in the URL. Use a host name, an IPv4 address, or an IPv6 address in brackets")]
+    #[error(
+        "bad host in the URL. Use a host name, an IPv4 address, or an IPv6 address in brackets"
+    )]
     Host,
     /// Not 1 to 65535.
     #[error("bad port in the URL. Use a number from 1 to 65535")]
     Port,
     /// `user:password@`.
-    #[error("the URL holds a user name or a password. Use the plain base URL; the client sends its own credential")]
+    #[error(
+        "the URL holds a user name or a password. Use the plain base URL; the client sends its own credential"
+    )]
     UserInfo,
     /// `?…` or `#…`.
     #[error("the URL holds a query or a fragment. Use the base URL without them")]
@@ -128,14 +134,21 @@ impl FromStr for Upstream {
                     80
                 }
             }
-            Some(port) => parse_port(port).filter(|port| *port != 0).ok_or(UpstreamError::Port)?,
+            Some(port) => parse_port(port)
+                .filter(|port| *port != 0)
+                .ok_or(UpstreamError::Port)?,
         };
         let host = parse_host(host).ok_or(UpstreamError::Host)?;
         let base_path = path.trim_end_matches('/').to_owned();
         if !base_path_is_plain(&base_path) {
             return Err(UpstreamError::BasePath);
         }
-        Ok(Self { tls, host, port, base_path })
+        Ok(Self {
+            tls,
+            host,
+            port,
+            base_path,
+        })
     }
 }
 
@@ -143,8 +156,16 @@ impl Upstream {
     /// `host` or `host:port` as a `Host` header writes it: brackets around IPv6, no default port.
     pub fn authority(&self) -> String {
         let default = if self.tls { 443 } else { 80 };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == default { host } else { format!("{host}:{}", self.port) }
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        if self.port == default {
+            host
+        } else {
+            format!("{host}:{}", self.port)
+        }
     }
 
     /// Whether the host is this machine by its name or address.
@@ -192,12 +213,20 @@ pub(super) fn parse_host(text: &str) -> Option<String> {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
-    let last_is_number = name.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
+    let last_is_number = name
+        .rsplit('.')
+        .next()
+        .is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
     if last_is_number {
         // Looks like IPv4, so it must be IPv4: `1.2.3` or `127.1` mean different things to different resolvers.
-        return name.parse::<std::net::Ipv4Addr>().ok().map(|ip| ip.to_string());
+        return name
+            .parse::<std::net::Ipv4Addr>()
+            .ok()
+            .map(|ip| ip.to_string());
     }
     (name.len() <= 253 && name.split('.').all(label_is_plain)).then_some(name)
 }
@@ -209,7 +238,9 @@ fn base_path_is_plain(path: &str) -> bool {
             !segment.is_empty()
                 && segment != "."
                 && segment != ".."
-                && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&b))
+                && segment
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&b))
         })
 }
 
@@ -269,7 +300,9 @@ mod tests {
             ("https://h\\@x", "UserInfo"),
             ("https://h\\x", "Host"),
         ] {
-            let got = text.parse::<Upstream>().map_or_else(|e| format!("{e:?}"), |u| u.to_string());
+            let got = text
+                .parse::<Upstream>()
+                .map_or_else(|e| format!("{e:?}"), |u| u.to_string());
             assert_eq!(got, expected, "{text}");
         }
     }

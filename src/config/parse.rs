@@ -96,7 +96,7 @@ fn placeholder(mut table: Table<'_, '_, '_>) -> Placeholder {
             Err(not_accepted(output))
         }
     });
-    if output.is_none() && !accept.contains(&defaults.output) {
+    if table.item("output").is_none() && !accept.contains(&defaults.output) {
         table.missing(
             "output",
             "accept leaves out the default \"{key}\". Use output with one that accept holds",

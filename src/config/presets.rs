@@ -18,7 +18,11 @@ pub const PRESETS: [Preset; 11] = [
     preset("openai", "https://api.openai.com"),
     preset("anthropic", "https://api.anthropic.com"),
     preset("gemini", "https://generativelanguage.googleapis.com"),
-    Preset { name: "azure", upstream: None, example: "https://RESOURCE.openai.azure.com" },
+    Preset {
+        name: "azure",
+        upstream: None,
+        example: "https://RESOURCE.openai.azure.com",
+    },
     preset("openrouter", "https://openrouter.ai/api"),
     preset("mistral", "https://api.mistral.ai"),
     preset("groq", "https://api.groq.com/openai"),
@@ -29,7 +33,11 @@ pub const PRESETS: [Preset; 11] = [
 ];
 
 const fn preset(name: &'static str, upstream: &'static str) -> Preset {
-    Preset { name, upstream: Some(upstream), example: upstream }
+    Preset {
+        name,
+        upstream: Some(upstream),
+        example: upstream,
+    }
 }
 
 /// The preset of that name.
@@ -47,7 +55,12 @@ impl Preset {
     pub(super) fn provider(self) -> Option<Provider> {
         // The table's URLs are constants, and a test parses each of them.
         let upstream = self.upstream?.parse::<Upstream>().ok()?;
-        Some(Provider { name: self.name.to_owned(), path: self.name.to_owned(), upstream, ca: None })
+        Some(Provider {
+            name: self.name.to_owned(),
+            path: self.name.to_owned(),
+            upstream,
+            ca: None,
+        })
     }
 }
 
@@ -57,8 +70,15 @@ mod tests {
 
     #[test]
     fn every_preset_but_azure_makes_a_route() {
-        let names: Vec<String> = providers().into_iter().map(|provider| provider.name).collect();
-        let expected: Vec<&str> = PRESETS.iter().map(|p| p.name).filter(|name| *name != "azure").collect();
+        let names: Vec<String> = providers()
+            .into_iter()
+            .map(|provider| provider.name)
+            .collect();
+        let expected: Vec<&str> = PRESETS
+            .iter()
+            .map(|p| p.name)
+            .filter(|name| *name != "azure")
+            .collect();
         assert_eq!(names, expected);
     }
 }

@@ -275,10 +275,15 @@ fn article(value: &DeValue<'_>) -> String {
     format!("{an} {name}")
 }
 
-/// The known key that a typing mistake may have meant: at most a third of its letters differ.
+/// The known key that was likely meant: one that the name begins with, or at most a third of whose letters differ.
 fn nearest(name: &str, known: &BTreeSet<&'static str>) -> Option<&'static str> {
-    let distances = known.iter().map(|known| (distance(name, known), *known));
-    let (distance, best) = distances.min()?;
+    if let Some(longer) = known.iter().find(|known| name.starts_with(**known)) {
+        return Some(longer);
+    }
+    let (distance, best) = known
+        .iter()
+        .map(|known| (distance(name, known), *known))
+        .min()?;
     (distance * 3 <= best.len().max(3)).then_some(best)
 }
 

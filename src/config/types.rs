@@ -63,7 +63,14 @@ pub enum Spelling {
 
 impl Spelling {
     /// All spellings, in the order in which the reference configuration shows them.
-    pub const ALL: [Self; 6] = [Self::Bare, Self::Tag, Self::Braces, Self::Percent, Self::Dollar, Self::Angles];
+    pub const ALL: [Self; 6] = [
+        Self::Bare,
+        Self::Tag,
+        Self::Braces,
+        Self::Percent,
+        Self::Dollar,
+        Self::Angles,
+    ];
 
     /// The spelling as the configuration writes it, with `{key}` for the key.
     pub fn template(self) -> &'static str {
@@ -157,7 +164,13 @@ pub enum Level {
 
 impl Level {
     /// All levels, the most severe first.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+    pub const ALL: [Self; 5] = [
+        Self::Error,
+        Self::Warn,
+        Self::Info,
+        Self::Debug,
+        Self::Trace,
+    ];
 
     /// As the configuration writes it.
     pub fn as_str(self) -> &'static str {
@@ -196,20 +209,31 @@ impl Default for Config {
 
 impl Default for Agent {
     fn default() -> Self {
-        Self { id: "agent".to_owned(), user: None, organization: None, profiles: Vec::new() }
+        Self {
+            id: "agent".to_owned(),
+            user: None,
+            organization: None,
+            profiles: Vec::new(),
+        }
     }
 }
 
 impl Default for Placeholder {
     fn default() -> Self {
-        Self { output: Spelling::Bare, accept: Spelling::ALL.to_vec() }
+        Self {
+            output: Spelling::Bare,
+            accept: Spelling::ALL.to_vec(),
+        }
     }
 }
 
 impl Default for Model {
     fn default() -> Self {
         Self {
-            listen: Listen::Tcp { host: "127.0.0.1".to_owned(), port: 8601 },
+            listen: Listen::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: 8601,
+            },
             hosts: Vec::new(),
             limits: Limits::default(),
             providers: presets::providers(),
@@ -234,6 +258,9 @@ impl Default for Limits {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: Level::Info, format: LogFormat::Text }
+        Self {
+            level: Level::Info,
+            format: LogFormat::Text,
+        }
     }
 }

@@ -31,7 +31,9 @@ impl Host {
         match text.parse::<IpAddr>() {
             Ok(IpAddr::V4(address)) => Some(Self::V4(address)),
             Ok(IpAddr::V6(address)) => Some(Self::V6(address)),
-            Err(_) => name(text).filter(|name| !ends_in_number(name)).map(Self::Name),
+            Err(_) => name(text)
+                .filter(|name| !ends_in_number(name))
+                .map(Self::Name),
         }
     }
 }
@@ -59,7 +61,9 @@ pub(super) fn name(text: &str) -> Option<String> {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
     };
     (name.len() <= 253 && name.split('.').all(label_is_plain)).then(|| name.to_owned())
 }
@@ -81,7 +85,10 @@ pub(super) fn v4_as_browsers_read_it(name: &str) -> Option<Ipv4Addr> {
     if *last >= 1 << room {
         return None;
     }
-    let head = front.iter().enumerate().fold(0, |sum, (index, part)| sum | part << (8 * (3 - index)));
+    let head = front
+        .iter()
+        .enumerate()
+        .fold(0, |sum, (index, part)| sum | part << (8 * (3 - index)));
     u32::try_from(head | last).ok().map(Ipv4Addr::from)
 }
 

@@ -44,7 +44,10 @@ impl FromStr for Key {
         if text.chars().count() > MAX_KEY_CHARS {
             return Err(KeyError::TooLong);
         }
-        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        if !text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
             return Err(KeyError::Characters(shown::plain(text)));
         }
         if first.is_ascii_digit() {

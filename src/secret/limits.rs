@@ -15,6 +15,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_secrets: 50, max_domains: 20, max_value_bytes: 4096, max_total_bytes: 102_400 }
+        Self {
+            max_secrets: 50,
+            max_domains: 20,
+            max_value_bytes: 4096,
+            max_total_bytes: 102_400,
+        }
     }
 }

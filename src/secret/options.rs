@@ -48,11 +48,18 @@ pub(super) trait Word: Sized + Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
 
     fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(name, _)| *name == word).map(|(_, meaning)| *meaning)
+        Self::WORDS
+            .iter()
+            .find(|(name, _)| *name == word)
+            .map(|(_, meaning)| *meaning)
     }
 
     fn list() -> String {
-        Self::WORDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        Self::WORDS
+            .iter()
+            .map(|(name, _)| *name)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
@@ -142,7 +149,16 @@ words! {
 }
 
 /// The members that a secret written as an object may have.
-const MEMBERS: [&str; 8] = ["value", "kind", "mask", "allow", "field", "fill", "max_uses", "ignore_case"];
+const MEMBERS: [&str; 8] = [
+    "value",
+    "kind",
+    "mask",
+    "allow",
+    "field",
+    "fill",
+    "max_uses",
+    "ignore_case",
+];
 
 /// What an object said.
 pub(super) struct Parsed {
@@ -154,7 +170,11 @@ pub(super) struct Parsed {
 
 /// Reads a secret that is written as an object.
 pub(super) fn parse(members: Vec<(Zeroizing<String>, Node)>) -> Parsed {
-    let mut parsed = Parsed { value: None, options: Options::default(), problems: Vec::new() };
+    let mut parsed = Parsed {
+        value: None,
+        options: Options::default(),
+        problems: Vec::new(),
+    };
     let mut seen = BTreeSet::new();
     for (name, node) in members {
         let Some(known) = MEMBERS.into_iter().find(|member| *member == name.as_str()) else {
@@ -162,7 +182,9 @@ pub(super) fn parse(members: Vec<(Zeroizing<String>, Node)>) -> Parsed {
             continue;
         };
         if !seen.insert(known) {
-            parsed.problems.push(format!("Duplicate secret option '{known}'. Keep one of them"));
+            parsed.problems.push(format!(
+                "Duplicate secret option '{known}'. Keep one of them"
+            ));
         }
         if let Err(problem) = member(&mut parsed, known, node) {
             parsed.problems.push(problem);
@@ -195,25 +217,50 @@ fn member(parsed: &mut Parsed, name: &'static str, node: Node) -> Result<(), Str
 }
 
 fn word<T: Word>(name: &str, node: &Node) -> Result<T, String> {
-    let meaning = if let Node::Text(text) = node { T::from_word(text) } else { None };
+    let meaning = if let Node::Text(text) = node {
+        T::from_word(text)
+    } else {
+        None
+    };
     meaning.ok_or_else(|| format!("Secret option '{name}' must be one of: {}", T::list()))
 }
 
 fn places(node: &Node) -> Result<BTreeSet<Place>, String> {
-    let place = |item: &Node| if let Node::Text(text) = item { Place::from_word(text) } else { None };
-    let places = if let Node::List(items) = node { items.iter().map(place).collect() } else { None };
+    let place = |item: &Node| {
+        if let Node::Text(text) = item {
+            Place::from_word(text)
+        } else {
+            None
+        }
+    };
+    let places = if let Node::List(items) = node {
+        items.iter().map(place).collect()
+    } else {
+        None
+    };
     places.ok_or_else(|| format!("Secret option 'allow' must be a list of: {}", Place::list()))
 }
 
 fn uses(node: &Node) -> Result<u32, String> {
-    let uses = if let Node::Whole(number) = node { u32::try_from(*number).ok() } else { None };
+    let uses = if let Node::Whole(number) = node {
+        u32::try_from(*number).ok()
+    } else {
+        None
+    };
     uses.filter(|uses| (1..=MAX_USES).contains(uses))
-        .ok_or_else(|| format!("Secret option 'max_uses' must be a whole number from 1 to {MAX_USES}"))
+        .ok_or_else(|| {
+            format!("Secret option 'max_uses' must be a whole number from 1 to {MAX_USES}")
+        })
 }
 
 /// Names the option only if it looks like one: a value may have slipped into its place.
 fn unknown(name: &str) -> String {
-    let looks_like_one = name.len() <= 20 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    let named = if looks_like_one && !name.is_empty() { format!(" '{name}'") } else { String::new() };
+    let looks_like_one =
+        name.len() <= 20 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let named = if looks_like_one && !name.is_empty() {
+        format!(" '{name}'")
+    } else {
+        String::new()
+    };
     format!("Unknown secret option{named}. Use: {}", MEMBERS.join(", "))
 }

@@ -36,7 +36,9 @@ pub struct OriginError {
 /// The reason in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum OriginReason {
-    #[error("Only http, https, ws, wss and chrome-extension URLs have an origin that a pattern can match.")]
+    #[error(
+        "Only http, https, ws, wss and chrome-extension URLs have an origin that a pattern can match."
+    )]
     Scheme,
     #[error("White space and control characters are not allowed before the path.")]
     Whitespace,
@@ -51,7 +53,11 @@ enum OriginReason {
 impl Origin {
     /// An origin of parts that were checked elsewhere. `port` `None` means the scheme's default.
     pub fn new(scheme: OriginScheme, host: Host, port: Option<u16>) -> Self {
-        Self { scheme, host, port: port.or(scheme.default_port()) }
+        Self {
+            scheme,
+            host,
+            port: port.or(scheme.default_port()),
+        }
     }
 
     /// Its scheme.
@@ -94,7 +100,10 @@ impl FromStr for Origin {
     type Err = OriginError;
 
     fn from_str(url: &str) -> Result<Self, OriginError> {
-        parse(url).map_err(|reason| OriginError { shown: shown::url(url), reason })
+        parse(url).map_err(|reason| OriginError {
+            shown: shown::url(url),
+            reason,
+        })
     }
 }
 
@@ -108,13 +117,18 @@ fn parse(url: &str) -> Result<Origin, OriginReason> {
     };
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     // Browsers drop some of these and stop at a backslash, other clients do neither: the host would depend on the reader.
-    if authority.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if authority
+        .chars()
+        .any(|c| c.is_whitespace() || c.is_control())
+    {
         return Err(OriginReason::Whitespace);
     }
     if authority.contains('\\') {
         return Err(OriginReason::Backslash);
     }
-    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host_port)| host_port);
+    let host_port = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host_port)| host_port);
     let (host, port) = split_port(host_port)?;
     let host = parse_host(host).ok_or(OriginReason::Host)?;
     if scheme == OriginScheme::ChromeExtension && port.is_some() {
@@ -125,7 +139,10 @@ fn parse(url: &str) -> Result<Origin, OriginReason> {
 
 /// An empty port means the default, as in the URL standard.
 fn split_port(text: &str) -> Result<(&str, Option<u16>), OriginReason> {
-    let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) else {
+    let Some((host, port)) = text
+        .rsplit_once(':')
+        .filter(|(_, port)| !port.ends_with(']'))
+    else {
         return Ok((text, None));
     };
     if port.is_empty() {
@@ -170,7 +187,11 @@ fn percent_decoded(text: &str) -> Option<String> {
 }
 
 fn hex_byte(digits: &[u8]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     Some(digit(digits[0])? << 4 | digit(digits[1])?)
 }
 

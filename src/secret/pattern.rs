@@ -81,9 +81,9 @@ impl Pattern {
         };
         let host = match (&self.host, origin.host()) {
             (HostPattern::Exact(expected), host) => expected == host,
-            (HostPattern::Below(suffix), Host::Name(name)) => {
-                name.strip_suffix(suffix.as_str()).is_some_and(|front| front.is_empty() || front.ends_with('.'))
-            }
+            (HostPattern::Below(suffix), Host::Name(name)) => name
+                .strip_suffix(suffix.as_str())
+                .is_some_and(|front| front.is_empty() || front.ends_with('.')),
             (HostPattern::Below(_), Host::V4(_) | Host::V6(_)) => false,
         };
         let port = match self.port {
@@ -107,7 +107,12 @@ impl Pattern {
             HostPattern::Below(suffix) => (false, suffix.len()),
         };
         let (exact_scheme, exact_port) = (self.scheme != Scheme::HttpAny, self.port != Port::Any);
-        Specificity { exact_host, suffix_len, exact_scheme, exact_port }
+        Specificity {
+            exact_host,
+            suffix_len,
+            exact_scheme,
+            exact_port,
+        }
     }
 
     /// Whether values may go out unencrypted to another machine.
@@ -132,7 +137,11 @@ fn parse(text: &str) -> Result<Pattern, Option<Reason>> {
     let authority = authority(rest)?;
     let (host, port) = split_port(authority)?;
     if host.is_empty() {
-        return Err(Some(if scheme == Some(Scheme::ChromeExtension) { Reason::NoExtension } else { Reason::NoHost }));
+        return Err(Some(if scheme == Some(Scheme::ChromeExtension) {
+            Reason::NoExtension
+        } else {
+            Reason::NoHost
+        }));
     }
     if scheme == Some(Scheme::ChromeExtension) {
         return extension(host, port);
@@ -147,7 +156,9 @@ fn parse(text: &str) -> Result<Pattern, Option<Reason>> {
     }
     let scheme = scheme.unwrap_or(Scheme::Https);
     let port = match (scheme, port) {
-        (_, None) | (Scheme::Https, Some(Port::Exact(443))) | (Scheme::Http, Some(Port::Exact(80))) => Port::Default,
+        (_, None)
+        | (Scheme::Https, Some(Port::Exact(443)))
+        | (Scheme::Http, Some(Port::Exact(80))) => Port::Default,
         (_, Some(port)) => port,
     };
     Ok(Pattern { scheme, host, port })
@@ -161,7 +172,11 @@ fn check_characters(text: &str) -> Result<(), Reason> {
         return Err(Reason::Whitespace);
     }
     if text.chars().any(char::is_control) {
-        return Err(if text.contains(['\t', '\n', '\r']) { Reason::Whitespace } else { Reason::Control });
+        return Err(if text.contains(['\t', '\n', '\r']) {
+            Reason::Whitespace
+        } else {
+            Reason::Control
+        });
     }
     if text == "*" {
         return Err(Reason::Everything);
@@ -178,9 +193,12 @@ fn split_scheme(text: &str) -> Result<(Option<Scheme>, &str), Reason> {
         // `javascript:…`, `data:…`: a scheme without slashes. `example.com:8443` and `localhost:*` are host and port.
         if let Some((front, back)) = text.split_once(':')
             && front.starts_with(|c: char| c.is_ascii_alphabetic())
-            && front.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b))
+            && front
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b))
             && !back.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == ':')
             && !back.is_empty()
+            && !back.contains('@')
         {
             return Err(Reason::Scheme);
         }
@@ -216,9 +234,16 @@ fn split_port(authority: &str) -> Result<(&str, Option<Port>), Reason> {
     if !authority.starts_with('[') && host::v6(authority).is_some() {
         return Err(Reason::BareV6);
     }
-    let Some((host, port)) = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) else {
+    if authority.starts_with('[') && !authority.contains(']') {
+        return Err(Reason::Host);
+    }
+    // The colons inside brackets are the address's own.
+    let host_end = authority.rfind(']').map_or(0, |at| at + 1);
+    let Some(colon) = authority[host_end..].find(':') else {
         return Ok((authority, None));
     };
+    let (host, port) = authority.split_at(host_end + colon);
+    let port = &port[1..];
     if port == "*" {
         return Ok((host, Some(Port::Any)));
     }
@@ -236,7 +261,10 @@ fn parse_host(text: &str) -> Result<HostPattern, Reason> {
         return wildcard(text).map(HostPattern::Below);
     }
     if let Some(inner) = text.strip_prefix('[') {
-        let address = inner.strip_suffix(']').and_then(host::v6).ok_or(Reason::Host)?;
+        let address = inner
+            .strip_suffix(']')
+            .and_then(host::v6)
+            .ok_or(Reason::Host)?;
         return Ok(HostPattern::Exact(Host::V6(address)));
     }
     let name = host::name(text).ok_or(Reason::Host)?;
@@ -256,7 +284,10 @@ fn wildcard(text: &str) -> Result<String, Reason> {
     if text.ends_with(".*") {
         return Err(Reason::TldWildcard);
     }
-    let below = text.strip_prefix("*.").filter(|below| !below.contains('*')).ok_or(Reason::Embedded)?;
+    let below = text
+        .strip_prefix("*.")
+        .filter(|below| !below.contains('*'))
+        .ok_or(Reason::Embedded)?;
     if below.starts_with('[') {
         return Err(Reason::WildcardAddress);
     }
@@ -265,7 +296,11 @@ fn wildcard(text: &str) -> Result<String, Reason> {
         return Err(Reason::WildcardAddress);
     }
     if psl::domain(name.as_bytes()).is_none() {
-        return Err(if name.contains('.') { Reason::WildcardSuffix } else { Reason::WildcardTld });
+        return Err(if name.contains('.') {
+            Reason::WildcardSuffix
+        } else {
+            Reason::WildcardTld
+        });
     }
     Ok(name)
 }
@@ -276,12 +311,18 @@ fn extension(id: &str, port: Option<Port>) -> Result<Pattern, Option<Reason>> {
     if id == "*" {
         return Err(Some(Reason::Everything));
     }
-    let plain = id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let plain = id
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     let name = host::name(&id).filter(|name| plain && !host::ends_in_number(name));
     let (Some(name), None) = (name, port) else {
         return Err(Some(Reason::Extension));
     };
-    Ok(Pattern { scheme: Scheme::ChromeExtension, host: HostPattern::Exact(Host::Name(name)), port: Port::Default })
+    Ok(Pattern {
+        scheme: Scheme::ChromeExtension,
+        host: HostPattern::Exact(Host::Name(name)),
+        port: Port::Default,
+    })
 }
 
 impl fmt::Display for Pattern {

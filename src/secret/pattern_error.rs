@@ -50,7 +50,9 @@ pub(super) enum Reason {
     SingleLabel,
     #[error("Chrome extension ID cannot be empty.")]
     NoExtension,
-    #[error("Write the extension's ID alone, such as chrome-extension://abcdefghijklmnopabcdefghijklmnop.")]
+    #[error(
+        "Write the extension's ID alone, such as chrome-extension://abcdefghijklmnopabcdefghijklmnop."
+    )]
     Extension,
     #[error("A pattern that matches every site is not allowed.")]
     Everything,
@@ -58,7 +60,9 @@ pub(super) enum Reason {
     TldWildcard,
     #[error("Wildcards in TLD part are not allowed (e.g., *.com would match any .com domain).")]
     WildcardTld,
-    #[error("Wildcards over a public suffix are not allowed (e.g., *.co.uk would match any .co.uk domain).")]
+    #[error(
+        "Wildcards over a public suffix are not allowed (e.g., *.co.uk would match any .co.uk domain)."
+    )]
     WildcardSuffix,
     #[error("Embedded wildcards are not supported (e.g., g*e.com).")]
     Embedded,
@@ -68,13 +72,20 @@ pub(super) enum Reason {
 
 impl PatternError {
     pub(super) fn new(text: &str, reason: Option<Reason>) -> Self {
-        Self { shown: shown::url(text), reason }
+        Self {
+            shown: shown::url(text),
+            reason,
+        }
     }
 }
 
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Invalid domain pattern '{}'. Domain must be a valid URL pattern.", self.shown)?;
+        write!(
+            f,
+            "Invalid domain pattern '{}'. Domain must be a valid URL pattern.",
+            self.shown
+        )?;
         match self.reason {
             Some(reason) => write!(f, " {reason}"),
             None => Ok(()),

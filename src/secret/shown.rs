@@ -67,6 +67,9 @@ mod tests {
 
     #[test]
     fn long_text_is_cut() {
-        assert_eq!(super::plain(&"a".repeat(300)), format!("{}…", "a".repeat(256)));
+        assert_eq!(
+            super::plain(&"a".repeat(300)),
+            format!("{}…", "a".repeat(256))
+        );
     }
 }

@@ -26,14 +26,20 @@ pub enum SourceError {
     #[error("cannot read the secrets from {0}: {1}")]
     Read(Source, #[source] io::Error),
     /// More than [`MAX_INPUT_BYTES`].
-    #[error("cannot read the secrets from {0}: larger than {MAX_INPUT_BYTES} bytes. Use a smaller file")]
+    #[error(
+        "cannot read the secrets from {0}: larger than {MAX_INPUT_BYTES} bytes. Use a smaller file"
+    )]
     TooLarge(Source),
 }
 
 impl Source {
     /// `-` is standard input, anything else a file.
     pub fn new(text: &Path) -> Self {
-        if text.as_os_str() == "-" { Self::Stdin } else { Self::File(text.to_owned()) }
+        if text.as_os_str() == "-" {
+            Self::Stdin
+        } else {
+            Self::File(text.to_owned())
+        }
     }
 }
 
@@ -60,7 +66,9 @@ pub fn read(source: &Source) -> Result<(Zeroizing<Vec<u8>>, Option<String>), Sou
             (read_bounded(file).map_err(fail)?, warning)
         }
     };
-    bytes.map(|bytes| (bytes, warning)).ok_or_else(|| SourceError::TooLarge(source.clone()))
+    bytes
+        .map(|bytes| (bytes, warning))
+        .ok_or_else(|| SourceError::TooLarge(source.clone()))
 }
 
 /// `None` if there is more than the limit. A buffer that is outgrown is wiped before it is freed.

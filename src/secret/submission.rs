@@ -114,10 +114,16 @@ const NOT_A_STRING: &str = "Secret value must be a string";
 ///
 /// # Errors
 /// Everything that is wrong with it, in document order; what concerns the whole comes last.
-pub fn parse_submission(input: Zeroizing<Vec<u8>>, limits: &Limits) -> Result<Submission, Vec<Problem>> {
+pub fn parse_submission(
+    input: Zeroizing<Vec<u8>>,
+    limits: &Limits,
+) -> Result<Submission, Vec<Problem>> {
     let text = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&input);
     if text.trim_ascii().is_empty() {
-        return Ok(Submission { secrets: Vec::new(), warnings: Vec::new() });
+        return Ok(Submission {
+            secrets: Vec::new(),
+            warnings: Vec::new(),
+        });
     }
     let root: Node = serde_json::from_slice(text).map_err(|error| vec![not_json(&error)])?;
     drop(input);
@@ -128,18 +134,30 @@ pub fn parse_submission(input: Zeroizing<Vec<u8>>, limits: &Limits) -> Result<Su
 
 /// Line and column only: the parser's own words may quote the text.
 fn not_json(error: &serde_json::Error) -> Problem {
-    let text = format!("Secrets must be valid JSON (see line {}, column {})", error.line(), error.column());
-    Problem { text, domain: None, key: None }
+    let text = format!(
+        "Secrets must be valid JSON (see line {}, column {})",
+        error.line(),
+        error.column()
+    );
+    Problem {
+        text,
+        domain: None,
+        key: None,
+    }
 }
 
 /// Every valid key of the submission.
 fn key_names(root: &Node) -> BTreeSet<String> {
-    let Node::Object(domains) = root else { return BTreeSet::new() };
+    let Node::Object(domains) = root else {
+        return BTreeSet::new();
+    };
     let keys = domains.iter().flat_map(|(_, node)| match node {
         Node::Object(secrets) => secrets.as_slice(),
         _ => &[],
     });
-    keys.filter(|(key, _)| key.parse::<Key>().is_ok()).map(|(key, _)| key.to_string()).collect()
+    keys.filter(|(key, _)| key.parse::<Key>().is_ok())
+        .map(|(key, _)| key.to_string())
+        .collect()
 }
 
 /// What was found so far.
@@ -185,7 +203,11 @@ impl<'a> Check<'a> {
     }
 
     fn here(&self, text: &dyn fmt::Display) -> Problem {
-        Problem { text: text.to_string(), domain: self.domain.clone(), key: self.key.clone() }
+        Problem {
+            text: text.to_string(),
+            domain: self.domain.clone(),
+            key: self.key.clone(),
+        }
     }
 
     fn root(&mut self, root: Node) {
@@ -207,7 +229,9 @@ impl<'a> Check<'a> {
             let shown = shown::url(&name);
             self.domain = Some(shown.clone());
             if !written.insert(name.to_string()) {
-                self.problem(format_args!("Duplicate domain pattern '{shown}'. Put its secrets under one"));
+                self.problem(format_args!(
+                    "Duplicate domain pattern '{shown}'. Put its secrets under one"
+                ));
             }
             self.domain_entry(&name, node);
             self.domain = None;
@@ -230,7 +254,9 @@ impl<'a> Check<'a> {
                 "Secrets of '{pattern}' may go over the network unencrypted. Use https if the site offers it"
             ));
         }
-        let canonical = pattern.as_ref().map_or_else(|| name.to_owned(), Pattern::to_string);
+        let canonical = pattern
+            .as_ref()
+            .map_or_else(|| name.to_owned(), Pattern::to_string);
         for (key, node) in secrets {
             self.key = Some(shown::plain(&key));
             self.secret_entry(&key, &canonical, pattern.as_ref(), node);
@@ -249,7 +275,9 @@ impl<'a> Check<'a> {
         };
         if !self.seen.insert((canonical.to_owned(), name.to_owned())) {
             let (key, domain) = (shown::plain(name), shown::url(canonical));
-            self.problem(format_args!("Duplicate secret key '{key}' for domain '{domain}'. Keep one of them"));
+            self.problem(format_args!(
+                "Duplicate secret key '{key}' for domain '{domain}'. Keep one of them"
+            ));
         }
         let (text, options) = match node {
             Node::Text(text) => (Some(text), Options::default()),
@@ -260,15 +288,24 @@ impl<'a> Check<'a> {
                 }
                 (parsed.value, parsed.options)
             }
-            Node::List(_) | Node::Bool(_) | Node::Whole(_) | Node::Other => (None, Options::default()),
+            Node::List(_) | Node::Bool(_) | Node::Whole(_) | Node::Other => {
+                (None, Options::default())
+            }
         };
         let Some(text) = text else {
             return self.problem(NOT_A_STRING);
         };
-        let Some(value) = self.value(text, &options) else { return };
+        let Some(value) = self.value(text, &options) else {
+            return;
+        };
         if let (Some(key), Some(pattern)) = (key, pattern) {
             self.warn_about(&value, &options);
-            self.secrets.push(Secret { key, pattern: pattern.clone(), options, value });
+            self.secrets.push(Secret {
+                key,
+                pattern: pattern.clone(),
+                options,
+                value,
+            });
         }
     }
 
@@ -283,7 +320,11 @@ impl<'a> Check<'a> {
         };
         let exposed = value.expose();
         let is_name = self.names.contains(exposed)
-            || (options.ignore_case && self.names.iter().any(|name| name.eq_ignore_ascii_case(exposed)));
+            || (options.ignore_case
+                && self
+                    .names
+                    .iter()
+                    .any(|name| name.eq_ignore_ascii_case(exposed)));
         if is_name {
             self.problem("Secret value must not equal a placeholder name");
             return None;
@@ -303,16 +344,28 @@ impl<'a> Check<'a> {
     fn finish(mut self) -> Result<Submission, Vec<Problem>> {
         let limits = self.limits;
         if self.count > limits.max_secrets {
-            self.problem(format_args!("Maximum {} secrets allowed per agent", limits.max_secrets));
+            self.problem(format_args!(
+                "Maximum {} secrets allowed per agent",
+                limits.max_secrets
+            ));
         }
         if self.domains > limits.max_domains {
-            self.problem(format_args!("Maximum {} domains allowed per agent", limits.max_domains));
+            self.problem(format_args!(
+                "Maximum {} domains allowed per agent",
+                limits.max_domains
+            ));
         }
         if self.total_bytes > limits.max_total_bytes {
-            self.problem(format_args!("Total secrets size too large (max {} bytes)", limits.max_total_bytes));
+            self.problem(format_args!(
+                "Total secrets size too large (max {} bytes)",
+                limits.max_total_bytes
+            ));
         }
         if self.problems.is_empty() {
-            Ok(Submission { secrets: self.secrets, warnings: self.warnings })
+            Ok(Submission {
+                secrets: self.secrets,
+                warnings: self.warnings,
+            })
         } else {
             Err(self.problems)
         }

@@ -1,6 +1,10 @@
 //! The integration tests: one binary, one module per topic.
 
+mod cli;
+mod config;
 mod model_framing;
 mod model_kit;
 mod model_masking;
 mod model_target;
+mod patterns;
+mod submissions;
