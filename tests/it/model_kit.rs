@@ -175,10 +175,6 @@ impl Wire {
         self.stream.write_all(bytes.as_ref())
     }
 
-    pub fn local_addr(&self) -> SocketAddr {
-        self.stream.local_addr().unwrap()
-    }
-
     pub fn half_close(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
@@ -225,6 +221,19 @@ impl Wire {
     pub fn request(&mut self) -> Message {
         let head = self.head();
         self.body_of(head, false)
+    }
+
+    /// A response as [`Wire::message`], or `None` if the connection ends before there is a whole head.
+    pub fn message_or_end(&mut self, method: &str) -> Option<Message> {
+        while find(self.rest(), b"\r\n\r\n").is_none() {
+            match self.fill() {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{error} while waiting for a head"),
+            }
+        }
+        Some(self.message(method))
     }
 
     /// A response to a request of that method, with its body.
