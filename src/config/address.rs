@@ -34,7 +34,9 @@ pub enum ListenError {
     )]
     Host,
     /// A NUL byte, or a path that a socket address cannot hold.
-    #[error("bad socket path. Use \"unix:PATH\" with a path of 1 to 100 bytes")]
+    #[error(
+        "bad socket path. Use \"unix:PATH\" with a path of 1 to 100 bytes, a relative one counted from state_dir"
+    )]
     Path,
 }
 
@@ -46,15 +48,26 @@ impl FromStr for Listen {
 
     fn from_str(text: &str) -> Result<Self, ListenError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            if path.is_empty() || path.len() > MAX_SOCKET_PATH || path.contains('\0') {
-                return Err(ListenError::Path);
-            }
-            return Ok(Self::Unix(PathBuf::from(path)));
+            return Self::unix(PathBuf::from(path));
         }
         let (host, port) = text.rsplit_once(':').ok_or(ListenError::Form)?;
         let port = parse_port(port).ok_or(ListenError::Port)?;
         let host = parse_host(host).ok_or(ListenError::Host)?;
         Ok(Self::Tcp { host, port })
+    }
+}
+
+impl Listen {
+    /// A socket at a path.
+    ///
+    /// # Errors
+    /// If a socket address cannot hold the path.
+    pub fn unix(path: PathBuf) -> Result<Self, ListenError> {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        if !(1..=MAX_SOCKET_PATH).contains(&bytes.len()) || bytes.contains(&0) {
+            return Err(ListenError::Path);
+        }
+        Ok(Self::Unix(path))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, read once at the edge into typed, checked, plain data.
 //!
 //! The way through: [`load`] finds the file (`--config`, `bauta.toml`, `config/bauta.toml`, built-in defaults),
-//! [`reader`] walks the parsed document and remembers which keys were asked for, [`parse`] turns it into [`Config`].
+//! `reader` walks the parsed document and remembers which keys were asked for, `parse` turns it into [`Config`].
 //!
 //! Invariants: a [`Config`] that exists is valid, nothing validates it again; it holds no secret; all problems of a file
 //! are reported together, each with file, line, key and mend; an unknown key is an error.

@@ -8,8 +8,8 @@ use toml::de::DeTable;
 
 use super::reader::{Item, Report, Table};
 use super::{
-    Agent, Config, Error, Level, Limits, Listen, Log, LogFormat, Model, Placeholder, Problem,
-    Spelling, address, duration, provider,
+    Agent, Config, Error, Level, Limits, Listen, ListenError, Log, LogFormat, Model, Placeholder,
+    Problem, Spelling, address, duration, provider,
 };
 
 /// Reads the text of a configuration file. Relative paths are taken from the file's folder.
@@ -123,10 +123,8 @@ fn model(
     state_dir: &Path,
 ) -> Option<Model> {
     let defaults = Model::default();
-    let listen = match table.parse("listen", listen).unwrap_or(defaults.listen) {
-        Listen::Unix(path) => Listen::Unix(state_dir.join(path)),
-        tcp @ Listen::Tcp { .. } => tcp,
-    };
+    let listen = table.parse("listen", |item| listen(item, state_dir));
+    let listen = listen.unwrap_or(defaults.listen);
     let mut all_hosts = hosts_of_all;
     for host in table.parse("hosts", hosts).unwrap_or_default() {
         if !all_hosts.contains(&host) {
@@ -205,10 +203,13 @@ fn log(mut table: Table<'_, '_, '_>) -> Log {
     }
 }
 
-fn listen(item: &Item<'_, '_, '_>) -> Result<Listen, String> {
-    item.text()?
-        .parse()
-        .map_err(|error: address::ListenError| error.to_string())
+/// A socket is written, so a relative one lives under the state.
+fn listen(item: &Item<'_, '_, '_>, state_dir: &Path) -> Result<Listen, String> {
+    let address = match item.text()?.parse() {
+        Ok(Listen::Unix(path)) => Listen::unix(state_dir.join(path)),
+        other => other,
+    };
+    address.map_err(|error: ListenError| error.to_string())
 }
 
 fn path(item: &Item<'_, '_, '_>) -> Result<PathBuf, String> {

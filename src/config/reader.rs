@@ -35,7 +35,7 @@ impl<'t> Report<'t> {
             .as_bytes()
             .get(..at)
             .unwrap_or(self.text.as_bytes());
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
         let problem = Problem {
             line,
             key: key.to_owned(),
@@ -61,7 +61,7 @@ pub(super) struct Table<'r, 't, 'd> {
     /// Dotted key of the table, empty for the root.
     path: String,
     /// `None` if the file does not have it.
-    table: Option<&'d DeTable<'t>>,
+    members: Option<&'d DeTable<'t>>,
     at: usize,
     asked: BTreeSet<&'static str>,
 }
@@ -79,7 +79,7 @@ impl<'r, 't, 'd> Table<'r, 't, 'd> {
         Self {
             report,
             path: String::new(),
-            table: Some(root.get_ref()),
+            members: Some(root.get_ref()),
             at: 0,
             asked: BTreeSet::new(),
         }
@@ -87,7 +87,7 @@ impl<'r, 't, 'd> Table<'r, 't, 'd> {
 
     /// Whether the file has this table.
     pub(super) fn is_present(&self) -> bool {
-        self.table.is_some()
+        self.members.is_some()
     }
 
     /// Notes that the table lacks a key.
@@ -135,7 +135,7 @@ impl<'r, 't, 'd> Table<'r, 't, 'd> {
         Self {
             report: self.report,
             path,
-            table,
+            members: table,
             at,
             asked: BTreeSet::new(),
         }
@@ -147,7 +147,7 @@ impl<'r, 't, 'd> Table<'r, 't, 'd> {
         let new = |at: usize, table| Self {
             report: self.report,
             path: path.clone(),
-            table,
+            members: table,
             at,
             asked: BTreeSet::new(),
         };
@@ -170,7 +170,7 @@ impl<'r, 't, 'd> Table<'r, 't, 'd> {
 
     /// Ends the table: what was not asked for is unknown.
     pub(super) fn finish(self) {
-        let Some(table) = self.table else { return };
+        let Some(table) = self.members else { return };
         for key in table
             .keys()
             .filter(|key| !self.asked.contains(key.get_ref().as_ref()))
@@ -199,7 +199,10 @@ impl<'r, 't, 'd> Table<'r, 't, 'd> {
     }
 
     fn find(&self, name: &str) -> Option<(Range<usize>, &'d DeValue<'t>)> {
-        let (key, value) = self.table?.iter().find(|(key, _)| key.get_ref() == name)?;
+        let (key, value) = self
+            .members?
+            .iter()
+            .find(|(key, _)| key.get_ref() == name)?;
         // A table's own span starts at its header, or at its first dotted key.
         let span = if value.get_ref().is_table() || value.get_ref().is_array() {
             key.span()

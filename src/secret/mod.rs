@@ -1,7 +1,7 @@
 //! Secrets: keys, values, domain patterns, options, and the format in which they are submitted.
 //!
 //! The way through: [`read`] takes the bytes of a file or standard input, [`parse_submission`] turns them into a
-//! [`Submission`] of checked [`Secret`]s or reports everything that is wrong with them at once. [`rule`] says where a value
+//! [`Submission`] of checked [`Secret`]s or reports everything that is wrong with them at once. [`rule()`] says where a value
 //! is looked for; [`Pattern::matches`] says where it may go.
 //!
 //! Invariants: a [`Key`], [`Value`] or [`Pattern`] that exists is valid and canonical. Values live in zeroizing memory, have

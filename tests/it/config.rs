@@ -83,170 +83,168 @@ fn dotted_keys(path: &str, table: &toml::Table, keys: &mut std::collections::BTr
     }
 }
 
+/// Texts of a file, and their problems.
+const WRONG: &[(&str, &[&str])] = &[
+    (
+        "lisen = 1\n",
+        &[
+            "bauta.toml:1: lisen: unknown key. Known keys here: agent, hosts, log, model, placeholder, state_dir",
+        ],
+    ),
+    (
+        "[model]\n\nlisten_on = \"\"\nlisen = 2\n",
+        &[
+            "bauta.toml:3: model.listen_on: unknown key. Did you mean \"listen\"?",
+            "bauta.toml:4: model.lisen: unknown key. Did you mean \"listen\"?",
+        ],
+    ),
+    (
+        "[vault]\n",
+        &[
+            "bauta.toml:1: vault: unknown key. Known keys here: agent, hosts, log, model, placeholder, state_dir",
+        ],
+    ),
+    (
+        "[model]\nlisten = 8601\n",
+        &["bauta.toml:2: model.listen: must be a text, not an integer. Use quotes"],
+    ),
+    (
+        "[model]\nlisten = \"8601\"\n",
+        &[
+            "bauta.toml:2: model.listen: not an address. Use \"host:port\", such as \"127.0.0.1:8601\", or \"unix:PATH\"",
+        ],
+    ),
+    (
+        "[model]\nlisten = \"127.0.0.1:x\"\n",
+        &[
+            "bauta.toml:2: model.listen: bad port. Use a number from 0 to 65535 after the last colon",
+        ],
+    ),
+    (
+        "model = 1\n",
+        &["bauta.toml:1: model: must be a table. Use [model]"],
+    ),
+    (
+        "[model.provider]\nname = \"a\"\n",
+        &["bauta.toml:1: model.provider: must be tables. Use [[model.provider]]"],
+    ),
+    (
+        "[[model.provider]]\n",
+        &[
+            "bauta.toml:1: model.provider.name: missing. Use name = \"…\", the provider's name and the path of its route",
+        ],
+    ),
+    (
+        "\n[[model.provider]]\nname = \"azure\"\n",
+        &[
+            "bauta.toml:2: model.provider.upstream: missing. Use upstream = \"https://RESOURCE.openai.azure.com\"",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"mine\"\n",
+        &[
+            "bauta.toml:1: model.provider.upstream: missing. Use upstream = \"https://api.example.com\"",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"mine\"\nupstream = \"ftp://x\"\n",
+        &[
+            "bauta.toml:3: model.provider.upstream: not an http or https URL. Use a base URL such as \"https://api.example.com\"",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"openai\"\n[[model.provider]]\nname = \"openai\"\n",
+        &[
+            "bauta.toml:4: model.provider.name: \"openai\" stands here twice. Use another name, or one table for both",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"mine\"\npath = \"openai\"\nupstream = \"https://x.example\"\n",
+        &[
+            "bauta.toml:3: model.provider.path: the path \"openai\" is that of \"openai\" already. Use another path, or \
+             name = \"openai\" to change the preset",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"a\"\nupstream = \"https://x.example\"\n[[model.provider]]\nname = \"b\"\npath = \"a\"\n\
+          upstream = \"https://x.example\"\n",
+        &[
+            "bauta.toml:6: model.provider.path: the path \"a\" is that of \"a\" already. Use another path",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"bauta\"\nupstream = \"https://x.example\"\n",
+        &["bauta.toml:2: model.provider.name: \"bauta\" is reserved for our own API. Use another"],
+    ),
+    (
+        "[[model.provider]]\nname = \"a\"\npath = \"Bauta\"\nupstream = \"https://x.example\"\n",
+        &["bauta.toml:3: model.provider.path: \"bauta\" is reserved for our own API. Use another"],
+    ),
+    (
+        "[[model.provider]]\nname = \"a/b\"\nupstream = \"https://x.example\"\n",
+        &[
+            "bauta.toml:2: model.provider.name: not one path segment. Use 1 to 64 letters, digits and - _ . without slashes",
+        ],
+    ),
+    (
+        "[placeholder]\noutput = \"[key]\"\n",
+        &[
+            "bauta.toml:2: placeholder.output: not a spelling. Use one of \"{key}\", \"<secret>{key}</secret>\", \
+             \"{{{key}}}\", \"%{key}%\", \"$[secret:{key}]\", \"<<<{key}>>>\"",
+        ],
+    ),
+    (
+        "[placeholder]\naccept = [\"%{key}%\"]\noutput = \"{{{key}}}\"\n",
+        &[
+            "bauta.toml:3: placeholder.output: accept does not hold it. Use accept with \"{{{key}}}\" as well, or another output",
+        ],
+    ),
+    (
+        "[placeholder]\naccept = [\"%{key}%\"]\n",
+        &[
+            "bauta.toml:1: placeholder.output: missing. accept leaves out the default \"{key}\". Use output with one that \
+             accept holds",
+        ],
+    ),
+    (
+        "[model.limits]\nidle_timeout = \"5 minutes\"\nmax_connections = 0\n",
+        &[
+            "bauta.toml:2: model.limits.idle_timeout: not a time. Use a whole number and a unit, such as \"250ms\", \"30s\", \
+             \"5m\" or \"1h\" (at most \"24h\")",
+            "bauta.toml:3: model.limits.max_connections: must be a whole number. Use 1 to 1000000",
+        ],
+    ),
+    (
+        "hosts = [\"ok.example\", \"http://x\", \"a:1\"]\n",
+        &[
+            "bauta.toml:1: hosts: not a host. Use a name or address alone, without scheme and port",
+            "bauta.toml:1: hosts: not a host. Use a name or address alone, without scheme and port",
+        ],
+    ),
+    (
+        "hosts = \"a\"\n",
+        &["bauta.toml:1: hosts: must be a list of texts. Use [\"…\", \"…\"]"],
+    ),
+    (
+        "[log]\nlevel = \"loud\"\nformat = \"xml\"\n",
+        &[
+            "bauta.toml:2: log.level: not a level. Use \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+            "bauta.toml:3: log.format: not a format. Use \"text\" or \"json\"",
+        ],
+    ),
+    (
+        "[agent]\nid = \"\"\n",
+        &["bauta.toml:2: agent.id: not an id. Use 1 to 128 letters, digits and - _ . @ :"],
+    ),
+    (
+        "state_dir = \"\"\n",
+        &["bauta.toml:1: state_dir: not a path. Use a relative or absolute path"],
+    ),
+];
+
 #[test]
 fn a_wrong_file_is_told_file_line_key_and_mend() {
-    let rows: &[(&str, &[&str])] = &[
-        (
-            "lisen = 1\n",
-            &[
-                "bauta.toml:1: lisen: unknown key. Known keys here: agent, hosts, log, model, placeholder, state_dir",
-            ],
-        ),
-        (
-            "[model]\n\nlisten_on = \"\"\nlisen = 2\n",
-            &[
-                "bauta.toml:3: model.listen_on: unknown key. Did you mean \"listen\"?",
-                "bauta.toml:4: model.lisen: unknown key. Did you mean \"listen\"?",
-            ],
-        ),
-        (
-            "[vault]\n",
-            &[
-                "bauta.toml:1: vault: unknown key. Known keys here: agent, hosts, log, model, placeholder, state_dir",
-            ],
-        ),
-        (
-            "[model]\nlisten = 8601\n",
-            &["bauta.toml:2: model.listen: must be a text, not an integer. Use quotes"],
-        ),
-        (
-            "[model]\nlisten = \"8601\"\n",
-            &[
-                "bauta.toml:2: model.listen: not an address. Use \"host:port\", such as \"127.0.0.1:8601\", or \"unix:PATH\"",
-            ],
-        ),
-        (
-            "[model]\nlisten = \"127.0.0.1:x\"\n",
-            &[
-                "bauta.toml:2: model.listen: bad port. Use a number from 0 to 65535 after the last colon",
-            ],
-        ),
-        (
-            "model = 1\n",
-            &["bauta.toml:1: model: must be a table. Use [model]"],
-        ),
-        (
-            "[model.provider]\nname = \"a\"\n",
-            &["bauta.toml:1: model.provider: must be tables. Use [[model.provider]]"],
-        ),
-        (
-            "[[model.provider]]\n",
-            &[
-                "bauta.toml:1: model.provider.name: missing. Use name = \"…\", the provider's name and the path of its route",
-            ],
-        ),
-        (
-            "\n[[model.provider]]\nname = \"azure\"\n",
-            &[
-                "bauta.toml:2: model.provider.upstream: missing. Use upstream = \"https://RESOURCE.openai.azure.com\"",
-            ],
-        ),
-        (
-            "[[model.provider]]\nname = \"mine\"\n",
-            &[
-                "bauta.toml:1: model.provider.upstream: missing. Use upstream = \"https://api.example.com\"",
-            ],
-        ),
-        (
-            "[[model.provider]]\nname = \"mine\"\nupstream = \"ftp://x\"\n",
-            &[
-                "bauta.toml:3: model.provider.upstream: not an http or https URL. Use a base URL such as \"https://api.example.com\"",
-            ],
-        ),
-        (
-            "[[model.provider]]\nname = \"openai\"\n[[model.provider]]\nname = \"openai\"\n",
-            &[
-                "bauta.toml:4: model.provider.name: \"openai\" stands here twice. Use another name, or one table for both",
-            ],
-        ),
-        (
-            "[[model.provider]]\nname = \"mine\"\npath = \"openai\"\nupstream = \"https://x.example\"\n",
-            &[
-                "bauta.toml:3: model.provider.path: the path \"openai\" is that of \"openai\" already. Use another path, or \
-             name = \"openai\" to change the preset",
-            ],
-        ),
-        (
-            "[[model.provider]]\nname = \"a\"\nupstream = \"https://x.example\"\n[[model.provider]]\nname = \"b\"\npath = \"a\"\n\
-          upstream = \"https://x.example\"\n",
-            &[
-                "bauta.toml:6: model.provider.path: the path \"a\" is that of \"a\" already. Use another path",
-            ],
-        ),
-        (
-            "[[model.provider]]\nname = \"bauta\"\nupstream = \"https://x.example\"\n",
-            &[
-                "bauta.toml:2: model.provider.name: \"bauta\" is reserved for our own API. Use another",
-            ],
-        ),
-        (
-            "[[model.provider]]\nname = \"a\"\npath = \"Bauta\"\nupstream = \"https://x.example\"\n",
-            &[
-                "bauta.toml:3: model.provider.path: \"bauta\" is reserved for our own API. Use another",
-            ],
-        ),
-        (
-            "[[model.provider]]\nname = \"a/b\"\nupstream = \"https://x.example\"\n",
-            &[
-                "bauta.toml:2: model.provider.name: not one path segment. Use 1 to 64 letters, digits and - _ . without slashes",
-            ],
-        ),
-        (
-            "[placeholder]\noutput = \"[key]\"\n",
-            &[
-                "bauta.toml:2: placeholder.output: not a spelling. Use one of \"{key}\", \"<secret>{key}</secret>\", \
-             \"{{{key}}}\", \"%{key}%\", \"$[secret:{key}]\", \"<<<{key}>>>\"",
-            ],
-        ),
-        (
-            "[placeholder]\naccept = [\"%{key}%\"]\noutput = \"{{{key}}}\"\n",
-            &[
-                "bauta.toml:3: placeholder.output: accept does not hold it. Use accept with \"{{{key}}}\" as well, or another output",
-            ],
-        ),
-        (
-            "[placeholder]\naccept = [\"%{key}%\"]\n",
-            &[
-                "bauta.toml:1: placeholder.output: missing. accept leaves out the default \"{key}\". Use output with one that \
-             accept holds",
-            ],
-        ),
-        (
-            "[model.limits]\nidle_timeout = \"5 minutes\"\nmax_connections = 0\n",
-            &[
-                "bauta.toml:2: model.limits.idle_timeout: not a time. Use a whole number and a unit, such as \"250ms\", \"30s\", \
-             \"5m\" or \"1h\" (at most \"24h\")",
-                "bauta.toml:3: model.limits.max_connections: must be a whole number. Use 1 to 1000000",
-            ],
-        ),
-        (
-            "hosts = [\"ok.example\", \"http://x\", \"a:1\"]\n",
-            &[
-                "bauta.toml:1: hosts: not a host. Use a name or address alone, without scheme and port",
-                "bauta.toml:1: hosts: not a host. Use a name or address alone, without scheme and port",
-            ],
-        ),
-        (
-            "hosts = \"a\"\n",
-            &["bauta.toml:1: hosts: must be a list of texts. Use [\"…\", \"…\"]"],
-        ),
-        (
-            "[log]\nlevel = \"loud\"\nformat = \"xml\"\n",
-            &[
-                "bauta.toml:2: log.level: not a level. Use \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
-                "bauta.toml:3: log.format: not a format. Use \"text\" or \"json\"",
-            ],
-        ),
-        (
-            "[agent]\nid = \"\"\n",
-            &["bauta.toml:2: agent.id: not an id. Use 1 to 128 letters, digits and - _ . @ :"],
-        ),
-        (
-            "state_dir = \"\"\n",
-            &["bauta.toml:1: state_dir: not a path. Use a relative or absolute path"],
-        ),
-    ];
-    for (text, expected) in rows {
+    for (text, expected) in WRONG {
         assert_eq!(problems(text), *expected, "{text}");
     }
 }
@@ -286,6 +284,21 @@ fn relative_paths_start_at_the_file_and_sockets_at_the_state() {
         Listen::Unix(folder.path().join("state/run/model.sock"))
     );
     assert_eq!(model.providers[0].ca, Some(folder.path().join("ca.pem")));
+}
+
+#[test]
+fn a_socket_path_that_is_too_long_with_the_state_is_refused() {
+    let text = format!(
+        "state_dir = \"/{}\"\n[model]\nlisten = \"unix:model.sock\"\n",
+        "s".repeat(90)
+    );
+    assert_eq!(
+        problems(&text),
+        [
+            "bauta.toml:3: model.listen: bad socket path. Use \"unix:PATH\" with a path of 1 to 100 bytes, a relative one \
+          counted from state_dir"
+        ]
+    );
 }
 
 #[test]
