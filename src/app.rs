@@ -16,7 +16,6 @@ mod watch;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch as signal;
@@ -28,7 +27,7 @@ use crate::model::{Channel, SettingsError};
 use crate::net::server::{self, Listener};
 use crate::secret::Secret;
 
-pub use serve::{ServeArgs, ServeError, serve};
+pub use serve::{ServeError, serve};
 
 /// Why nothing runs.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +51,9 @@ pub enum StartError {
 fn listen_mend(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "End the program that uses it, or set another model.listen",
-        io::ErrorKind::PermissionDenied => "Set a model.listen that this user may bind, such as a port from 1024 on",
+        io::ErrorKind::PermissionDenied => {
+            "Set a model.listen that this user may bind, such as a port from 1024 on"
+        }
         _ => "Set model.listen to an address of this machine",
     }
 }
@@ -79,25 +80,43 @@ impl Running {
     /// See [`StartError`].
     pub async fn start(config: &Config, secrets: &[Secret]) -> Result<Self, StartError> {
         let model = config.model.as_ref().ok_or(StartError::NoChannel)?;
-        let base = config.source.as_deref().and_then(Path::parent);
         let guard = Arc::new(Guard::new(snapshot(secrets, &config.placeholder)));
         let channel = Arc::new(Channel::new(Arc::clone(&guard), &settings::channel(model))?);
         let bound = match &model.listen {
             Listen::Tcp { host, port } => Listener::tcp(host, *port).await,
-            Listen::Unix(path) => Listener::unix(&base.map_or_else(|| path.clone(), |base| base.join(path))).await,
+            Listen::Unix(path) => Listener::unix(path).await,
         };
-        let listener = bound.map_err(|source| StartError::Listen { listen: model.listen.clone(), source })?;
+        let listener = bound.map_err(|source| StartError::Listen {
+            listen: model.listen.clone(),
+            source,
+        })?;
         let model_addr = listener.local_addr();
-        let address = model_addr.map_or_else(|| model.listen.to_string(), |address| address.to_string());
-        tracing::info!(channel = "model", address, secrets = secrets.len(), "listening");
+        let address =
+            model_addr.map_or_else(|| model.listen.to_string(), |address| address.to_string());
+        tracing::info!(
+            channel = "model",
+            address,
+            secrets = secrets.len(),
+            "listening"
+        );
         let (stop, stopped) = signal::channel(false);
         let live = Live { guard, channel };
         let handler = Arc::clone(&live.channel);
-        let served = tokio::spawn(server::serve(listener, settings::listener(model), stopped, move |connection, request| {
-            let channel = Arc::clone(&handler);
-            async move { channel.handle(connection, request).await }
-        }));
-        Ok(Self { model_addr, live, stop, served })
+        let served = tokio::spawn(server::serve(
+            listener,
+            settings::listener(model),
+            stopped,
+            move |connection, request| {
+                let channel = Arc::clone(&handler);
+                async move { channel.handle(connection, request).await }
+            },
+        ));
+        Ok(Self {
+            model_addr,
+            live,
+            stop,
+            served,
+        })
     }
 
     /// Where the model channel listens; `None` on a Unix socket.

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::serve::{ServeArgs, ServeError, load_secrets};
+use super::serve::{ServeError, load_secrets};
 use super::watch::{Mark, Watch};
 use super::{Live, settings, snapshot};
+use crate::cli::Serve;
 use crate::config::{self, Config};
 use crate::secret::{Secret, Source};
 
@@ -20,7 +21,7 @@ pub(super) struct Reloader {
 
 impl Reloader {
     /// Reads everything for the first time.
-    pub(super) fn load(args: &ServeArgs) -> Result<Self, ServeError> {
+    pub(super) fn load(args: &Serve) -> Result<Self, ServeError> {
         let mut config = config::load(args.config.as_deref())?;
         // Looked at before it is read again: a change in between shows as one.
         let config_mark = config.source.as_deref().and_then(Mark::of);
@@ -33,9 +34,19 @@ impl Reloader {
                 let loaded = load_secrets(source)?;
                 (loaded.secrets, loaded.warnings)
             }
-            None => (Vec::new(), vec!["no secrets are given, so nothing is masked. Use --secrets FILE".to_owned()]),
+            None => (
+                Vec::new(),
+                vec!["no secrets are given, so nothing is masked. Use --secrets FILE".to_owned()],
+            ),
         };
-        Ok(Self { config, config_mark, source: args.secrets.clone(), secrets, secrets_mark, warnings })
+        Ok(Self {
+            config,
+            config_mark,
+            source: args.secrets.clone(),
+            secrets,
+            secrets_mark,
+            warnings,
+        })
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -55,11 +66,14 @@ impl Reloader {
 
     /// Runs until it is dropped.
     pub(super) async fn follow(&mut self, live: &Live) {
-        let files: Vec<PathBuf> = [self.config.source.as_deref(), self.source.as_ref().and_then(file)]
-            .into_iter()
-            .flatten()
-            .map(Path::to_owned)
-            .collect();
+        let files: Vec<PathBuf> = [
+            self.config.source.as_deref(),
+            self.source.as_ref().and_then(file),
+        ]
+        .into_iter()
+        .flatten()
+        .map(Path::to_owned)
+        .collect();
         if files.is_empty() {
             return;
         }
@@ -89,17 +103,23 @@ impl Reloader {
             Err(error) => return tracing::error!("the changed configuration is not used: {error}"),
         };
         let (Some(old), Some(new)) = (&self.config.model, &next.model) else {
-            return tracing::error!("the changed configuration is not used: its [model] table is gone");
+            return tracing::error!(
+                "the changed configuration is not used: its [model] table is gone"
+            );
         };
         if let Err(error) = live.channel.reconfigure(&settings::channel(new)) {
             return tracing::error!("the changed configuration is not used: {error}");
         }
-        let rebound = old.listen != new.listen || settings::listener(old) != settings::listener(new);
+        let rebound =
+            old.listen != new.listen || settings::listener(old) != settings::listener(new);
         if rebound || self.config.log != next.log {
-            tracing::warn!("listen, the limits of connections and heads, and [log] change with a restart only");
+            tracing::warn!(
+                "listen, the limits of connections and heads, and [log] change with a restart only"
+            );
         }
         if self.config.placeholder != next.placeholder {
-            live.guard.replace(snapshot(&self.secrets, &next.placeholder));
+            live.guard
+                .replace(snapshot(&self.secrets, &next.placeholder));
         }
         self.config = next;
         tracing::info!("the changed configuration is in force");
@@ -113,13 +133,19 @@ impl Reloader {
         };
         if loaded.blank && !self.secrets.is_empty() {
             // A file that is written in place is empty for a moment; masking must not stop for that.
-            return tracing::error!("the changed secrets are not used: the file is empty. Write {{}} to have none");
+            return tracing::error!(
+                "the changed secrets are not used: the file is empty. Write {{}} to have none"
+            );
         }
-        live.guard.replace(snapshot(&loaded.secrets, &self.config.placeholder));
+        live.guard
+            .replace(snapshot(&loaded.secrets, &self.config.placeholder));
         self.secrets = loaded.secrets;
         self.warnings = loaded.warnings;
         self.report_warnings();
-        tracing::info!(secrets = self.secrets.len(), "the changed secrets are in force");
+        tracing::info!(
+            secrets = self.secrets.len(),
+            "the changed secrets are in force"
+        );
     }
 }
 

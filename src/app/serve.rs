@@ -1,23 +1,14 @@
 //! `bauta serve`: the process in the foreground, from its files to its last request.
 
 use std::io;
-use std::path::PathBuf;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
 use super::{Running, StartError, log};
-use crate::config;
+use crate::cli::Serve;
+use crate::config::{self, Level, Log, LogFormat};
 use crate::secret::{self, Limits, Problem, Secret, Source, SourceError};
-
-/// What the process is started with.
-#[derive(Clone, Debug, Default)]
-pub struct ServeArgs {
-    /// The configuration file; `None` to look for one.
-    pub config: Option<PathBuf>,
-    /// Where the secrets are; `None` for no secrets.
-    pub secrets: Option<Source>,
-}
 
 /// Why the process cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +30,13 @@ pub enum ServeError {
     System(#[from] io::Error),
 }
 
+impl ServeError {
+    /// Whether configuration or secrets are at fault, and not the system.
+    pub fn is_input(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Source(_) | Self::Secrets(..))
+    }
+}
+
 /// One problem a line, with its place.
 pub(super) fn problem_list(problems: &[Problem]) -> String {
     let line = |problem: &Problem| match problem.place() {
@@ -52,13 +50,18 @@ pub(super) fn problem_list(problems: &[Problem]) -> String {
 ///
 /// # Errors
 /// See [`ServeError`]; only before the listener is ready.
-pub fn serve(args: &ServeArgs) -> Result<(), ServeError> {
+pub fn serve(args: &Serve) -> Result<(), ServeError> {
     let mut reloader = Reloader::load(args)?;
-    log::init(reloader.config().log);
+    log::init(chosen(reloader.config().log, args));
     reloader.report_warnings();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut terminate, mut interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
         let running = Running::start(reloader.config(), reloader.secrets()).await?;
         let live = running.live.clone();
         let follow = tokio::spawn(async move { reloader.follow(&live).await });
@@ -74,6 +77,19 @@ pub fn serve(args: &ServeArgs) -> Result<(), ServeError> {
         }
         Ok(())
     })
+}
+
+/// The configured log, but for what the command line says.
+fn chosen(mut log: Log, args: &Serve) -> Log {
+    if args.global.quiet {
+        log.level = Level::Error;
+    } else if args.global.verbose {
+        log.level = log.level.max(Level::Debug);
+    }
+    if args.global.json {
+        log.format = LogFormat::Json;
+    }
+    log
 }
 
 async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
@@ -98,9 +114,18 @@ pub(super) fn load_secrets(source: &Source) -> Result<Loaded, ServeError> {
     let submission = secret::parse_submission(bytes, &Limits::default())
         .map_err(|problems| ServeError::Secrets(source.clone(), problems))?;
     let mut warnings: Vec<String> = warning.into_iter().collect();
-    warnings.extend(submission.warnings().iter().map(|problem| match problem.place() {
-        Some(place) => format!("{place}: {problem}"),
-        None => problem.to_string(),
-    }));
-    Ok(Loaded { secrets: submission.into_secrets(), warnings, blank })
+    warnings.extend(
+        submission
+            .warnings()
+            .iter()
+            .map(|problem| match problem.place() {
+                Some(place) => format!("{place}: {problem}"),
+                None => problem.to_string(),
+            }),
+    );
+    Ok(Loaded {
+        secrets: submission.into_secrets(),
+        warnings,
+        blank,
+    })
 }

@@ -14,18 +14,41 @@ const MAX_HEADERS: usize = 128;
 
 /// What may change while the channel runs.
 pub(super) fn channel(model: &Model) -> Settings {
-    let Limits { max_header_bytes, max_body_bytes, idle_timeout, connect_timeout, response_timeout, .. } = model.limits;
+    let Limits {
+        max_header_bytes,
+        max_body_bytes,
+        idle_timeout,
+        connect_timeout,
+        response_timeout,
+        ..
+    } = model.limits;
     Settings {
         hosts: model.hosts.clone(),
-        limits: relay::Limits { buffer_bytes: BUFFER_BYTES, max_body_bytes, idle_timeout, response_timeout },
-        upstream: pool::Limits { connect_timeout, stall_timeout: idle_timeout, max_header_bytes },
+        limits: relay::Limits {
+            buffer_bytes: BUFFER_BYTES,
+            max_body_bytes,
+            idle_timeout,
+            response_timeout,
+        },
+        upstream: pool::Limits {
+            connect_timeout,
+            stall_timeout: idle_timeout,
+            max_header_bytes,
+        },
         providers: model.providers.iter().map(provider).collect(),
     }
 }
 
 /// What the listener is bound to for its life.
 pub(super) fn listener(model: &Model) -> server::Limits {
-    let Limits { max_connections, max_header_bytes, header_timeout, idle_timeout, drain_timeout, .. } = model.limits;
+    let Limits {
+        max_connections,
+        max_header_bytes,
+        header_timeout,
+        idle_timeout,
+        drain_timeout,
+        ..
+    } = model.limits;
     server::Limits {
         max_connections,
         max_header_bytes,

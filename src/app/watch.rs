@@ -63,9 +63,16 @@ impl Watch {
             let _ = wake.try_send(());
         });
         let watcher = watcher
-            .inspect_err(|error| tracing::warn!(%error, "no file events; files are looked at instead"))
+            .inspect_err(
+                |error| tracing::warn!(%error, "no file events; files are looked at instead"),
+            )
             .ok();
-        let mut watch = Self { files, watcher, folders: HashSet::new(), events };
+        let mut watch = Self {
+            files,
+            watcher,
+            folders: HashSet::new(),
+            events,
+        };
         watch.follow();
         watch
     }
@@ -88,12 +95,16 @@ impl Watch {
 
     /// Watches the folders that matter now and are not watched yet: a link may lead elsewhere.
     fn follow(&mut self) {
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
         let mut folders = HashSet::new();
         for file in &self.files {
             let real = fs::canonicalize(file).ok();
             for path in [Some(file.clone()), real].into_iter().flatten() {
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let parent = path
+                    .parent()
+                    .filter(|parent| !parent.as_os_str().is_empty());
                 folders.insert(parent.unwrap_or(Path::new(".")).to_owned());
             }
         }
@@ -103,7 +114,9 @@ impl Watch {
         }
         let mut watched: HashSet<PathBuf> = self.folders.intersection(&folders).cloned().collect();
         for folder in folders {
-            if watched.contains(&folder) || watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
+            if watched.contains(&folder)
+                || watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok()
+            {
                 watched.insert(folder);
             }
         }

@@ -26,7 +26,10 @@ impl Snapshot {
     /// A snapshot of these secrets; `write` spells the placeholder of a key.
     ///
     /// One value under two keys goes by the first in key order.
-    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>, write: impl Fn(&str) -> String) -> Self {
+    pub fn new<'a>(
+        secrets: impl IntoIterator<Item = &'a Secret>,
+        write: impl Fn(&str) -> String,
+    ) -> Self {
         let mut secrets: Vec<&Secret> = secrets.into_iter().collect();
         secrets.sort_by(|a, b| a.key().cmp(b.key()));
         let mut builder = Masker::builder();
@@ -49,7 +52,10 @@ impl Snapshot {
             };
             builder.value(name, secret.value().expose().as_bytes(), rule);
         }
-        Self { masker: builder.build(), keys }
+        Self {
+            masker: builder.build(),
+            keys,
+        }
     }
 
     /// Whether there is nothing to mask, so that texts need not be read.
@@ -73,7 +79,10 @@ impl Snapshot {
     /// The key of a hit.
     pub fn key(&self, id: NameId) -> &str {
         // A hit can only carry an id that the builder gave out.
-        usize::try_from(id.0).ok().and_then(|at| self.keys.get(at)).map_or("unknown", String::as_str)
+        usize::try_from(id.0)
+            .ok()
+            .and_then(|at| self.keys.get(at))
+            .map_or("unknown", String::as_str)
     }
 }
 
@@ -85,7 +94,9 @@ pub struct Guard {
 impl Guard {
     /// A guard with its first snapshot.
     pub fn new(snapshot: Snapshot) -> Self {
-        Self { current: ArcSwap::from_pointee(snapshot) }
+        Self {
+            current: ArcSwap::from_pointee(snapshot),
+        }
     }
 
     /// The snapshot for a request that begins now.

@@ -57,12 +57,18 @@ pub(super) enum Outcome {
 impl Answer {
     /// An upstream's answer.
     pub(super) fn upstream(body: AnswerBody, record: Record) -> Self {
-        Self { kind: Kind::Upstream(body), record }
+        Self {
+            kind: Kind::Upstream(body),
+            record,
+        }
     }
 
     /// Our own.
     pub(super) fn own(body: Full<Bytes>, record: Record) -> Self {
-        Self { kind: Kind::Own(body), record }
+        Self {
+            kind: Kind::Own(body),
+            record,
+        }
     }
 }
 
@@ -70,7 +76,10 @@ impl Body for Answer {
     type Data = Bytes;
     type Error = Box<dyn Error + Send + Sync>;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         let polled = match &mut this.kind {
             Kind::Upstream(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
@@ -150,8 +159,19 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.connection.end();
         // A method may be any token that a client likes; only known ones are named.
-        let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
-        let method = known.iter().find(|known| **known == self.method).map_or("other", Method::as_str);
+        let known = [
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+        ];
+        let method = known
+            .iter()
+            .find(|known| **known == self.method)
+            .map_or("other", Method::as_str);
         let outcome = match self.outcome {
             Outcome::Complete => "complete",
             Outcome::ClientGone => "client gone",

@@ -19,17 +19,27 @@ use crate::relay::content::ContentError;
 pub(super) enum Failure {
     #[error("this method is not relayed. Use the method that the provider's API documents")]
     Method,
-    #[error("the request target is not a path on this server. Set the agent's base URL to http://HOST:PORT/PROVIDER")]
+    #[error(
+        "the request target is not a path on this server. Set the agent's base URL to http://HOST:PORT/PROVIDER"
+    )]
     TargetForm,
-    #[error("the path can be read in more than one way (dot segments or control characters). Send it without them")]
+    #[error(
+        "the path can be read in more than one way (dot segments or control characters). Send it without them"
+    )]
     PathTrick,
-    #[error("the path begins with two slashes after the provider. Remove the slash at the end of the agent's base URL")]
+    #[error(
+        "the path begins with two slashes after the provider. Remove the slash at the end of the agent's base URL"
+    )]
     DoubleSlash,
-    #[error("no provider has this path. Use /PROVIDER/..., where PROVIDER is a preset or a [[model.provider]]")]
+    #[error(
+        "no provider has this path. Use /PROVIDER/..., where PROVIDER is a preset or a [[model.provider]]"
+    )]
     Route,
     #[error("paths under /bauta/ are reserved, and nothing is there")]
     Reserved,
-    #[error("WebSocket is not supported. Use plain HTTP requests; clients with both fall back by themselves")]
+    #[error(
+        "WebSocket is not supported. Use plain HTTP requests; clients with both fall back by themselves"
+    )]
     WebSocket,
     #[error("{0}. {mend}", mend = host_mend(*.0))]
     Host(#[from] HostError),
@@ -57,9 +67,13 @@ impl Failure {
             Self::Host(HostError::Foreign) => (StatusCode::MISDIRECTED_REQUEST, "host_foreign"),
             Self::Host(HostError::Origin) => (StatusCode::FORBIDDEN, "origin_foreign"),
             Self::Host(_) => (StatusCode::BAD_REQUEST, "host_invalid"),
-            Self::Content(ContentError::Coding) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_coding"),
+            Self::Content(ContentError::Coding) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_coding")
+            }
             Self::Content(ContentError::Charset) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "charset"),
-            Self::Content(ContentError::Ambiguous) => (StatusCode::BAD_REQUEST, "content_type_ambiguous"),
+            Self::Content(ContentError::Ambiguous) => {
+                (StatusCode::BAD_REQUEST, "content_type_ambiguous")
+            }
             Self::Content(ContentError::Transfer) => (StatusCode::BAD_REQUEST, "framing"),
             Self::Relay(error, _) => relay_kind(error),
         }
@@ -80,7 +94,10 @@ impl Failure {
         let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         if status == StatusCode::UPGRADE_REQUIRED {
             // RFC 9110, 15.5.22: the answer says which protocol would do.
             headers.insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
@@ -106,16 +123,26 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::ClientBody => (StatusCode::BAD_REQUEST, "body_broken"),
         Error::ClientStalled => (StatusCode::REQUEST_TIMEOUT, "body_stalled"),
         Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-        Error::Refused(Refusal::PendingTooLong) => (StatusCode::PAYLOAD_TOO_LARGE, "encoded_span_too_long"),
+        Error::Refused(Refusal::PendingTooLong) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "encoded_span_too_long")
+        }
         Error::Refused(Refusal::TooDeep) => (StatusCode::PAYLOAD_TOO_LARGE, "nested_too_deep"),
         Error::SecretInName(_) => (StatusCode::BAD_REQUEST, "secret_in_name"),
         Error::Unwritable(_) => (StatusCode::BAD_REQUEST, "masked_head_invalid"),
-        Error::Upstream(SendError::Dial(DialError::Timeout)) => (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout"),
-        Error::Upstream(SendError::Dial(DialError::Tls(_))) => (StatusCode::BAD_GATEWAY, "upstream_tls"),
+        Error::Upstream(SendError::Dial(DialError::Timeout)) => {
+            (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout")
+        }
+        Error::Upstream(SendError::Dial(DialError::Tls(_))) => {
+            (StatusCode::BAD_GATEWAY, "upstream_tls")
+        }
         Error::Upstream(SendError::Dial(_)) => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
         Error::Upstream(SendError::Stalled) => (StatusCode::GATEWAY_TIMEOUT, "upstream_stalled"),
-        Error::ResponseTimeout | Error::AnswerStalled => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
-        Error::Upstream(SendError::Garbage) | Error::Switched => (StatusCode::BAD_GATEWAY, "upstream_garbage"),
+        Error::ResponseTimeout | Error::AnswerStalled => {
+            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout")
+        }
+        Error::Upstream(SendError::Garbage) | Error::Switched => {
+            (StatusCode::BAD_GATEWAY, "upstream_garbage")
+        }
         Error::Upstream(SendError::Closed | SendError::Body) | Error::AnswerBroken => {
             (StatusCode::BAD_GATEWAY, "upstream_closed")
         }
@@ -130,8 +157,15 @@ fn relay_text(error: &Error, provider: &str) -> String {
         Error::Refused(_) => "Send the data in fewer encodings, or as a file that needs none",
         Error::SecretInName(_) => "Take the secret out of it: names cannot be masked",
         Error::Unwritable(_) => "Choose another [placeholder] output",
-        Error::Upstream(_) | Error::ResponseTimeout | Error::AnswerBroken | Error::AnswerStalled | Error::Switched => {
-            return format!("the provider {provider} cannot be used: {error}. {}", upstream_mend(error));
+        Error::Upstream(_)
+        | Error::ResponseTimeout
+        | Error::AnswerBroken
+        | Error::AnswerStalled
+        | Error::Switched => {
+            return format!(
+                "the provider {provider} cannot be used: {error}. {}",
+                upstream_mend(error)
+            );
         }
     };
     format!("{error}. {mend}")
@@ -143,7 +177,9 @@ fn upstream_mend(error: &Error) -> &'static str {
             "If its certificate comes from a private authority, set `ca` of the [[model.provider]]"
         }
         Error::Upstream(SendError::Dial(DialError::Settings(_))) => "Then restart bauta",
-        Error::Upstream(SendError::Dial(_)) => "Check that it runs, and `upstream` of the [[model.provider]]",
+        Error::Upstream(SendError::Dial(_)) => {
+            "Check that it runs, and `upstream` of the [[model.provider]]"
+        }
         Error::ResponseTimeout => "Try again; model.limits.response_timeout is the limit",
         _ => "Try again",
     }

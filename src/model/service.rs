@@ -31,7 +31,10 @@ impl Channel {
     /// # Errors
     /// The settings of a provider cannot work.
     pub fn new(guard: Arc<Guard>, settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self { guard, active: ArcSwap::from_pointee(Active::new(settings, None)?) })
+        Ok(Self {
+            guard,
+            active: ArcSwap::from_pointee(Active::new(settings, None)?),
+        })
     }
 
     /// Puts other settings in force; requests in flight keep theirs.
@@ -45,7 +48,11 @@ impl Channel {
     }
 
     /// Answers one request.
-    pub async fn handle(&self, connection: Arc<Connection>, request: Request<Incoming>) -> Response<Answer> {
+    pub async fn handle(
+        &self,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<Answer> {
         let active = self.active.load_full();
         let mut record = Record {
             connection,
@@ -78,9 +85,15 @@ impl Channel {
     }
 }
 
-async fn run(active: &Active, request: Request<Incoming>, record: &mut Record) -> Result<Response<AnswerBody>, Failure> {
+async fn run(
+    active: &Active,
+    request: Request<Incoming>,
+    record: &mut Record,
+) -> Result<Response<AnswerBody>, Failure> {
     let (parts, incoming) = request.into_parts();
-    active.hosts.check(&parts.uri, &parts.headers, record.connection.local_addr())?;
+    active
+        .hosts
+        .check(&parts.uri, &parts.headers, record.connection.local_addr())?;
     let (route, rest) = target::find(&parts.method, &parts.uri, &active.routes)?;
     record.route.clone_from(&route.provider.name);
     if wants_websocket(&parts.headers) {
@@ -92,20 +105,30 @@ async fn run(active: &Active, request: Request<Incoming>, record: &mut Record) -
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
 
     let uri = upstream_uri(&route, rest, &snapshot, &tally).map_err(fail)?;
-    let mut headers = head::request_headers(&parts.method, &parts.headers, &snapshot, &tally).map_err(fail)?;
+    let mut headers =
+        head::request_headers(&parts.method, &parts.headers, &snapshot, &tally).map_err(fail)?;
     headers.insert(header::HOST, route.host.clone());
     let limits: Limits = active.limits;
-    let body = MaskedBody::start(incoming, syntax, &snapshot, limits, Arc::clone(&tally)).await.map_err(fail)?;
+    let body = MaskedBody::start(incoming, syntax, &snapshot, limits, Arc::clone(&tally))
+        .await
+        .map_err(fail)?;
 
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = parts.method;
     *outgoing.uri_mut() = uri;
     *outgoing.headers_mut() = headers;
-    exchange::send(&route.pool, outgoing, declared, limits, tally).await.map_err(fail)
+    exchange::send(&route.pool, outgoing, declared, limits, tally)
+        .await
+        .map_err(fail)
 }
 
 /// The base path and the masked rest, in origin form.
-fn upstream_uri(route: &Route, rest: &str, snapshot: &Snapshot, tally: &Tally) -> Result<Uri, Error> {
+fn upstream_uri(
+    route: &Route,
+    rest: &str,
+    snapshot: &Snapshot,
+    tally: &Tally,
+) -> Result<Uri, Error> {
     let mut target = route.provider.base_path.clone();
     let rest = head::mask_target(rest, snapshot, tally)?;
     if target.is_empty() && !rest.starts_with('/') {

@@ -69,7 +69,9 @@ impl Active {
     /// Makes settings ready; routes that did not change keep their connections.
     pub fn new(settings: &Settings, previous: Option<&Self>) -> Result<Self, SettingsError> {
         let routes = settings.providers.iter().map(|provider| {
-            let same = |route: &&Arc<Route>| route.provider == *provider && route.limits == settings.upstream;
+            let same = |route: &&Arc<Route>| {
+                route.provider == *provider && route.limits == settings.upstream
+            };
             match previous.and_then(|active| active.routes.iter().find(same)) {
                 // A `ca` file may hold something else now.
                 Some(route) if provider.target.ca.is_none() => Ok(Arc::clone(route)),
@@ -91,8 +93,15 @@ impl Route {
         let dialer = Dialer::new(provider.target.clone(), limits.connect_timeout);
         // The platform's roots are read on first use: without any, providers on loopback still work.
         if provider.target.ca.is_some() {
-            dialer.prepare().map_err(|error| SettingsError::Tls(provider.name.clone(), error))?;
+            dialer
+                .prepare()
+                .map_err(|error| SettingsError::Tls(provider.name.clone(), error))?;
         }
-        Ok(Self { provider: provider.clone(), host, pool: Pool::new(dialer, limits), limits })
+        Ok(Self {
+            provider: provider.clone(),
+            host,
+            pool: Pool::new(dialer, limits),
+            limits,
+        })
     }
 }

@@ -17,7 +17,11 @@ const RESERVED: &str = "bauta";
 ///
 /// The path goes on as it was sent. A path that two readers could read differently is refused: dot segments in any
 /// encoding, also behind an encoded slash, a backslash or before a `;`, control characters, and an empty first segment.
-pub(super) fn find<'a>(method: &Method, uri: &'a Uri, routes: &[Arc<Route>]) -> Result<(Arc<Route>, &'a str), Failure> {
+pub(super) fn find<'a>(
+    method: &Method,
+    uri: &'a Uri,
+    routes: &[Arc<Route>],
+) -> Result<(Arc<Route>, &'a str), Failure> {
     if *method == Method::CONNECT || *method == Method::TRACE {
         return Err(Failure::Method);
     }
@@ -36,7 +40,10 @@ pub(super) fn find<'a>(method: &Method, uri: &'a Uri, routes: &[Arc<Route>]) -> 
     if first == RESERVED {
         return Err(Failure::Reserved);
     }
-    let route = routes.iter().find(|route| route.provider.path == first).ok_or(Failure::Route)?;
+    let route = routes
+        .iter()
+        .find(|route| route.provider.path == first)
+        .ok_or(Failure::Route)?;
     if rest.starts_with("//") {
         // With an empty base path, upstream would see a target that begins with two slashes: an authority, to some.
         return Err(Failure::DoubleSlash);
@@ -51,7 +58,9 @@ fn is_plain(path: &str) -> bool {
             return false;
         }
         let mut segments = bytes.split(|b| matches!(b, b'/' | b'\\'));
-        if segments.any(|segment| matches!(segment.split(|b| *b == b';').next(), Some(b"." | b".."))) {
+        if segments
+            .any(|segment| matches!(segment.split(|b| *b == b';').next(), Some(b"." | b"..")))
+        {
             return false;
         }
         let decoded = percent_decode(&bytes);
@@ -83,7 +92,9 @@ fn percent_decode(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

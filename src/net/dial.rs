@@ -71,7 +71,11 @@ pub struct Dialer {
 impl Dialer {
     /// A dialler; nothing is read or resolved yet.
     pub fn new(target: Target, connect_timeout: Duration) -> Self {
-        Self { target, connect_timeout, tls: OnceLock::new() }
+        Self {
+            target,
+            connect_timeout,
+            tls: OnceLock::new(),
+        }
     }
 
     /// Makes the TLS settings now, so that a bad `ca` file shows at the start.
@@ -79,7 +83,11 @@ impl Dialer {
     /// # Errors
     /// See [`TlsError`].
     pub fn prepare(&self) -> Result<(), TlsError> {
-        if self.target.tls { self.tls_config().map(drop) } else { Ok(()) }
+        if self.target.tls {
+            self.tls_config().map(drop)
+        } else {
+            Ok(())
+        }
     }
 
     /// Resolves, connects and, for TLS, verifies.
@@ -88,12 +96,15 @@ impl Dialer {
     /// See [`DialError`].
     pub async fn dial(&self) -> Result<Stream, DialError> {
         let deadline = Instant::now() + self.connect_timeout;
-        let tcp = timeout_at(deadline, self.connect(deadline)).await.map_err(|_| DialError::Timeout)??;
+        let tcp = timeout_at(deadline, self.connect(deadline))
+            .await
+            .map_err(|_| DialError::Timeout)??;
         if !self.target.tls {
             return Ok(Stream::Plain(tcp));
         }
         let connector = TlsConnector::from(self.tls_config()?);
-        let name = ServerName::try_from(self.target.host.clone()).map_err(|_| DialError::Resolve)?;
+        let name =
+            ServerName::try_from(self.target.host.clone()).map_err(|_| DialError::Resolve)?;
         let handshake = timeout_at(deadline, connector.connect(name, tcp));
         match handshake.await {
             Err(_) => Err(DialError::Timeout),
@@ -103,7 +114,9 @@ impl Dialer {
     }
 
     fn tls_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        self.tls.get_or_init(|| client_config(self.target.ca.as_deref())).clone()
+        self.tls
+            .get_or_init(|| client_config(self.target.ca.as_deref()))
+            .clone()
     }
 
     /// Tries the addresses one after another; none may use up the time of those after it.
@@ -129,7 +142,11 @@ impl Dialer {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -138,7 +155,11 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),

@@ -42,27 +42,42 @@ struct Authority {
 impl HostPolicy {
     /// `names`: additional host names, in lower case and without port; IPv6 without brackets.
     pub fn new(names: &[String]) -> Self {
-        Self { names: names.to_vec() }
+        Self {
+            names: names.to_vec(),
+        }
     }
 
     /// Checks `Host`, the authority of an absolute-form target, and `Origin`.
     ///
     /// # Errors
     /// See [`HostError`]. Absence of `Origin` is right: only browsers send it.
-    pub fn check(&self, target: &Uri, headers: &HeaderMap, local: Option<SocketAddr>) -> Result<(), HostError> {
+    pub fn check(
+        &self,
+        target: &Uri,
+        headers: &HeaderMap,
+        local: Option<SocketAddr>,
+    ) -> Result<(), HostError> {
         let mut hosts = headers.get_all(header::HOST).iter();
         let host = hosts.next().ok_or(HostError::Missing)?;
         if hosts.next().is_some() {
             return Err(HostError::Duplicate);
         }
-        let host = host.to_str().ok().and_then(Authority::parse).ok_or(HostError::Invalid)?;
+        let host = host
+            .to_str()
+            .ok()
+            .and_then(Authority::parse)
+            .ok_or(HostError::Invalid)?;
         self.check_name(&host, local)?;
         if let Some(authority) = target.authority() {
             let authority = Authority::parse(authority.as_str()).ok_or(HostError::Invalid)?;
             self.check_name(&authority, local)?;
         }
         for origin in headers.get_all(header::ORIGIN) {
-            let origin = origin.to_str().ok().and_then(origin_authority).ok_or(HostError::Origin)?;
+            let origin = origin
+                .to_str()
+                .ok()
+                .and_then(origin_authority)
+                .ok_or(HostError::Origin)?;
             // The same origin only: another port of this machine may serve anyone's page.
             let host_port = host.port.filter(|port| *port != 80);
             if origin.host != host.host || origin.port != host_port {
@@ -72,13 +87,23 @@ impl HostPolicy {
         Ok(())
     }
 
-    fn check_name(&self, authority: &Authority, local: Option<SocketAddr>) -> Result<(), HostError> {
+    fn check_name(
+        &self,
+        authority: &Authority,
+        local: Option<SocketAddr>,
+    ) -> Result<(), HostError> {
         let host = authority.host.as_str();
         let ours = match host.parse::<IpAddr>() {
-            Ok(ip) => ip.to_canonical().is_loopback() || local.is_some_and(|at| same_ip(at.ip(), ip)),
+            Ok(ip) => {
+                ip.to_canonical().is_loopback() || local.is_some_and(|at| same_ip(at.ip(), ip))
+            }
             Err(_) => host == "localhost",
         };
-        if ours || self.names.iter().any(|name| name == host) { Ok(()) } else { Err(HostError::Foreign) }
+        if ours || self.names.iter().any(|name| name == host) {
+            Ok(())
+        } else {
+            Err(HostError::Foreign)
+        }
     }
 }
 
@@ -118,7 +143,9 @@ impl Authority {
         };
         let port = match port {
             None => None,
-            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok()?),
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Some(digits.parse().ok()?)
+            }
             Some(_) => return None,
         };
         Some(Self { host, port })
@@ -129,7 +156,11 @@ impl Authority {
 fn plain_name(text: &str) -> Option<String> {
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    if name.is_empty() || !name.split('.').all(|label| !label.is_empty() && label.bytes().all(plain)) {
+    if name.is_empty()
+        || !name
+            .split('.')
+            .all(|label| !label.is_empty() && label.bytes().all(plain))
+    {
         return None;
     }
     let last = name.rsplit('.').next().unwrap_or(&name);
@@ -149,7 +180,11 @@ mod tests {
             map.append(*name, value.parse().unwrap());
         }
         let policy = HostPolicy::new(&["bauta.internal".to_owned()]);
-        policy.check(&target.parse().unwrap(), &map, Some("10.0.0.5:8601".parse().unwrap()))
+        policy.check(
+            &target.parse().unwrap(),
+            &map,
+            Some("10.0.0.5:8601".parse().unwrap()),
+        )
     }
 
     #[test]
@@ -193,15 +228,30 @@ mod tests {
     #[test]
     fn host_counts_once() {
         assert_eq!(check("/", &[]), Err(HostError::Missing));
-        assert_eq!(check("/", &[("host", "localhost"), ("host", "localhost")]), Err(HostError::Duplicate));
+        assert_eq!(
+            check("/", &[("host", "localhost"), ("host", "localhost")]),
+            Err(HostError::Duplicate)
+        );
     }
 
     #[test]
     fn absolute_form_is_checked_like_host() {
-        assert_eq!(check("http://localhost/a", &[("host", "localhost")]), Ok(()));
-        assert_eq!(check("http://evil.example/a", &[("host", "localhost")]), Err(HostError::Foreign));
-        assert_eq!(check("http://localhost/a", &[("host", "evil.example")]), Err(HostError::Foreign));
-        assert_eq!(check("http://u@localhost/a", &[("host", "localhost")]), Err(HostError::Invalid));
+        assert_eq!(
+            check("http://localhost/a", &[("host", "localhost")]),
+            Ok(())
+        );
+        assert_eq!(
+            check("http://evil.example/a", &[("host", "localhost")]),
+            Err(HostError::Foreign)
+        );
+        assert_eq!(
+            check("http://localhost/a", &[("host", "evil.example")]),
+            Err(HostError::Foreign)
+        );
+        assert_eq!(
+            check("http://u@localhost/a", &[("host", "localhost")]),
+            Err(HostError::Invalid)
+        );
     }
 
     #[test]
@@ -210,14 +260,34 @@ mod tests {
             ("localhost:8601", "http://localhost:8601", Ok(())),
             ("localhost", "http://localhost:80", Ok(())),
             ("localhost:80", "http://localhost", Ok(())),
-            ("localhost:8601", "http://localhost:3000", Err(HostError::Origin)),
-            ("localhost:8601", "http://127.0.0.1:8601", Err(HostError::Origin)),
-            ("localhost:8601", "https://evil.example", Err(HostError::Origin)),
+            (
+                "localhost:8601",
+                "http://localhost:3000",
+                Err(HostError::Origin),
+            ),
+            (
+                "localhost:8601",
+                "http://127.0.0.1:8601",
+                Err(HostError::Origin),
+            ),
+            (
+                "localhost:8601",
+                "https://evil.example",
+                Err(HostError::Origin),
+            ),
             ("localhost:8601", "null", Err(HostError::Origin)),
-            ("localhost:8601", "chrome-extension://abc", Err(HostError::Origin)),
+            (
+                "localhost:8601",
+                "chrome-extension://abc",
+                Err(HostError::Origin),
+            ),
             ("localhost:8601", "", Err(HostError::Origin)),
         ] {
-            assert_eq!(check("/", &[("host", host), ("origin", origin)]), expected, "{host} {origin}");
+            assert_eq!(
+                check("/", &[("host", host), ("origin", origin)]),
+                expected,
+                "{host} {origin}"
+            );
         }
     }
 }

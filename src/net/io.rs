@@ -49,7 +49,11 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -58,7 +62,11 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -105,11 +113,19 @@ pub struct Unstalled<T> {
 impl<T> Unstalled<T> {
     /// Gives `inner` a limit for every wait to write.
     pub fn new(inner: T, limit: Duration) -> Self {
-        Self { inner, limit, timer: None }
+        Self {
+            inner,
+            limit,
+            timer: None,
+        }
     }
 
     /// Turns a wait beyond the limit into an error.
-    fn bound<R>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+    fn bound<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
         if polled.is_ready() {
             self.timer = None;
             return polled;
@@ -117,18 +133,29 @@ impl<T> Unstalled<T> {
         let limit = self.limit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes no bytes")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer takes no bytes",
+        )))
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Unstalled<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Unstalled<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.bound(cx, polled)
     }
@@ -218,8 +245,19 @@ pub struct ServerIo {
 
 impl ServerIo {
     /// `head_limit` runs from a head's first byte to its last, `stall` for every wait to write.
-    pub fn new(socket: Socket, connection: Arc<Connection>, head_limit: Duration, stall: Duration) -> Self {
-        Self { inner: Unstalled::new(socket, stall), connection, head_limit, head_timer: None, linger: None }
+    pub fn new(
+        socket: Socket,
+        connection: Arc<Connection>,
+        head_limit: Duration,
+        stall: Duration,
+    ) -> Self {
+        Self {
+            inner: Unstalled::new(socket, stall),
+            connection,
+            head_limit,
+            head_timer: None,
+            linger: None,
+        }
     }
 
     /// Swallows what still comes, until the peer closes or the time is up.
@@ -243,7 +281,11 @@ impl ServerIo {
 }
 
 impl AsyncRead for ServerIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         let phase = self.connection.phase.load(Ordering::Acquire);
@@ -258,9 +300,14 @@ impl AsyncRead for ServerIo {
         }
         if phase == HEAD {
             let limit = self.head_limit;
-            let timer = self.head_timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+            let timer = self
+                .head_timer
+                .get_or_insert_with(|| Box::pin(sleep(limit)));
             if timer.deadline() <= Instant::now() || timer.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the request head takes too long")));
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the request head takes too long",
+                )));
             }
         }
         polled
@@ -268,7 +315,11 @@ impl AsyncRead for ServerIo {
 }
 
 impl AsyncWrite for ServerIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 

@@ -102,7 +102,12 @@ where
 {
     /// An empty pool.
     pub fn new(dialer: Dialer, limits: Limits) -> Arc<Self> {
-        Arc::new(Self { dialer, limits, idle: Mutex::new(Vec::new()), reaping: AtomicBool::new(false) })
+        Arc::new(Self {
+            dialer,
+            limits,
+            idle: Mutex::new(Vec::new()),
+            reaping: AtomicBool::new(false),
+        })
     }
 
     /// Sends a request on an idle connection or a new one; returns the answer's head and body.
@@ -111,13 +116,19 @@ where
     ///
     /// # Errors
     /// See [`SendError`].
-    pub async fn send(self: &Arc<Self>, mut request: Request<B>) -> Result<(Response<Incoming>, Lease<B>), SendError> {
+    pub async fn send(
+        self: &Arc<Self>,
+        mut request: Request<B>,
+    ) -> Result<(Response<Incoming>, Lease<B>), SendError> {
         while let Some(mut link) = self.take() {
             // Usually ready by now; at most hyper's task has not had its turn since the last answer.
             if !matches!(timeout(READY_TIME, link.sender.ready()).await, Ok(Ok(()))) {
                 continue;
             }
-            let mut lease = Lease { link, pool: Arc::clone(self) };
+            let mut lease = Lease {
+                link,
+                pool: Arc::clone(self),
+            };
             match lease.link.sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, lease)),
                 Err(mut error) => match error.take_message() {
@@ -126,7 +137,10 @@ where
                 },
             }
         }
-        let mut lease = Lease { link: self.open().await?, pool: Arc::clone(self) };
+        let mut lease = Lease {
+            link: self.open().await?,
+            pool: Arc::clone(self),
+        };
         match lease.link.sender.try_send_request(request).await {
             Ok(response) => Ok((response, lease)),
             Err(error) => Err(classify(error.error())),
@@ -145,7 +159,10 @@ where
             // The exchange learns of a failure by its own future or body.
             let _ = connection.await;
         });
-        Ok(Link { sender, task: task.abort_handle() })
+        Ok(Link {
+            sender,
+            task: task.abort_handle(),
+        })
     }
 
     fn take(&self) -> Option<Link<B>> {
@@ -161,7 +178,10 @@ where
     fn put(self: Arc<Self>, link: Link<B>) {
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { link, since: Instant::now() });
+            idle.push(Idle {
+                link,
+                since: Instant::now(),
+            });
         }
         drop(idle);
         if !self.reaping.swap(true, Ordering::AcqRel) {
@@ -205,7 +225,9 @@ where
 }
 
 fn classify(error: &hyper::Error) -> SendError {
-    let timed_out = error.source().and_then(|e| e.downcast_ref::<std::io::Error>());
+    let timed_out = error
+        .source()
+        .and_then(|e| e.downcast_ref::<std::io::Error>());
     if timed_out.is_some_and(|e| e.kind() == std::io::ErrorKind::TimedOut) {
         SendError::Stalled
     } else if error.is_parse() {

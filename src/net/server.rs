@@ -64,7 +64,9 @@ impl Listener {
     pub async fn tcp(host: &str, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((host, port)).await?;
         let address = listener.local_addr()?;
-        Ok(Self { inner: Inner::Tcp(listener, address) })
+        Ok(Self {
+            inner: Inner::Tcp(listener, address),
+        })
     }
 
     /// Binds a Unix socket; one that nobody listens on any more is replaced.
@@ -74,11 +76,15 @@ impl Listener {
     pub async fn unix(path: &Path) -> io::Result<Self> {
         if let Ok(meta) = std::fs::symlink_metadata(path)
             && meta.file_type().is_socket()
-            && UnixStream::connect(path).await.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+            && UnixStream::connect(path)
+                .await
+                .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
         {
             std::fs::remove_file(path)?;
         }
-        Ok(Self { inner: Inner::Unix(UnixListener::bind(path)?, path.to_owned()) })
+        Ok(Self {
+            inner: Inner::Unix(UnixListener::bind(path)?, path.to_owned()),
+        })
     }
 
     /// The bound TCP address; `None` for a Unix socket.
@@ -112,7 +118,12 @@ impl Drop for Listener {
 
 /// Serves until `stop` turns true; then accepts no more, lets requests in flight finish within the drain time, and cuts
 /// what is left. Returns how many connections were cut.
-pub async fn serve<H, F, B>(listener: Listener, limits: Limits, mut stop: watch::Receiver<bool>, handler: H) -> usize
+pub async fn serve<H, F, B>(
+    listener: Listener,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+    handler: H,
+) -> usize
 where
     H: Fn(Arc<Connection>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -144,8 +155,15 @@ where
         }
     }
     drop(listener);
-    let drained = timeout(limits.drain_timeout, async { while connections.join_next().await.is_some() {} }).await;
-    let cut = if drained.is_err() { connections.len() } else { 0 };
+    let drained = timeout(limits.drain_timeout, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
+    let cut = if drained.is_err() {
+        connections.len()
+    } else {
+        0
+    };
     connections.shutdown().await;
     cut
 }
@@ -155,7 +173,10 @@ async fn accept_within(
     slots: &Arc<Semaphore>,
 ) -> io::Result<(Socket, tokio::sync::OwnedSemaphorePermit)> {
     // The semaphore is never closed; if it were, refusing is right.
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
+    let slot = Arc::clone(slots)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
     Ok((listener.accept().await?, slot))
 }
 
@@ -167,7 +188,12 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let connection = Connection::new(socket.local_addr());
-    let io = ServerIo::new(socket, Arc::clone(&connection), limits.header_timeout, limits.idle_timeout);
+    let io = ServerIo::new(
+        socket,
+        Arc::clone(&connection),
+        limits.header_timeout,
+        limits.idle_timeout,
+    );
     let service = service_fn(|request| {
         connection.begin();
         let answer = handler(Arc::clone(&connection), request);

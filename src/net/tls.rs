@@ -56,10 +56,18 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-        roots.add(certificate.map_err(unreadable)?).map_err(|error| TlsError::CaFile {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })?;
+        roots
+            .add(certificate.map_err(unreadable)?)
+            .map_err(|error| TlsError::CaFile {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            })?;
     }
-    if roots.is_empty() { Err(TlsError::CaEmpty { path: path.to_owned() }) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(TlsError::CaEmpty {
+            path: path.to_owned(),
+        })
+    } else {
+        Ok(roots)
+    }
 }

@@ -51,7 +51,10 @@ impl Upload {
 
     /// Why the body failed, if it did.
     pub fn take_fault(&self) -> Option<Error> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.fault
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     fn complete(&self) {
@@ -106,14 +109,24 @@ impl MaskedBody {
         if hint.lower() > limits.max_body_bytes {
             return Err(Error::TooLarge(limits.max_body_bytes));
         }
-        let mut body = Self { queue: Queue::default(), source: None, upload: Arc::default() };
+        let mut body = Self {
+            queue: Queue::default(),
+            source: None,
+            upload: Arc::default(),
+        };
         if incoming.is_end_stream() {
             body.upload.complete();
             return Ok(body);
         }
         let stream = (!snapshot.is_empty()).then(|| snapshot.stream(syntax));
         let timer = Box::pin(sleep(limits.idle_timeout));
-        let source = body.source.insert(Source { incoming, stream, limits, timer, tally });
+        let source = body.source.insert(Source {
+            incoming,
+            stream,
+            limits,
+            timer,
+            tally,
+        });
         if source.stream.is_none() && hint.exact().is_some() {
             return Ok(body);
         }
@@ -143,12 +156,17 @@ impl MaskedBody {
 
     /// Takes the next piece from the client through the engine into the queue.
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let Some(source) = &mut self.source else { return Poll::Ready(Ok(())) };
+        let Some(source) = &mut self.source else {
+            return Poll::Ready(Ok(()));
+        };
         let Poll::Ready(frame) = Pin::new(&mut source.incoming).poll_frame(cx) else {
             ready!(source.timer.as_mut().poll(cx));
             return Poll::Ready(Err(Error::ClientStalled));
         };
-        source.timer.as_mut().reset(Instant::now() + source.limits.idle_timeout);
+        source
+            .timer
+            .as_mut()
+            .reset(Instant::now() + source.limits.idle_timeout);
         let mut out = Vec::new();
         // A chunked body says that it has ended only by its last frame.
         let mut ended = frame.is_none();
@@ -193,7 +211,9 @@ impl Source {
 
     /// Ends the text; the stream is gone afterwards.
     fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), Error> {
-        let Some(mut stream) = self.stream.take() else { return Ok(()) };
+        let Some(mut stream) = self.stream.take() else {
+            return Ok(());
+        };
         let finished = stream.finish(out);
         self.tally.add(stream.hits());
         Ok(finished?)
@@ -214,7 +234,9 @@ impl Queue {
         if piece.is_empty() {
             return;
         }
-        self.bytes = self.bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         if piece.len() < SMALL {
             self.small.extend_from_slice(&piece);
             if self.small.len() >= BLOCK {
@@ -234,7 +256,9 @@ impl Queue {
 
     fn pop(&mut self) -> Option<Bytes> {
         let piece = self.pieces.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        self.bytes = self
+            .bytes
+            .saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         Some(piece)
     }
 
@@ -281,7 +305,9 @@ impl Body for MaskedBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             None => SizeHint::with_exact(self.queue.bytes),
-            Some(source) if source.stream.is_none() && self.queue.is_empty() => source.incoming.size_hint(),
+            Some(source) if source.stream.is_none() && self.queue.is_empty() => {
+                source.incoming.size_hint()
+            }
             Some(_) => SizeHint::default(),
         }
     }

@@ -45,7 +45,9 @@ pub fn syntax(headers: &HeaderMap) -> Result<Syntax, ContentError> {
     let mut parts = text.split(';');
     let essence = parts.next().unwrap_or_default().trim();
     for parameter in parts {
-        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let Some((name, value)) = parameter.split_once('=') else {
+            continue;
+        };
         if name.trim() == "charset" && !is_utf8(value.trim().trim_matches('"')) {
             return Err(ContentError::Charset);
         }
@@ -65,18 +67,28 @@ fn of_type(essence: &str) -> Syntax {
 }
 
 fn is_utf8(charset: &str) -> bool {
-    matches!(charset.trim_matches('\''), "utf-8" | "utf8" | "us-ascii" | "ascii")
+    matches!(
+        charset.trim_matches('\''),
+        "utf-8" | "utf8" | "us-ascii" | "ascii"
+    )
 }
 
 /// Whether every element of a list header is `wanted`, and there is at most one.
 fn only(headers: &HeaderMap, name: &header::HeaderName, wanted: &str) -> bool {
     let mut elements = 0;
-    headers.get_all(name).iter().map(HeaderValue::as_bytes).all(|line| {
-        line.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty()).all(|element| {
-            elements += 1;
-            elements == 1 && element.eq_ignore_ascii_case(wanted.as_bytes())
+    headers
+        .get_all(name)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .all(|line| {
+            line.split(|b| *b == b',')
+                .map(<[u8]>::trim_ascii)
+                .filter(|element| !element.is_empty())
+                .all(|element| {
+                    elements += 1;
+                    elements == 1 && element.eq_ignore_ascii_case(wanted.as_bytes())
+                })
         })
-    })
 }
 
 #[cfg(test)]
@@ -100,21 +112,40 @@ mod tests {
             ("application/x-ndjson", Ok(Syntax::Json)),
             ("application/jsonl", Ok(Syntax::Json)),
             ("application/x-www-form-urlencoded", Ok(Syntax::Form)),
-            ("application/x-www-form-urlencoded;charset=\"utf-8\"", Ok(Syntax::Form)),
+            (
+                "application/x-www-form-urlencoded;charset=\"utf-8\"",
+                Ok(Syntax::Form),
+            ),
             ("text/plain; charset=us-ascii", Ok(Syntax::Text)),
             ("multipart/form-data; boundary=x", Ok(Syntax::Text)),
             ("application/octet-stream", Ok(Syntax::Text)),
             ("", Ok(Syntax::Json)),
-            ("application/json; charset=utf-16", Err(ContentError::Charset)),
-            ("application/json; Charset = \"UTF-16LE\"", Err(ContentError::Charset)),
+            (
+                "application/json; charset=utf-16",
+                Err(ContentError::Charset),
+            ),
+            (
+                "application/json; Charset = \"UTF-16LE\"",
+                Err(ContentError::Charset),
+            ),
             ("text/plain; charset=utf-7", Err(ContentError::Charset)),
             ("text/plain; charset=", Err(ContentError::Charset)),
-            ("text/plain; charset=utf-8; charset=utf-16", Err(ContentError::Charset)),
+            (
+                "text/plain; charset=utf-8; charset=utf-16",
+                Err(ContentError::Charset),
+            ),
         ] {
-            assert_eq!(check(&[("content-type", content_type)]), expected, "{content_type}");
+            assert_eq!(
+                check(&[("content-type", content_type)]),
+                expected,
+                "{content_type}"
+            );
         }
         assert_eq!(check(&[]), Ok(Syntax::Json));
-        let twice = [("content-type", "text/plain"), ("content-type", "application/json")];
+        let twice = [
+            ("content-type", "text/plain"),
+            ("content-type", "application/json"),
+        ];
         assert_eq!(check(&twice), Err(ContentError::Ambiguous));
     }
 
@@ -126,16 +157,34 @@ mod tests {
             ("content-encoding", "", Ok(Syntax::Json)),
             ("content-encoding", "gzip", Err(ContentError::Coding)),
             ("content-encoding", "zstd", Err(ContentError::Coding)),
-            ("content-encoding", "identity, gzip", Err(ContentError::Coding)),
+            (
+                "content-encoding",
+                "identity, gzip",
+                Err(ContentError::Coding),
+            ),
             ("content-encoding", "x", Err(ContentError::Coding)),
             ("transfer-encoding", "chunked", Ok(Syntax::Json)),
             ("transfer-encoding", "Chunked", Ok(Syntax::Json)),
-            ("transfer-encoding", "gzip, chunked", Err(ContentError::Transfer)),
+            (
+                "transfer-encoding",
+                "gzip, chunked",
+                Err(ContentError::Transfer),
+            ),
             ("transfer-encoding", "identity", Err(ContentError::Transfer)),
-            ("transfer-encoding", "chunked, chunked", Err(ContentError::Transfer)),
-            ("transfer-encoding", "\x0bchunked", Err(ContentError::Transfer)),
+            (
+                "transfer-encoding",
+                "chunked, chunked",
+                Err(ContentError::Transfer),
+            ),
+            (
+                "transfer-encoding",
+                "\x0bchunked",
+                Err(ContentError::Transfer),
+            ),
         ] {
-            let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else { continue };
+            let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else {
+                continue;
+            };
             let headers: HeaderMap = [(name.parse().unwrap(), value)].into_iter().collect();
             assert_eq!(syntax(&headers), expected, "{name} {headers:?}");
         }

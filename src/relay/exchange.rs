@@ -33,11 +33,16 @@ pub async fn send(
     match request.body().length() {
         Some(0) if !declared => {}
         Some(length) => {
-            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            request
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         None => {
             // Said outright, because hyper sends a GET's body of unknown length only then.
-            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            request.headers_mut().insert(
+                header::TRANSFER_ENCODING,
+                HeaderValue::from_static("chunked"),
+            );
         }
     }
     let sent = tokio::select! {
@@ -77,7 +82,14 @@ fn answer(
 ) -> Response<AnswerBody> {
     let (mut parts, incoming) = response.into_parts();
     head::strip_response(&mut parts.headers);
-    let body = AnswerBody { incoming, lease: Some(lease), upload, idle_timeout, timer: None, tally };
+    let body = AnswerBody {
+        incoming,
+        lease: Some(lease),
+        upload,
+        idle_timeout,
+        timer: None,
+        tally,
+    };
     let mut out = Response::new(body);
     *out.status_mut() = parts.status;
     *out.headers_mut() = parts.headers;
@@ -116,7 +128,10 @@ impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
         let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
             let limit = this.idle_timeout;

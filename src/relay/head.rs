@@ -18,8 +18,13 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 
 /// Request headers that we answer or write ourselves: the upstream's authority, the masked body's length, the
 /// expectation that was met by reading the body, the trailers that are dropped, a credential for a proxy.
-const OURS: [HeaderName; 5] =
-    [header::HOST, header::CONTENT_LENGTH, header::EXPECT, header::TRAILER, header::PROXY_AUTHORIZATION];
+const OURS: [HeaderName; 5] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::TRAILER,
+    header::PROXY_AUTHORIZATION,
+];
 
 /// Masks the part of a request target that goes upstream: path and query as one text.
 ///
@@ -48,7 +53,11 @@ pub fn request_headers(
     tally: &Tally,
 ) -> Result<HeaderMap, Error> {
     let named = connection_names(headers);
-    let kept = || headers.iter().filter(|(name, _)| !is_hop(name, &named) && !OURS.contains(name));
+    let kept = || {
+        headers
+            .iter()
+            .filter(|(name, _)| !is_hop(name, &named) && !OURS.contains(name))
+    };
     let mut out = HeaderMap::with_capacity(headers.len() + 2);
     if !any_occurrence(method, kept(), snapshot)? {
         for (name, value) in kept() {
@@ -56,11 +65,17 @@ pub fn request_headers(
         }
         return Ok(out);
     }
-    if snapshot.mask(method.as_str().as_bytes(), Syntax::Text)?.is_some() {
+    if snapshot
+        .mask(method.as_str().as_bytes(), Syntax::Text)?
+        .is_some()
+    {
         return Err(Error::SecretInName("method"));
     }
     for (name, value) in kept() {
-        if snapshot.mask(name.as_str().as_bytes(), Syntax::Text)?.is_some() {
+        if snapshot
+            .mask(name.as_str().as_bytes(), Syntax::Text)?
+            .is_some()
+        {
             return Err(Error::SecretInName("name of a header"));
         }
         let value = match snapshot.mask(value.as_bytes(), Syntax::Text)? {

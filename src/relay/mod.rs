@@ -89,7 +89,10 @@ impl Tally {
             return;
         }
         // A count is right whatever happened to the thread that held the lock.
-        let mut all = self.hits.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = self
+            .hits
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         for (key, count) in hits {
             let sum = all.entry(*key).or_default();
             *sum = sum.saturating_add(*count);
@@ -98,18 +101,24 @@ impl Tally {
 
     /// The occurrences so far.
     pub fn hits(&self) -> Hits {
-        self.hits.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.hits
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     /// Counts body bytes from the client.
     pub fn count_received(&self, bytes: usize) -> u64 {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.received.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+        self.received
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes)
     }
 
     /// Counts body bytes to the client.
     pub fn count_sent(&self, bytes: usize) {
-        self.sent.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.sent
+            .fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Body bytes from the client so far.
