@@ -6,18 +6,36 @@ use super::model_kit::{OK, Sidecar, Upstream, contains, post};
 fn conflicting_framing_makes_at_most_one_request() {
     // (request, what may happen: refused with 400, or one request whose body is this)
     let rows: [(&str, Option<&[u8]>); 13] = [
-        ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", Some(b"abc")),
-        ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n4\r\nabcd\r\n0\r\n\r\n", Some(b"abcd")),
-        ("Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", Some(b"abc")),
+        (
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            Some(b"abc"),
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n4\r\nabcd\r\n0\r\n\r\n",
+            Some(b"abcd"),
+        ),
+        (
+            "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+            Some(b"abc"),
+        ),
         ("Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", None),
         ("Content-Length: 3, 3\r\n\r\nabc", None),
         ("Content-Length: +3\r\n\r\nabc", None),
         ("Content-Length: 0x3\r\n\r\nabc", None),
         ("Content-Length: 99999999999999999999999\r\n\r\nabc", None),
         ("Transfer-Encoding: gzip\r\n\r\nabc", None),
-        ("Transfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", None),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", None),
-        ("Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n", None),
+        (
+            "Transfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            None,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            None,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
+            None,
+        ),
         ("Content-Length : 3\r\n\r\nabc", None),
     ];
     for (rest, expected) in rows {
@@ -29,7 +47,11 @@ fn conflicting_framing_makes_at_most_one_request() {
             let mut peer = upstream.accept();
             let seen = peer.request();
             assert_eq!(seen.body, body, "{rest}");
-            assert_eq!(seen.headers("content-length"), [body.len().to_string()], "{rest}");
+            assert_eq!(
+                seen.headers("content-length"),
+                [body.len().to_string()],
+                "{rest}"
+            );
             assert!(seen.headers("transfer-encoding").is_empty(), "{rest}");
             peer.send(OK);
             assert_eq!(client.message("POST").status(), 200);
@@ -37,7 +59,12 @@ fn conflicting_framing_makes_at_most_one_request() {
             client.end();
             sidecar.shutdown();
             peer.end();
-            assert_eq!(peer.seen.len(), seen.head.len() + body.len(), "one request only: {}", peer.shown());
+            assert_eq!(
+                peer.seen.len(),
+                seen.head.len() + body.len(),
+                "one request only: {}",
+                peer.shown()
+            );
         } else {
             assert_eq!(client.message("POST").status(), 400, "{rest}");
             assert!(upstream.is_untouched(), "{rest}");
@@ -53,10 +80,18 @@ fn http_1_0_is_answered_and_sent_on_as_1_1() {
     client.send("POST /p/x HTTP/1.0\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi");
     let mut peer = upstream.accept();
     let seen = peer.request();
-    assert_eq!((seen.line(), &seen.body[..]), ("POST /x HTTP/1.1", &b"hi"[..]));
+    assert_eq!(
+        (seen.line(), &seen.body[..]),
+        ("POST /x HTTP/1.1", &b"hi"[..])
+    );
     peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
     let answer = client.message("POST");
-    assert_eq!((answer.complete, &answer.body[..]), (true, &b"ok"[..]), "{}", answer.head);
+    assert_eq!(
+        (answer.complete, &answer.body[..]),
+        (true, &b"ok"[..]),
+        "{}",
+        answer.head
+    );
     assert!(answer.headers("transfer-encoding").is_empty());
 
     let mut client = sidecar.connect();
@@ -78,11 +113,19 @@ fn expect_100_continue_is_answered_when_the_body_is_wanted() {
     assert!(seen.headers("expect").is_empty());
     peer.send("HTTP/1.1 100 Continue\r\n\r\n");
     peer.send(OK);
-    assert_eq!(client.message("POST").status(), 200, "the upstream's own 100 stays on its hop");
+    assert_eq!(
+        client.message("POST").status(),
+        200,
+        "the upstream's own 100 stays on its hop"
+    );
 
     let mut client = sidecar.connect();
     client.send("POST /nowhere HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
-    assert_eq!(client.message("POST").error(), (404, "route_unknown".to_owned()), "no 100 for a body that nobody wants");
+    assert_eq!(
+        client.message("POST").error(),
+        (404, "route_unknown".to_owned()),
+        "no 100 for a body that nobody wants"
+    );
 }
 
 #[test]
@@ -92,19 +135,42 @@ fn answers_without_a_body_keep_their_headers_and_the_connection() {
     let mut client = sidecar.connect();
     let mut peer = None;
     for (method, answer, length) in [
-        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 500\r\nX-A: 1\r\n\r\n", Some("500")),
-        ("HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n", None),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nContent-Length: 500\r\nX-A: 1\r\n\r\n",
+            Some("500"),
+        ),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n",
+            None,
+        ),
         ("GET", "HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n", None),
-        ("GET", "HTTP/1.1 304 Not Modified\r\nETag: \"e\"\r\nX-A: 1\r\n\r\n", None),
-        ("POST", "HTTP/1.1 200 Fine By Me\r\nContent-Length: 0\r\nX-A: 1\r\n\r\n", Some("0")),
-        ("GET", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nX-A: 1\r\n\r\n", Some("0")),
+        (
+            "GET",
+            "HTTP/1.1 304 Not Modified\r\nETag: \"e\"\r\nX-A: 1\r\n\r\n",
+            None,
+        ),
+        (
+            "POST",
+            "HTTP/1.1 200 Fine By Me\r\nContent-Length: 0\r\nX-A: 1\r\n\r\n",
+            Some("0"),
+        ),
+        (
+            "GET",
+            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nX-A: 1\r\n\r\n",
+            Some("0"),
+        ),
     ] {
         client.send(format!("{method} /p/x HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         let peer = peer.get_or_insert_with(|| upstream.accept());
         let seen = peer.request();
         assert!(seen.line().starts_with(method));
         if method != "POST" {
-            assert!(seen.headers("content-length").is_empty() && seen.headers("transfer-encoding").is_empty());
+            assert!(
+                seen.headers("content-length").is_empty()
+                    && seen.headers("transfer-encoding").is_empty()
+            );
         }
         peer.send(answer);
         let got = client.message(method);
@@ -129,15 +195,33 @@ fn headers_of_one_hop_stay_on_it_both_ways() {
     );
     let mut peer = upstream.accept();
     let seen = peer.request();
-    for gone in ["connection", "authorization", "x-drop", "keep-alive", "proxy-connection", "te", "upgrade", "trailer", "proxy-authorization"] {
+    for gone in [
+        "connection",
+        "authorization",
+        "x-drop",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "upgrade",
+        "trailer",
+        "proxy-authorization",
+    ] {
         assert!(seen.headers(gone).is_empty(), "{gone} in {}", seen.head);
     }
     assert_eq!(seen.body, b"hi");
-    assert_eq!(seen.header("content-length").as_deref(), Some("2"), "a client cannot strip what we write");
+    assert_eq!(
+        seen.header("content-length").as_deref(),
+        Some("2"),
+        "a client cannot strip what we write"
+    );
     assert_eq!(seen.header("host").unwrap(), upstream.addr.to_string());
     assert_eq!(seen.header("x-keep").as_deref(), Some("1"));
     assert_eq!(seen.header("accept-encoding").as_deref(), Some("gzip, br"));
-    assert!(!contains(seen.head.to_ascii_lowercase().as_bytes(), "forwarded"), "{}", seen.head);
+    assert!(
+        !contains(seen.head.to_ascii_lowercase().as_bytes(), "forwarded"),
+        "{}",
+        seen.head
+    );
     peer.send(
         "HTTP/1.1 200 OK\r\nConnection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nUpgrade: h2c\r\nContent-Encoding: br\r\n\
          Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 2\r\n\r\nok",
@@ -148,7 +232,11 @@ fn headers_of_one_hop_stay_on_it_both_ways() {
     }
     assert_eq!(answer.headers("set-cookie"), ["a=1", "b=2"]);
     assert_eq!(answer.header("content-encoding").as_deref(), Some("br"));
-    assert!(answer.headers("date").is_empty(), "nothing is added: {}", answer.head);
+    assert!(
+        answer.headers("date").is_empty(),
+        "nothing is added: {}",
+        answer.head
+    );
 }
 
 #[test]
@@ -180,7 +268,10 @@ fn connections_are_kept_and_used_again_on_both_sides() {
     assert_eq!(peer.request().body, b"a");
     peer.send(OK);
     client.message("POST");
-    assert!(upstream.is_untouched(), "one upstream connection did for all");
+    assert!(
+        upstream.is_untouched(),
+        "one upstream connection did for all"
+    );
 }
 
 #[test]
@@ -192,7 +283,10 @@ fn pipelined_requests_are_answered_in_order() {
     let mut peer = upstream.accept();
     for body in [b"a", b"b"] {
         assert_eq!(peer.request().body, body);
-        peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", char::from(body[0])));
+        peer.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
+            char::from(body[0])
+        ));
         assert_eq!(client.message("POST").body, body);
     }
 }
@@ -205,7 +299,10 @@ fn a_get_may_have_a_body() {
     client.send("GET /p/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
     let mut peer = upstream.accept();
     let seen = peer.request();
-    assert_eq!((seen.header("content-length").as_deref(), &seen.body[..]), (Some("2"), &b"hi"[..]));
+    assert_eq!(
+        (seen.header("content-length").as_deref(), &seen.body[..]),
+        (Some("2"), &b"hi"[..])
+    );
 }
 
 #[test]
@@ -216,7 +313,9 @@ fn heads_beyond_the_limits_are_refused() {
     let long = format!("X-A: {}\r\n", "a".repeat(70 << 10));
     for headers in [many, long] {
         let mut client = sidecar.connect();
-        let _ = client.try_send(format!("GET /p/x HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"));
+        let _ = client.try_send(format!(
+            "GET /p/x HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
+        ));
         assert_eq!(client.message("GET").status(), 431);
     }
     assert!(upstream.is_untouched());

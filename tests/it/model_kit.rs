@@ -39,11 +39,18 @@ pub fn secrets(text: &str) -> Vec<Secret> {
 
 /// One provider `p` at that base URL, the listener on a free port.
 pub fn config(upstream: &str, limits: Limits) -> Config {
-    let provider =
-        Provider { name: "p".to_owned(), path: "p".to_owned(), upstream: upstream.parse().unwrap(), ca: None };
+    let provider = Provider {
+        name: "p".to_owned(),
+        path: "p".to_owned(),
+        upstream: upstream.parse().unwrap(),
+        ca: None,
+    };
     Config {
         model: Some(Model {
-            listen: Listen::Tcp { host: "127.0.0.1".to_owned(), port: 0 },
+            listen: Listen::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: 0,
+            },
             hosts: vec!["bauta.internal".to_owned()],
             limits,
             providers: vec![provider],
@@ -64,10 +71,20 @@ impl Sidecar {
     }
 
     pub fn with(config: &Config, secrets_text: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let running = runtime.block_on(Running::start(config, &secrets(secrets_text))).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let running = runtime
+            .block_on(Running::start(config, &secrets(secrets_text)))
+            .unwrap();
         let addr = running.model_addr().unwrap();
-        Self { runtime, running: Some(running), addr }
+        Self {
+            runtime,
+            running: Some(running),
+            addr,
+        }
     }
 
     pub fn connect(&self) -> Wire {
@@ -87,7 +104,8 @@ impl Sidecar {
 
     /// Drains; returns how many connections were cut.
     pub fn shutdown(mut self) -> usize {
-        self.runtime.block_on(self.running.take().unwrap().shutdown())
+        self.runtime
+            .block_on(self.running.take().unwrap().shutdown())
     }
 }
 
@@ -119,7 +137,11 @@ impl Upstream {
 
     /// The next connection.
     pub fn accept(&self) -> Wire {
-        Wire::new(self.connections.recv_timeout(BOUND).expect("no connection to the upstream"))
+        Wire::new(
+            self.connections
+                .recv_timeout(BOUND)
+                .expect("no connection to the upstream"),
+        )
     }
 
     /// Whether nobody has connected. Meaningful once the sidecar has answered without an upstream.
@@ -163,7 +185,11 @@ impl Wire {
         stream.set_read_timeout(Some(BOUND)).unwrap();
         stream.set_write_timeout(Some(BOUND)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, seen: Vec::new(), taken: 0 }
+        Self {
+            stream,
+            seen: Vec::new(),
+            taken: 0,
+        }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -204,7 +230,9 @@ impl Wire {
                 self.taken = end;
                 return out;
             }
-            let count = self.fill().unwrap_or_else(|e| panic!("{e} while waiting; so far: {}", self.shown()));
+            let count = self
+                .fill()
+                .unwrap_or_else(|e| panic!("{e} while waiting; so far: {}", self.shown()));
             assert!(count > 0, "closed while waiting; so far: {}", self.shown());
         }
     }
@@ -241,13 +269,23 @@ impl Wire {
         let head = self.head();
         let status = status_of(&head);
         if method == "HEAD" || status == 204 || status == 304 || status < 200 {
-            return Message { head, body: Vec::new(), complete: true, chunks: Vec::new() };
+            return Message {
+                head,
+                body: Vec::new(),
+                complete: true,
+                chunks: Vec::new(),
+            };
         }
         self.body_of(head, true)
     }
 
     pub fn body_of(&mut self, head: String, response: bool) -> Message {
-        let mut message = Message { head, body: Vec::new(), complete: false, chunks: Vec::new() };
+        let mut message = Message {
+            head,
+            body: Vec::new(),
+            complete: false,
+            chunks: Vec::new(),
+        };
         if let Some(length) = message.header("content-length") {
             let length: usize = length.parse().unwrap();
             while self.rest().len() < length && self.fill().is_ok_and(|count| count > 0) {}
@@ -301,6 +339,12 @@ impl Wire {
         Some(framed[end_of_line + 2..whole - 2].to_vec())
     }
 
+    /// Drops what was taken from the record: for bodies that do not fit into memory.
+    pub fn forget(&mut self) {
+        self.seen.drain(..self.taken);
+        self.taken = 0;
+    }
+
     /// Reads to the end and says how it ended.
     pub fn end(&mut self) -> End {
         loop {
@@ -308,7 +352,10 @@ impl Wire {
                 Ok(0) => return End::Close,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return End::Reset,
-                Err(error) => panic!("the connection did not end: {error}; so far: {}", self.shown()),
+                Err(error) => panic!(
+                    "the connection did not end: {error}; so far: {}",
+                    self.shown()
+                ),
             }
         }
     }
@@ -323,8 +370,15 @@ impl Message {
     }
 
     pub fn headers(&self, name: &str) -> Vec<String> {
-        let lines = self.head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
-        lines.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.trim().to_owned()).collect()
+        let lines = self
+            .head
+            .split("\r\n")
+            .skip(1)
+            .filter_map(|line| line.split_once(':'));
+        lines
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.trim().to_owned())
+            .collect()
     }
 
     pub fn status(&self) -> u16 {
@@ -338,7 +392,12 @@ impl Message {
     /// Status and code of an error in our shape, after a look at that shape.
     pub fn error(&self) -> (u16, String) {
         assert!(self.complete, "{}", self.head);
-        assert_eq!(self.header("content-type").as_deref(), Some("application/json"), "{}", self.head);
+        assert_eq!(
+            self.header("content-type").as_deref(),
+            Some("application/json"),
+            "{}",
+            self.head
+        );
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(body["type"], "error");
         let error = body["error"].as_object().unwrap();
@@ -363,7 +422,9 @@ pub fn contains(haystack: &[u8], needle: &str) -> bool {
 /// A POST to the provider, with `Host` and its length.
 pub fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n"
+    );
     [head.as_bytes(), body].concat()
 }
 

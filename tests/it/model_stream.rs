@@ -10,10 +10,16 @@ fn sse_passes_event_by_event_in_lockstep() {
     let sidecar = Sidecar::before(&upstream);
     for length in [None, Some(())] {
         let mut client = sidecar.connect();
-        client.send(post("/p/v1/messages", "Accept: text/event-stream\r\n", br#"{"stream":true}"#));
+        client.send(post(
+            "/p/v1/messages",
+            "Accept: text/event-stream\r\n",
+            br#"{"stream":true}"#,
+        ));
         let mut peer = upstream.accept();
         peer.request();
-        let events: Vec<String> = (0..50).map(|at| format!("event: delta\ndata: {{\"n\":{at}}}\n\n")).collect();
+        let events: Vec<String> = (0..50)
+            .map(|at| format!("event: delta\ndata: {{\"n\":{at}}}\n\n"))
+            .collect();
         let total: usize = events.iter().map(String::len).sum();
         match length {
             None => peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"),
@@ -54,7 +60,10 @@ fn p1_values_split_over_one_byte_chunks_are_masked() {
     }
     client.send("0\r\n\r\n");
     let mut peer = upstream.accept();
-    assert_eq!(peer.request().body, b"a x_token b x_password c x_tokenx_token");
+    assert_eq!(
+        peer.request().body,
+        b"a x_token b x_password c x_tokenx_token"
+    );
     peer.send(OK);
     assert_eq!(client.message("POST").status(), 200);
 }
@@ -65,7 +74,12 @@ fn p1_a_value_over_the_edge_of_what_is_held_back_is_masked() {
     let sidecar = Sidecar::before(&upstream);
     for before in (0..TOKEN.len() + 1).step_by(5) {
         let edge = (8 << 20) - before;
-        let body = [vec![b'.'; edge], TOKEN.as_bytes().to_vec(), vec![b'.'; 1000]].concat();
+        let body = [
+            vec![b'.'; edge],
+            TOKEN.as_bytes().to_vec(),
+            vec![b'.'; 1000],
+        ]
+        .concat();
         let mut client = sidecar.connect();
         let sent = post("/p/x", "Content-Type: text/plain\r\n", &body);
         let writer = thread::spawn(move || {
@@ -74,7 +88,11 @@ fn p1_a_value_over_the_edge_of_what_is_held_back_is_masked() {
         });
         let mut peer = upstream.accept();
         let seen = peer.request();
-        assert!(seen.complete && seen.header("transfer-encoding").as_deref() == Some("chunked"), "{}", seen.head);
+        assert!(
+            seen.complete && seen.header("transfer-encoding").as_deref() == Some("chunked"),
+            "{}",
+            seen.head
+        );
         assert_eq!(seen.body.len(), body.len() - TOKEN.len() + "x_token".len());
         assert!(!contains(&seen.body, TOKEN));
         peer.send(OK);
@@ -86,7 +104,12 @@ fn p1_a_value_over_the_edge_of_what_is_held_back_is_masked() {
 fn a_string_of_64_mib_passes() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);
-    let body = [b"{\"a\":\"".to_vec(), vec![b'.'; 64 << 20], format!("{TOKEN}\"}}").into_bytes()].concat();
+    let body = [
+        b"{\"a\":\"".to_vec(),
+        vec![b'.'; 64 << 20],
+        format!("{TOKEN}\"}}").into_bytes(),
+    ]
+    .concat();
     let mut client = sidecar.connect();
     let sent = post("/p/x", "Content-Type: application/json\r\n", &body);
     let writer = thread::spawn(move || {
@@ -108,7 +131,14 @@ fn a_long_body_streams_while_its_sender_goes_on() {
     let sidecar = Sidecar::before(&upstream);
     let mut client = sidecar.connect();
     client.send("POST /p/x HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n");
-    let chunk = |bytes: usize| [format!("{bytes:x}\r\n").as_bytes(), &vec![b'.'; bytes], b"\r\n"].concat();
+    let chunk = |bytes: usize| {
+        [
+            format!("{bytes:x}\r\n").as_bytes(),
+            &vec![b'.'; bytes],
+            b"\r\n",
+        ]
+        .concat()
+    };
     // More than is held back for an exact length.
     client.send(chunk(9 << 20));
     let mut peer = upstream.accept();

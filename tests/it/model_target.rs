@@ -14,11 +14,17 @@ fn targets_reach_one_path_below_the_base_or_none() {
         ("/p/", Ok("/base/v1/")),
         ("/p?a=1", Ok("/base/v1?a=1")),
         ("/p/x?a=/../b", Ok("/base/v1/x?a=/../b")),
-        ("/p/models/a%2Fb:run?alt=sse", Ok("/base/v1/models/a%2Fb:run?alt=sse")),
+        (
+            "/p/models/a%2Fb:run?alt=sse",
+            Ok("/base/v1/models/a%2Fb:run?alt=sse"),
+        ),
         ("/p/a%20b%C3%AB", Ok("/base/v1/a%20b%C3%AB")),
         ("/p/a//b", Ok("/base/v1/a//b")),
         ("/p/x#frag", Ok("/base/v1/x")),
-        ("/p/http://evil.example/", Ok("/base/v1/http://evil.example/")),
+        (
+            "/p/http://evil.example/",
+            Ok("/base/v1/http://evil.example/"),
+        ),
         ("/p/@evil.example", Ok("/base/v1/@evil.example")),
         ("http://localhost/p/x", Ok("/base/v1/x")),
         ("http://127.0.0.1:1/p/x?q", Ok("/base/v1/x?q")),
@@ -57,12 +63,20 @@ fn targets_reach_one_path_below_the_base_or_none() {
         match expected {
             Ok(path) => {
                 let peer = peer.get_or_insert_with(|| upstream.accept());
-                assert_eq!(peer.request().line(), format!("GET {path} HTTP/1.1"), "{target}");
+                assert_eq!(
+                    peer.request().line(),
+                    format!("GET {path} HTTP/1.1"),
+                    "{target}"
+                );
                 peer.send(OK);
                 assert_eq!(client.message("GET").status(), 200);
             }
             Err((status, code)) => {
-                assert_eq!(client.message("GET").error(), (status, code.to_owned()), "{target}");
+                assert_eq!(
+                    client.message("GET").error(),
+                    (status, code.to_owned()),
+                    "{target}"
+                );
             }
         }
     }
@@ -101,7 +115,10 @@ fn targets_that_no_parser_takes_are_refused() {
         let mut client = sidecar.connect();
         client.send(request);
         let head = client.head();
-        assert!(matches!(super::model_kit::status_of(&head), 400 | 421), "{request:?}: {head}");
+        assert!(
+            matches!(super::model_kit::status_of(&head), 400 | 421),
+            "{request:?}: {head}"
+        );
     }
     assert!(upstream.is_untouched());
 }
@@ -126,10 +143,22 @@ fn only_our_own_names_and_no_web_page_may_call() {
         ("Host: local host", Err((400, "host_invalid"))),
         ("Host:", Err((400, "host_invalid"))),
         ("X-A: 1", Err((400, "host_invalid"))),
-        ("Host: localhost\r\nHost: localhost", Err((400, "host_invalid"))),
-        ("Host: localhost\r\nOrigin: https://evil.example", Err((403, "origin_foreign"))),
-        ("Host: localhost\r\nOrigin: null", Err((403, "origin_foreign"))),
-        ("Host: localhost\r\nOrigin: http://localhost:3000", Err((403, "origin_foreign"))),
+        (
+            "Host: localhost\r\nHost: localhost",
+            Err((400, "host_invalid")),
+        ),
+        (
+            "Host: localhost\r\nOrigin: https://evil.example",
+            Err((403, "origin_foreign")),
+        ),
+        (
+            "Host: localhost\r\nOrigin: null",
+            Err((403, "origin_foreign")),
+        ),
+        (
+            "Host: localhost\r\nOrigin: http://localhost:3000",
+            Err((403, "origin_foreign")),
+        ),
     ];
     let mut peer = None;
     for (headers, expected) in rows {
@@ -143,7 +172,11 @@ fn only_our_own_names_and_no_web_page_may_call() {
                 assert_eq!(client.message("GET").status(), 200, "{headers}");
             }
             Err((status, code)) => {
-                assert_eq!(client.message("GET").error(), (status, code.to_owned()), "{headers}");
+                assert_eq!(
+                    client.message("GET").error(),
+                    (status, code.to_owned()),
+                    "{headers}"
+                );
             }
         }
     }
