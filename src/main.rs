@@ -2,13 +2,18 @@
 
 use std::process::ExitCode;
 
+use bauta::app;
 use bauta::cli::{self, Commands};
 
 fn main() -> ExitCode {
     cli::main(
         std::env::args_os(),
         &Commands {
-            serve: |_| anyhow::bail!("the channels are not part of this build"),
+            serve: |args| match app::serve(&args) {
+                Ok(()) => Ok(ExitCode::SUCCESS),
+                Err(error) if error.is_input() => Ok(cli::wrong_input(args.global, &error)),
+                Err(error) => Err(error.into()),
+            },
             demo: |_| anyhow::bail!("the channels are not part of this build"),
         },
     )

@@ -145,6 +145,12 @@ pub struct Commands {
     pub demo: fn(Demo) -> anyhow::Result<ExitCode>,
 }
 
+/// Says what is wrong with a command's configuration or secrets, a line each, and gives the exit code for that.
+pub fn wrong_input(global: Global, error: &dyn std::error::Error) -> ExitCode {
+    let lines = error.to_string().lines().map(str::to_owned).collect();
+    Output::new(global).stop(&Stop::Wrong(lines))
+}
+
 /// Runs the command line `args`, the program's name first.
 pub fn main(args: impl IntoIterator<Item = OsString>, commands: &Commands) -> ExitCode {
     hardening::no_core_dumps();

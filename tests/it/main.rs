@@ -2,5 +2,12 @@
 
 mod cli;
 mod config;
+mod model_faults;
+mod model_framing;
+mod model_kit;
+mod model_masking;
+mod model_process;
+mod model_stream;
+mod model_target;
 mod patterns;
 mod submissions;
