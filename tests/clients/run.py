@@ -29,7 +29,7 @@ from sidecar import Sidecar
 NAMES = {name: name for name in SECRETS}
 # Set anew by every hop, or by the SDKs on every call.
 OWN_HEADERS = {"host", "connection"}
-SHORT = {"x_username": "admin", "x_password": "hunter2", "x_group": "user"}
+SHORT = {"x_username": "admin", "x_password": "hunter2"}
 SHORT_SITE = "admin.example.com"
 
 
@@ -38,14 +38,25 @@ class Report:
 
     def __init__(self, words):
         self.words, self.passed, self.failed = words, 0, 0
+        # What a failed case left behind is not the next one's.
+        self.before = lambda: None
 
     def case(self, name, test, *arguments):
         if self.words and not any(word in name for word in self.words):
             return
+        self.before()
         try:
             test(*arguments)
             self.passed += 1
         except Exception:  # noqa: BLE001  Any failure is this case's failure.
+            self.failed += 1
+            print(f"FAIL {name}\n{traceback.format_exc(limit=-6)}", flush=True)
+
+    def group(self, name, run, *arguments):
+        """Cases that share a sidecar; counts only if it could not be set up."""
+        try:
+            run(*arguments)
+        except Exception:  # noqa: BLE001
             self.failed += 1
             print(f"FAIL {name}\n{traceback.format_exc(limit=-6)}", flush=True)
 
@@ -191,7 +202,6 @@ def provider_errors(provider, direct, through):
             assert one.response.content == other.response.content
             assert one.response.headers.get("retry-after") == other.response.headers.get("retry-after")
             assert one.request_id == other.request_id == "req_scripted"
-    provider.take()
 
 
 def unknown_coding(provider, through):
@@ -261,10 +271,10 @@ def large(provider, direct, through):
     assert arrived.body == expected
 
 
-def documented_example(provider, direct, through):
-    """Values `admin`, `hunter2` and `user` on https://admin.example.com: gone, and nothing else is."""
-    said = "Open https://admin.example.com/login and log in: admin / hunter2 (the user group: user). Not administrator."
-    goal = "Open https://admin.example.com/login and log in: x_username / x_password (the x_group group: x_group). Not administrator."
+def documented_example(provider, through):
+    """Values `admin` and `hunter2` on https://admin.example.com: gone, and nothing else is."""
+    said = "Open https://admin.example.com/login and log in: admin / hunter2. Not the administrator."
+    goal = "Open https://admin.example.com/login and log in: x_username / x_password. Not the administrator."
     tool = {"type": "function", "function": {"name": TOOL, "parameters": {"type": "object", "properties": {}}}}
     call = {"id": CALL_ID, "type": "function", "function": {"name": TOOL, "arguments": "{}"}}
     history = [
@@ -274,8 +284,7 @@ def documented_example(provider, direct, through):
     ]
     through.openai.chat.completions.create(model=MODEL, messages=history, tools=[tool], metadata={"admin": "no"})
     (request,), _ = provider.take()
-    masked_history = json.loads(json.dumps(history).replace(said, goal))
-    assert request.json()["messages"] == masked_history, request.body.decode()
+    assert request.json()["messages"] == replaced(history, said, goal), request.body.decode()
     assert request.json()["metadata"] == {"admin": "no"}
 
     answer = through.openai.responses.create(model=MODEL, input=[{"role": "user", "content": said}])
@@ -287,24 +296,39 @@ def documented_example(provider, direct, through):
     answer = through.anthropic.messages.create(model=MODEL, max_tokens=9, messages=[user])
     assert answer.content[0].text.startswith(TEXT)
     (request,), _ = provider.take()
-    goal_user = {"role": "user", "content": [{"type": "text", "text": goal}]}
-    assert request.json()["messages"] == [goal_user], request.body.decode()
-
-    for exchange in EXCHANGES:
-        exchange(through, said)
-        requests, _ = provider.take()
-        raw = b"\n".join(request.body for request in requests)
-        # The word `user` is rightly there as a role; the site's name holds `admin`.
-        structural = [SHORT_SITE, '"role":"user"', '"role": "user"']
-        leaked = readings.leaks(raw, SHORT, whole_words=SHORT, but_for=structural)
-        assert not leaked, f"{exchange.__name__}: {leaked}\n{raw.decode()}"
-        assert b"https://admin.example.com/login" in raw, raw.decode()
+    assert request.json()["messages"] == replaced([user], said, goal), request.body.decode()
 
 
-def stopped_in_order(sidecar, secrets, **options):
+def replaced(history, said, goal):
+    return json.loads(json.dumps(history).replace(said, goal))
+
+
+def documented_exchange(provider, through, exchange):
+    """The same values and site in every exchange and at every depth."""
+    exchange(through, "Open https://admin.example.com/login and log in: admin / hunter2.")
+    requests, _ = provider.take()
+    raw = b"\n".join(request.body for request in requests)
+    leaked = readings.leaks(raw, SHORT, whole_words=SHORT, but_for=[SHORT_SITE])
+    assert not leaked, f"{leaked}\n{raw.decode()}"
+    assert b"https://admin.example.com/login and log in: x_username / x_password." in raw, raw.decode()
+
+
+def structural_words(provider, through):
+    """A value that is a word of the protocol is masked in what people say, not in the protocol."""
+    said = [{"role": "user", "content": "The user is user."}]
+    through.openai.chat.completions.create(model=MODEL, messages=said, user="me")
+    through.anthropic.messages.create(model=MODEL, max_tokens=9, messages=said)
+    requests, _ = provider.take()
+    for request in requests:
+        goal = "The x_group is x_group."
+        assert request.json()["messages"] == [{"role": "user", "content": goal}], request.body.decode()
+    assert requests[0].json()["user"] == "me"
+
+
+def stopped_in_order(sidecar, secrets):
     """P3: SIGTERM ends it with 0, and nothing that it printed holds a value."""
     assert sidecar.exit_code == 0, f"exit code {sidecar.exit_code}\n{sidecar.output}"
-    leaked = readings.leaks(sidecar.output.encode(), secrets, **options)
+    leaked = readings.leaks(sidecar.output.encode(), secrets)
     assert not leaked, f"printed: {sorted(leaked)}"
 
 
@@ -327,6 +351,7 @@ def run_masked(report, binary):
         direct = Clients.direct(provider)
         with Sidecar(binary, provider.url, DOCUMENT) as sidecar:
             through = Clients.through(sidecar)
+            report.before = provider.take
             for exchange in EXCHANGES:
                 for carried, carry in CARRIERS.items():
                     name = f"p1: {exchange.__name__}, {carried}"
@@ -339,7 +364,6 @@ def run_masked(report, binary):
             report.case("p1: odd places", odd_places, provider, through)
             report.case("lockstep: openai", lockstep_openai, provider, through)
             report.case("lockstep: anthropic", lockstep_anthropic, provider, through)
-            provider.take()
             report.case("provider errors pass", provider_errors, provider, direct, through)
             report.case("p6: unknown coding", unknown_coding, provider, through)
             report.case("p6: compressed body", compressed, provider, sidecar)
@@ -350,12 +374,17 @@ def run_masked(report, binary):
 
 def run_short(report, binary):
     with Provider(SHORT) as provider:
-        direct = Clients.direct(provider)
         with Sidecar(binary, provider.url, {f"https://{SHORT_SITE}": SHORT}) as sidecar:
-            report.case("documented example", documented_example, provider, direct, Clients.through(sidecar))
-        options = {"whole_words": {"x_password"}, "but_for": [SHORT_SITE]}
-        secret = {"x_password": SHORT["x_password"]}
-        report.case("documented example: p3: output", lambda: stopped_in_order(sidecar, secret, **options))
+            through = Clients.through(sidecar)
+            report.before = provider.take
+            report.case("documented example", documented_example, provider, through)
+            for exchange in EXCHANGES:
+                name = f"documented example: {exchange.__name__}"
+                report.case(name, documented_exchange, provider, through, exchange)
+        password = {"x_password": SHORT["x_password"]}
+        report.case("documented example: p3: output and exit", stopped_in_order, sidecar, password)
+        with Sidecar(binary, provider.url, {"https://example.com": {"x_group": "user"}}) as sidecar:
+            report.case("structural words", structural_words, provider, Clients.through(sidecar))
 
 
 SINGLE_TURN = [exchange for exchange in EXCHANGES if "tools" not in exchange.__name__]
@@ -368,8 +397,9 @@ def main(arguments):
     report.case("readings: self-test", self_test)
     run_control(report)
     if binary != "--control":
-        run_masked(report, binary)
-        run_short(report, binary)
+        # A sidecar that does not start is one failure, not the end of the report.
+        report.group("serve", run_masked, report, binary)
+        report.group("serve, short values", run_short, report, binary)
     print(f"in {time.monotonic() - started:.0f} s")
     return report.close()
 

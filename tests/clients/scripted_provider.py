@@ -146,7 +146,7 @@ class Provider:
         return True
 
     def _send(self, sock, request, status, headers, payload):
-        lines = [f"HTTP/1.1 {status} Scripted", "x-request-id: req_scripted"]
+        lines = [f"HTTP/1.1 {status} Scripted", "x-request-id: req_scripted", "request-id: req_scripted"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if isinstance(payload, bytes):
             head = "\r\n".join([*lines, "content-type: application/json", f"content-length: {len(payload)}"])

@@ -22,7 +22,7 @@ name = "anthropic"
 upstream = "{upstream}"
 """
 
-READY = re.compile(r"http://127\.0\.0\.1:([1-9][0-9]*)")
+READY = re.compile(r"listening\b.*\b127\.0\.0\.1:([1-9][0-9]*)")
 # Far above what a start or a drain takes: it is met only by a process that hangs.
 PATIENCE = 60
 
@@ -66,7 +66,7 @@ class Sidecar:
         for line in self._process.stdout:
             self.output += line
             found = READY.search(line)
-            if found and self.upstream not in line and self.url is None:
+            if found and self.url is None:
                 self.url = f"http://127.0.0.1:{found[1]}"
                 self._ready.set()
         # The output ended: nobody needs to wait any longer.
