@@ -133,7 +133,7 @@ class Provider:
                 raw.append(bytes(recorder.seen))
                 del recorder.seen[: recorder.start]
                 recorder.start = 0
-            return requests, b"\n".join(raw)
+            return requests, b"\n".join(filter(None, raw))
 
     def _serve_one(self, recorder):
         request = read_request(recorder)
