@@ -1,7 +1,9 @@
-//! The integration tests: one binary, one module per topic.
+//! The integration tests: one binary, a module per topic.
 
+mod architecture;
 mod cli;
 mod config;
+mod equivalence;
 mod model_faults;
 mod model_framing;
 mod model_kit;
@@ -10,4 +12,5 @@ mod model_process;
 mod model_stream;
 mod model_target;
 mod patterns;
+mod reference;
 mod submissions;
