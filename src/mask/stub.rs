@@ -1,6 +1,6 @@
 //! TEMPORARY: the API of the engine with a naive body, until the engine lands.
-use std::collections::BTreeMap;
 use bytes::Bytes;
+use std::collections::BTreeMap;
 
 /// Index of a masking name, as the caller numbers them: what a hit reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +34,15 @@ pub enum Syntax {
 /// In which form a value was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
-pub enum Form { Plain, Json, Percent, Html, Base64, Hex, Chain }
+pub enum Form {
+    Plain,
+    Json,
+    Percent,
+    Html,
+    Base64,
+    Hex,
+    Chain,
+}
 
 /// Occurrences replaced, by name and form.
 pub type Hits = BTreeMap<(NameId, Form), u64>;
@@ -52,14 +60,25 @@ pub enum Refusal {
 
 /// Collects needles; `build` makes the `Masker`.
 #[derive(Default)]
-pub struct Builder { values: Vec<(Vec<u8>, NameId, Rule)>, names: Vec<String> }
+pub struct Builder {
+    values: Vec<(Vec<u8>, NameId, Rule)>,
+    names: Vec<String>,
+}
 impl Builder {
     /// Registers a placeholder as it is to be written (and left alone where it stands as a whole word already).
-    pub fn name(&mut self, key: &str, replacement: &str) -> NameId { let _ = key; self.names.push(replacement.to_owned()); NameId(self.names.len() as u32 - 1) }
+    pub fn name(&mut self, key: &str, replacement: &str) -> NameId {
+        let _ = key;
+        self.names.push(replacement.to_owned());
+        NameId(self.names.len() as u32 - 1)
+    }
     /// Registers a value under a name. Earlier calls win where two names have the same value.
-    pub fn value(&mut self, name: NameId, value: &[u8], rule: Rule) { self.values.push((value.to_vec(), name, rule)); }
+    pub fn value(&mut self, name: NameId, value: &[u8], rule: Rule) {
+        self.values.push((value.to_vec(), name, rule));
+    }
     /// Builds the masker.
-    pub fn build(self) -> Masker { Masker(std::sync::Arc::new(self)) }
+    pub fn build(self) -> Masker {
+        Masker(std::sync::Arc::new(self))
+    }
 }
 
 /// An immutable set of needles, cheap to clone.
@@ -67,34 +86,69 @@ impl Builder {
 pub struct Masker(std::sync::Arc<Builder>);
 impl Masker {
     /// Starts a collection.
-    pub fn builder() -> Builder { Builder::default() }
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
     /// Starts one pass over one text.
-    pub fn stream(&self, syntax: Syntax) -> Stream { let _ = syntax; Stream { m: self.clone(), buf: Vec::new(), hits: Hits::new() } }
+    pub fn stream(&self, syntax: Syntax) -> Stream {
+        let _ = syntax;
+        Stream {
+            m: self.clone(),
+            buf: Vec::new(),
+            hits: Hits::new(),
+        }
+    }
     /// Masks one whole text: `None` if nothing was found.
     pub fn mask(&self, text: &[u8], syntax: Syntax) -> Result<Option<(Vec<u8>, Hits)>, Refusal> {
-        let mut s = self.stream(syntax); let mut out = Vec::new();
-        s.push(Bytes::copy_from_slice(text), &mut out)?; s.finish(&mut out)?;
-        if s.hits().is_empty() { return Ok(None); }
+        let mut s = self.stream(syntax);
+        let mut out = Vec::new();
+        s.push(Bytes::copy_from_slice(text), &mut out)?;
+        s.finish(&mut out)?;
+        if s.hits().is_empty() {
+            return Ok(None);
+        }
         Ok(Some((out.concat(), s.hits().clone())))
     }
     /// Whether there is nothing to look for.
-    pub fn is_empty(&self) -> bool { self.0.values.is_empty() }
+    pub fn is_empty(&self) -> bool {
+        self.0.values.is_empty()
+    }
 }
 
 /// One pass over one text.
-pub struct Stream { m: Masker, buf: Vec<u8>, hits: Hits }
+pub struct Stream {
+    m: Masker,
+    buf: Vec<u8>,
+    hits: Hits,
+}
 impl Stream {
     /// Takes the next piece; appends to `out` what is safe to pass on. Untouched bytes are slices of the pieces.
-    pub fn push(&mut self, piece: Bytes, out: &mut Vec<Bytes>) -> Result<(), Refusal> { let _ = out; self.buf.extend_from_slice(&piece); Ok(()) }
+    pub fn push(&mut self, piece: Bytes, out: &mut Vec<Bytes>) -> Result<(), Refusal> {
+        let _ = out;
+        self.buf.extend_from_slice(&piece);
+        Ok(())
+    }
     /// Ends the text; appends the rest.
     pub fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), Refusal> {
-        let mut i = 0; let mut o = Vec::new();
+        let mut i = 0;
+        let mut o = Vec::new();
         'a: while i < self.buf.len() {
-            for (v, n, _) in &self.m.0.values { if self.buf[i..].starts_with(v) { o.extend_from_slice(self.m.0.names[n.0 as usize].as_bytes()); *self.hits.entry((*n, Form::Plain)).or_default() += 1; i += v.len(); continue 'a; } }
-            o.push(self.buf[i]); i += 1;
+            for (v, n, _) in &self.m.0.values {
+                if self.buf[i..].starts_with(v) {
+                    o.extend_from_slice(self.m.0.names[n.0 as usize].as_bytes());
+                    *self.hits.entry((*n, Form::Plain)).or_default() += 1;
+                    i += v.len();
+                    continue 'a;
+                }
+            }
+            o.push(self.buf[i]);
+            i += 1;
         }
-        out.push(o.into()); Ok(())
+        out.push(o.into());
+        Ok(())
     }
     /// What was found so far.
-    pub fn hits(&self) -> &Hits { &self.hits }
+    pub fn hits(&self) -> &Hits {
+        &self.hits
+    }
 }
