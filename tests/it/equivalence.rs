@@ -146,18 +146,7 @@ fn pattern() -> impl Strategy<Value = Vec<u8>> {
 
 /// A text to show when a property fails.
 fn shown(needles: &Needles, text: &[u8], syntax: Syntax) -> String {
-    let rows = needles.values.iter().map(|(name, value, rule)| {
-        let (key, replacement) = &needles.names[name.0 as usize];
-        format!(
-            "  {key} -> {replacement}: {} {rule:?}\n",
-            value.escape_ascii()
-        )
-    });
-    format!(
-        "as {syntax:?}: b\"{}\"\n{}",
-        text.escape_ascii(),
-        rows.collect::<String>()
-    )
+    format!("as {syntax:?}: b\"{}\"\n{needles:?}", text.escape_ascii())
 }
 
 fn readable(result: &(Vec<u8>, bauta::mask::Hits)) -> String {

@@ -9,6 +9,8 @@
 //!
 //! It does not stream, hold back, refuse, or care for time and memory: texts are expected to be a few hundred bytes.
 
+use std::fmt;
+
 use bauta::mask::{Hits, NameId, Rule, Syntax};
 
 pub mod decode;
@@ -22,7 +24,7 @@ pub mod resolve;
 mod rows;
 
 /// What is searched: the same calls as on `bauta::mask::Builder`, kept as plain lists.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Needles {
     /// Key and replacement text; a `NameId` is an index into it.
     pub names: Vec<(String, String)>,
@@ -45,6 +47,20 @@ impl Needles {
     /// The replacement text of a name.
     pub fn replacement(&self, name: NameId) -> &[u8] {
         self.names[name.0 as usize].1.as_bytes()
+    }
+}
+
+impl fmt::Debug for Needles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value, rule) in &self.values {
+            let (key, replacement) = &self.names[name.0 as usize];
+            writeln!(
+                f,
+                "  {key} -> {replacement}: b\"{}\" {rule:?}",
+                value.escape_ascii()
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,335 @@
+//! Follows the structure of a JSON text byte by byte: what is inside a string, which bytes are an escape,
+//! where bare tokens stand. Knows nothing of values; never holds more than a short key.
+//!
+//! A text is a sequence of JSON values, apart or together (so NDJSON is one). At the first byte that cannot
+//! continue such a sequence the tracker says so, once and for all. Nesting costs a bit a level.
+
+/// Longest bare token; a longer one is no JSON that anybody sends.
+const LONGEST_TOKEN: u64 = 4096;
+
+/// Members whose whole value a short secret never replaces (DESIGN 5.3).
+const EXEMPT_MEMBERS: [&[u8]; 6] = [b"role", b"type", b"model", b"id", b"object", b"status"];
+const LONGEST_EXEMPT: usize = 6;
+
+/// A string that ends at this byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StringEnd {
+    /// Offset of its first content byte.
+    pub start: u64,
+    /// Offset of the closing quote.
+    pub end: u64,
+    /// It is an object key, or the value of an exempt member.
+    pub exempt: bool,
+}
+
+/// What a byte is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Step {
+    /// It belongs to an escape inside a string.
+    pub escape: bool,
+    /// It is the closing quote of a string.
+    pub string: Option<StringEnd>,
+    /// It ends the bare token `[start, here)`.
+    pub token: Option<(u64, u64)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Between top-level values.
+    Top,
+    /// A value must come.
+    Value,
+    /// A value or `]`.
+    ArrayFirst,
+    /// A key or `}`.
+    ObjectFirst,
+    /// A key must come.
+    Key,
+    Colon,
+    /// After a value inside a container.
+    After,
+    Token,
+    Str,
+    Escape,
+    /// Hex digits still to come.
+    Hex(u8),
+}
+
+pub(super) struct Tracker {
+    state: State,
+    /// A bit a level: set for objects.
+    stack: Vec<u64>,
+    depth: usize,
+    /// First content byte of the string, or first byte of the token.
+    start: u64,
+    in_key: bool,
+    /// The value that comes belongs to an exempt member.
+    exempt: bool,
+    key: [u8; LONGEST_EXEMPT],
+    /// Length of the key so far; over `LONGEST_EXEMPT` if it is none of the exempt ones.
+    key_len: usize,
+}
+
+impl Tracker {
+    pub fn new() -> Self {
+        Self {
+            state: State::Top,
+            stack: Vec::new(),
+            depth: 0,
+            start: 0,
+            in_key: false,
+            exempt: false,
+            key: [0; LONGEST_EXEMPT],
+            key_len: 0,
+        }
+    }
+
+    /// The open bare token's first byte.
+    pub fn open_token(&self) -> Option<u64> {
+        (self.state == State::Token).then_some(self.start)
+    }
+
+    /// Takes the byte at offset `at`; `None` if the text is not JSON from here on.
+    pub fn step(&mut self, byte: u8, at: u64) -> Option<Step> {
+        let mut step = Step::default();
+        match self.state {
+            State::Str => return self.string_byte(byte, at),
+            State::Escape => {
+                step.escape = true;
+                self.state = match byte {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => State::Str,
+                    b'u' => State::Hex(4),
+                    _ => return None,
+                };
+                return Some(step);
+            }
+            State::Hex(left) => {
+                step.escape = true;
+                if !byte.is_ascii_hexdigit() {
+                    return None;
+                }
+                self.state = if left == 1 {
+                    State::Str
+                } else {
+                    State::Hex(left - 1)
+                };
+                return Some(step);
+            }
+            State::Token => {
+                if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
+                    return (at - self.start < LONGEST_TOKEN).then_some(step);
+                }
+                step.token = Some((self.start, at));
+                self.value_done();
+            }
+            _ => {}
+        }
+        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            return Some(step);
+        }
+        self.structure(byte, at).then_some(step)
+    }
+
+    fn string_byte(&mut self, byte: u8, at: u64) -> Option<Step> {
+        let mut step = Step::default();
+        match byte {
+            b'"' => {
+                step.string = Some(StringEnd {
+                    start: self.start,
+                    end: at,
+                    exempt: self.in_key || self.exempt,
+                });
+                if self.in_key {
+                    let key = self.key.get(..self.key_len);
+                    self.exempt = key.is_some_and(|key| EXEMPT_MEMBERS.contains(&key));
+                    self.state = State::Colon;
+                } else {
+                    self.value_done();
+                }
+            }
+            b'\\' => {
+                step.escape = true;
+                self.key_len = usize::MAX;
+                self.state = State::Escape;
+            }
+            0..=0x1f => return None,
+            _ => {
+                if self.in_key && self.key_len <= LONGEST_EXEMPT {
+                    if let Some(slot) = self.key.get_mut(self.key_len) {
+                        *slot = byte;
+                    }
+                    self.key_len += 1;
+                }
+            }
+        }
+        Some(step)
+    }
+
+    /// A byte outside strings and tokens; false if it cannot stand here.
+    fn structure(&mut self, byte: u8, at: u64) -> bool {
+        match (self.state, byte) {
+            (State::Top | State::Value | State::ArrayFirst, _) => {
+                if byte == b']' {
+                    return self.state == State::ArrayFirst && self.close(false);
+                }
+                self.begin_value(byte, at)
+            }
+            (State::ObjectFirst, b'}') => self.close(true),
+            (State::ObjectFirst | State::Key, b'"') => {
+                self.begin_string(at, true);
+                true
+            }
+            (State::Colon, b':') => {
+                self.state = State::Value;
+                true
+            }
+            (State::After, b',') => {
+                self.exempt = false;
+                self.state = if self.in_object() {
+                    State::Key
+                } else {
+                    State::Value
+                };
+                true
+            }
+            (State::After, b'}') => self.close(true),
+            (State::After, b']') => self.close(false),
+            _ => false,
+        }
+    }
+
+    fn begin_value(&mut self, byte: u8, at: u64) -> bool {
+        match byte {
+            b'"' => self.begin_string(at, false),
+            b'{' | b'[' => {
+                let object = byte == b'{';
+                let (word, bit) = (self.depth / 64, self.depth % 64);
+                if word == self.stack.len() {
+                    self.stack.push(0);
+                }
+                self.stack[word] = (self.stack[word] & !(1 << bit)) | (u64::from(object) << bit);
+                self.depth += 1;
+                self.exempt = false;
+                self.state = if object {
+                    State::ObjectFirst
+                } else {
+                    State::ArrayFirst
+                };
+            }
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I' => {
+                self.start = at;
+                self.state = State::Token;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn begin_string(&mut self, at: u64, key: bool) {
+        self.start = at + 1;
+        self.in_key = key;
+        self.key_len = 0;
+        self.state = State::Str;
+    }
+
+    fn in_object(&self) -> bool {
+        self.depth > 0 && self.stack[(self.depth - 1) / 64] >> ((self.depth - 1) % 64) & 1 == 1
+    }
+
+    fn close(&mut self, object: bool) -> bool {
+        if self.depth == 0 || self.in_object() != object {
+            return false;
+        }
+        self.depth -= 1;
+        self.value_done();
+        true
+    }
+
+    fn value_done(&mut self) {
+        self.exempt = false;
+        self.state = if self.depth == 0 {
+            State::Top
+        } else {
+            State::After
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Step, StringEnd, Tracker};
+
+    /// Offset of the first byte that is not JSON.
+    fn invalid_at(text: &[u8]) -> Option<usize> {
+        let mut tracker = Tracker::new();
+        (0..text.len()).find(|&i| tracker.step(text[i], i as u64).is_none())
+    }
+
+    #[test]
+    fn accepts_what_json_allows_and_names_the_first_byte_that_it_does_not() {
+        for text in [
+            r#"{"a":[1,-2.5e+3,true,null,{"b":"c\u00e9\"\\"}],"d":{}}"#,
+            "{}\n{}\n[]",
+            "1 2 3",
+            "NaN",
+            "[[[[[]]]]]",
+            "\"\u{fffd}\"",
+        ] {
+            assert_eq!(invalid_at(text.as_bytes()), None, "{text}");
+        }
+        for (text, at) in [
+            ("hello", 0),
+            ("[1,]", 3),
+            (r#"{"a":1,}"#, 7),
+            (r#"{"a" 1}"#, 5),
+            (r#""\q""#, 2),
+            ("\"a\nb\"", 2),
+            (r#"{1:2}"#, 1),
+            ("[}", 1),
+            ("]", 0),
+            (r#""\u00g""#, 5),
+        ] {
+            assert_eq!(invalid_at(text.as_bytes()), Some(at), "{text}");
+        }
+    }
+
+    #[test]
+    fn marks_escapes_keys_exempt_members_and_tokens() {
+        let text = br#"{"role":"a\n","x":["y",12]}"#;
+        let mut tracker = Tracker::new();
+        let mut escapes = Vec::new();
+        let mut strings = Vec::new();
+        let mut tokens = Vec::new();
+        for (i, b) in text.iter().enumerate() {
+            let Step {
+                escape,
+                string,
+                token,
+            } = tracker.step(*b, i as u64).expect("valid");
+            escapes.extend(escape.then_some(i));
+            strings.extend(string);
+            tokens.extend(token);
+        }
+        let end = |start, end, exempt| StringEnd { start, end, exempt };
+        assert_eq!(escapes, [10, 11]);
+        assert_eq!(
+            strings,
+            [
+                end(2, 6, true),
+                end(9, 12, true),
+                end(15, 16, true),
+                end(20, 21, false)
+            ]
+        );
+        assert_eq!(tokens, [(23, 25)]);
+    }
+
+    #[test]
+    fn p8_depth_costs_a_bit_a_level() {
+        let mut tracker = Tracker::new();
+        for i in 0..1_000_000 {
+            assert!(tracker.step(b'[', i).is_some());
+        }
+        assert!(tracker.stack.len() <= 1_000_000 / 64 + 1);
+    }
+}

@@ -1,0 +1,326 @@
+//! The set of needles, and the automaton that finds them.
+//!
+//! A built set holds the values in clear inside the automaton: it is not `Debug`, lives behind one `Arc`,
+//! and is never serialised.
+
+use std::sync::Arc;
+
+use aho_corasick::automaton::{Automaton, StateID};
+use aho_corasick::{Anchored, MatchKind, dfa, nfa};
+use zeroize::Zeroizing;
+
+use super::{Hits, Refusal, Stream, Syntax, word};
+
+/// A name that values are masked under, numbered in the order of registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameId(pub u32);
+
+/// Where a value counts as an occurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Anywhere in the text.
+    Anywhere,
+    /// As a whole word; and not in the host of a URL, as a whole JSON key, or as the whole value of the members
+    /// `role`, `type`, `model`, `id`, `object` and `status`.
+    Word,
+}
+
+/// Collects names and values; `build` makes the `Masker`.
+#[derive(Default)]
+pub struct Builder {
+    names: Vec<Name>,
+    values: Vec<(Zeroizing<Vec<u8>>, NameId, Rule)>,
+}
+
+struct Name {
+    key: String,
+    replacement: String,
+}
+
+impl Builder {
+    /// Registers a placeholder: `key` as a whole word is left alone where it stands in a text, `replacement` is
+    /// written in place of a value.
+    ///
+    /// # Panics
+    /// With more than 2^32 names.
+    pub fn name(&mut self, key: &str, replacement: &str) -> NameId {
+        let id = NameId(u32::try_from(self.names.len()).expect("fewer than 2^32 names"));
+        self.names.push(Name {
+            key: key.to_owned(),
+            replacement: replacement.to_owned(),
+        });
+        id
+    }
+
+    /// Registers a value under a name. Of two names with the same value the earlier registration is written.
+    /// An empty value is ignored.
+    pub fn value(&mut self, name: NameId, value: &[u8], rule: Rule) {
+        if !value.is_empty() {
+            self.values
+                .push((Zeroizing::new(value.to_vec()), name, rule));
+        }
+    }
+
+    /// Builds the masker. Costs time and memory in proportion to the needles' total length.
+    #[must_use]
+    pub fn build(self) -> Masker {
+        Masker(Arc::new(Needles::new(self)))
+    }
+}
+
+/// An immutable set of needles. Clones share it.
+#[derive(Clone)]
+pub struct Masker(pub(super) Arc<Needles>);
+
+impl Masker {
+    /// Starts a collection of needles.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Whether there is nothing to look for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.shortest == 0
+    }
+
+    /// Starts one pass over one text.
+    #[must_use]
+    pub fn stream(&self, syntax: Syntax) -> Stream {
+        Stream::new(Arc::clone(&self.0), syntax)
+    }
+
+    /// Masks one whole text; `None` if nothing was found.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn mask(&self, text: &[u8], syntax: Syntax) -> Result<Option<(Vec<u8>, Hits)>, Refusal> {
+        let mut stream = self.stream(syntax);
+        let mut out = Vec::new();
+        stream.push(bytes::Bytes::copy_from_slice(text), &mut out)?;
+        stream.finish(&mut out)?;
+        if stream.hits().is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((out.concat(), stream.hits().clone())))
+    }
+}
+
+/// What a pattern of the automaton stands for.
+#[derive(Clone, Copy)]
+pub(super) struct Pattern {
+    pub len: usize,
+    /// Index of the name; and for values the rank of their registration.
+    pub name: NameId,
+    pub rank: u32,
+    pub kind: Kind,
+    /// Its first and last character are word characters, so that what stands beside them matters.
+    pub edges: (bool, bool),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Key,
+    Value(Rule),
+}
+
+enum Engine {
+    Dfa(dfa::DFA),
+    Nfa(nfa::contiguous::NFA),
+}
+
+/// Total needle bytes up to which the automaton is a DFA: one load a byte, at up to 1 KiB a state.
+const DFA_BYTES: usize = 16 * 1024;
+
+/// The built set.
+pub(super) struct Needles {
+    engine: Engine,
+    patterns: Vec<Pattern>,
+    /// Length of the needle prefix that a state stands for, by `state >> shift`.
+    depth: Vec<u32>,
+    /// Low bits that are zero in every state.
+    shift: u32,
+    pub start: StateID,
+    replacements: Vec<String>,
+    /// Length of the shortest value; 0 if there is none.
+    shortest: usize,
+}
+
+impl Needles {
+    fn new(builder: Builder) -> Self {
+        let mut texts: Vec<&[u8]> = Vec::new();
+        let mut patterns = Vec::new();
+        for (rank, (value, name, rule)) in builder.values.iter().enumerate() {
+            texts.push(value);
+            patterns.push(pattern(value, *name, rank, Kind::Value(*rule)));
+        }
+        let shortest = texts.iter().map(|t| t.len()).min().unwrap_or(0);
+        for (i, name) in builder.names.iter().enumerate() {
+            if !name.key.is_empty() && shortest > 0 {
+                let id = NameId(u32::try_from(i).expect("checked when it was registered"));
+                texts.push(name.key.as_bytes());
+                patterns.push(pattern(name.key.as_bytes(), id, i, Kind::Key));
+            }
+        }
+        let engine = Engine::new(&texts);
+        let start = engine.start();
+        let (depth, shift) = depths(&engine, &texts);
+        Self {
+            engine,
+            patterns,
+            depth,
+            shift,
+            start,
+            replacements: builder.names.into_iter().map(|n| n.replacement).collect(),
+            shortest,
+        }
+    }
+
+    /// Advances by one byte.
+    #[inline]
+    pub fn next(&self, state: StateID, byte: u8) -> StateID {
+        self.engine.next(state, byte)
+    }
+
+    /// How many of the last bytes could be the beginning of a needle.
+    #[inline]
+    pub fn depth(&self, state: StateID) -> usize {
+        self.depth
+            .get(state.as_usize() >> self.shift)
+            .map_or(0, |d| *d as usize)
+    }
+
+    /// Whether a needle ends here.
+    #[inline]
+    pub fn is_match(&self, state: StateID) -> bool {
+        match &self.engine {
+            Engine::Dfa(dfa) => dfa.is_match(state),
+            Engine::Nfa(nfa) => nfa.is_match(state),
+        }
+    }
+
+    /// The needles that end here.
+    pub fn matches(&self, state: StateID) -> impl Iterator<Item = &Pattern> {
+        let automaton: &dyn Ends = match &self.engine {
+            Engine::Dfa(dfa) => dfa,
+            Engine::Nfa(nfa) => nfa,
+        };
+        (0..automaton.count(state)).map(move |i| &self.patterns[automaton.end(state, i)])
+    }
+
+    pub fn replacement(&self, name: NameId) -> &str {
+        &self.replacements[name.0 as usize]
+    }
+
+    /// Fewest base64 characters that can hold a value.
+    pub fn base64_run(&self) -> usize {
+        (self.shortest * 4).div_ceil(3).max(2)
+    }
+
+    /// Fewest hex digits that can hold a value.
+    pub fn hex_run(&self) -> usize {
+        self.shortest * 2
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.shortest == 0
+    }
+}
+
+/// The length of the needle prefix that each state stands for. The automaton's state after a needle's prefix is that
+/// prefix's own, so walking every needle visits every state but the start.
+fn depths(engine: &Engine, texts: &[&[u8]]) -> (Vec<u32>, u32) {
+    let mut found = Vec::new();
+    let mut low_bits = 0;
+    for text in texts {
+        let mut state = engine.start();
+        for (byte, depth) in text.iter().zip(1..) {
+            state = engine.next(state, *byte);
+            low_bits |= state.as_usize();
+            found.push((state.as_usize(), depth));
+        }
+    }
+    let shift = if low_bits == 0 {
+        0
+    } else {
+        low_bits.trailing_zeros()
+    };
+    let longest = found.iter().map(|(state, _)| state >> shift).max();
+    let mut depths = vec![0; longest.map_or(0, |state| state + 1)];
+    for (state, depth) in found {
+        depths[state >> shift] = depth;
+    }
+    (depths, shift)
+}
+
+fn pattern(text: &[u8], name: NameId, rank: usize, kind: Kind) -> Pattern {
+    Pattern {
+        len: text.len(),
+        name,
+        rank: u32::try_from(rank).unwrap_or(u32::MAX),
+        kind,
+        edges: (
+            word::begins_with_word_char(text),
+            word::ends_with_word_char(text),
+        ),
+    }
+}
+
+impl Engine {
+    fn new(texts: &[&[u8]]) -> Self {
+        let total: usize = texts.iter().map(|t| t.len()).sum();
+        if total <= DFA_BYTES {
+            let dfa = dfa::Builder::new()
+                .match_kind(MatchKind::Standard)
+                .prefilter(false)
+                .start_kind(aho_corasick::StartKind::Unanchored)
+                .build(texts);
+            // Invariant: at most 16 KiB of needles are far under the automaton's limit of 2^31 states.
+            return Self::Dfa(dfa.expect("a small automaton"));
+        }
+        let nfa = nfa::contiguous::Builder::new()
+            .match_kind(MatchKind::Standard)
+            .prefilter(false)
+            .build(texts);
+        // Invariant: the limits on secrets keep the needles under 2^31 bytes, the automaton's limit.
+        Self::Nfa(nfa.expect("needles under 2 GiB"))
+    }
+
+    fn start(&self) -> StateID {
+        // Invariant: both kinds are built to search unanchored.
+        match self {
+            Self::Dfa(dfa) => dfa.start_state(Anchored::No),
+            Self::Nfa(nfa) => nfa.start_state(Anchored::No),
+        }
+        .expect("an unanchored start")
+    }
+
+    #[inline]
+    fn next(&self, state: StateID, byte: u8) -> StateID {
+        match self {
+            Self::Dfa(dfa) => dfa.next_state(Anchored::No, state, byte),
+            Self::Nfa(nfa) => nfa.next_state(Anchored::No, state, byte),
+        }
+    }
+}
+
+/// The part of `Automaton` that lists matches, as an object.
+trait Ends {
+    fn count(&self, state: StateID) -> usize;
+    fn end(&self, state: StateID, index: usize) -> usize;
+}
+
+impl<A: Automaton> Ends for A {
+    fn count(&self, state: StateID) -> usize {
+        if self.is_match(state) {
+            self.match_len(state)
+        } else {
+            0
+        }
+    }
+
+    fn end(&self, state: StateID, index: usize) -> usize {
+        self.match_pattern(state, index).as_usize()
+    }
+}

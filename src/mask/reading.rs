@@ -1,0 +1,423 @@
+//! The tree of readings. Each reading scans its own text and feeds the readings one decoder further.
+//!
+//! A decoder that has nothing to decode makes the same text again, so a reading exists only while its text
+//! differs from its parent's as far as the scanner can see: it wakes at an escape (as a copy of its parent,
+//! siblings included, as they stood before it) and goes when both scanners are in the same state for the same
+//! symbols. base64 and hex readings live as long as their run.
+
+use std::collections::VecDeque;
+
+use super::chain::{Chain, Decoder};
+use super::decode::Decode;
+use super::needle::Needles;
+use super::scan::{Findings, History, Scan};
+use super::symbol::{Sym, class};
+
+/// Blanks after a line break inside a base64 run.
+const LONGEST_INDENT: u8 = 64;
+
+/// One reading, and those below it.
+#[derive(Clone)]
+pub(super) struct Reading {
+    chain: Chain,
+    scan: Scan,
+    base64: Run,
+    hex: Run,
+    below: Vec<Below>,
+}
+
+/// A reading below another, with the decoder between.
+#[derive(Clone)]
+struct Below {
+    decoder: Decoder,
+    decode: Decode,
+    /// Symbols let through since the last decoded one.
+    since: usize,
+    reading: Reading,
+}
+
+/// A run of base64 or hex characters under way.
+#[derive(Clone, Default)]
+struct Run {
+    /// Characters of the alphabet.
+    chars: usize,
+    /// Symbols, line breaks included; 0 if there is no run.
+    symbols: usize,
+    /// It is long enough to hold a value: readings of it exist.
+    read: bool,
+    gap: Gap,
+    padding: bool,
+}
+
+/// White space inside a base64 run.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Gap {
+    #[default]
+    None,
+    Cr,
+    Blanks(u8),
+}
+
+impl Run {
+    /// Symbols of a run that is not read yet, and so must be kept.
+    fn unread(&self) -> usize {
+        if self.read { 0 } else { self.symbols }
+    }
+
+    /// Whether the symbol continues the run as white space.
+    fn takes_gap(&mut self, byte: u8) -> bool {
+        self.gap = match (self.gap, byte) {
+            (Gap::None, b'\r') => Gap::Cr,
+            (Gap::None | Gap::Cr, b'\n') => Gap::Blanks(0),
+            (Gap::Blanks(n), b' ' | b'\t') if n < LONGEST_INDENT => Gap::Blanks(n + 1),
+            _ => return false,
+        };
+        true
+    }
+}
+
+impl Reading {
+    /// The raw text.
+    pub fn root(needles: &Needles) -> Self {
+        let raw = History::Raw {
+            bytes: VecDeque::new(),
+            end: 0,
+        };
+        Self::new(Chain::ROOT, needles, raw)
+    }
+
+    fn new(chain: Chain, needles: &Needles, history: History) -> Self {
+        Self {
+            chain,
+            scan: Scan::new(needles, history),
+            base64: Run::default(),
+            hex: Run::default(),
+            below: Vec::new(),
+        }
+    }
+
+    /// Takes the next symbol.
+    pub fn push(&mut self, sym: &Sym, form: bool, needles: &Needles, findings: &mut Findings) {
+        let class = class::OF[usize::from(sym.byte)];
+        if class & class::ESCAPE != 0 {
+            self.wake(sym.byte, form, needles);
+        }
+        let keep = self.base64.unread().max(self.hex.unread()) + 1;
+        self.scan.step(sym, &self.chain, keep, needles, findings);
+        self.base64_run(sym, class, needles, findings);
+        self.hex_run(sym, class, needles, findings);
+        if self.below.is_empty() {
+            return;
+        }
+        for below in &mut self.below {
+            if !below.decoder.is_layer() {
+                below.push(sym, needles, findings);
+            }
+        }
+        self.sleep(needles);
+    }
+
+    /// Takes a byte of a JSON string's escape: only the JSON decoder may read it.
+    pub fn push_escape(&mut self, sym: &Sym, needles: &Needles, findings: &mut Findings) {
+        if sym.byte == b'\\' {
+            self.wake(b'\\', false, needles);
+        }
+        self.gap_here(needles, findings);
+        for below in &mut self.below {
+            if below.decoder == Decoder::Json {
+                below.push(sym, needles, findings);
+            } else {
+                below.gap(needles, findings);
+            }
+        }
+    }
+
+    /// The text ends.
+    pub fn end(&mut self, needles: &Needles, findings: &mut Findings) {
+        self.scan.end(findings);
+        for mut below in std::mem::take(&mut self.below) {
+            below.end(needles, findings);
+        }
+        self.base64 = Run::default();
+        self.hex = Run::default();
+    }
+
+    /// First raw byte that may still be replaced, in this reading or one below.
+    pub fn pending(&self, needles: &Needles) -> Option<u64> {
+        let unread = self.base64.unread().max(self.hex.unread());
+        let run = (unread > 0).then(|| {
+            self.scan
+                .history
+                .get(self.scan.history.len() - unread)
+                .start
+        });
+        let own = self.scan.pending(needles).into_iter().chain(run);
+        let below = self.below.iter().flat_map(|below| {
+            let held = below.decode.pending();
+            held.into_iter().chain(below.reading.pending(needles))
+        });
+        own.chain(below).min()
+    }
+
+    fn gap_here(&mut self, needles: &Needles, findings: &mut Findings) {
+        self.scan.gap(needles, findings);
+        self.end_runs(Decoder::is_layer, needles, findings);
+        self.base64 = Run::default();
+        self.hex = Run::default();
+    }
+
+    fn gap(&mut self, needles: &Needles, findings: &mut Findings) {
+        self.gap_here(needles, findings);
+        for below in &mut self.below {
+            below.gap(needles, findings);
+        }
+    }
+
+    /// Ends and drops the readings of runs that `which` names.
+    fn end_runs(&mut self, which: fn(Decoder) -> bool, needles: &Needles, findings: &mut Findings) {
+        self.below.retain_mut(|below| {
+            let ends = which(below.decoder);
+            if ends {
+                below.end(needles, findings);
+            }
+            !ends
+        });
+    }
+
+    // --- escapes ---
+
+    /// An escape of some decoder begins: makes sure that its reading exists.
+    fn wake(&mut self, byte: u8, form: bool, needles: &Needles) {
+        let decoders: &[Decoder] = match byte {
+            b'\\' => &[Decoder::Json],
+            b'%' if form => &[Decoder::Percent, Decoder::FormPercent],
+            b'%' => &[Decoder::Percent],
+            b'+' if form => &[Decoder::FormPercent],
+            b'&' => &[Decoder::Html],
+            _ => &[],
+        };
+        // Copies are of the readings as they stood before any of these woke.
+        let as_it_stood = self.below.len();
+        for decoder in decoders {
+            if self.below.iter().any(|below| below.decoder == *decoder) {
+                continue;
+            }
+            let Some(chain) = self.chain.then(*decoder) else {
+                continue;
+            };
+            self.below.push(Below {
+                decoder: *decoder,
+                decode: Decode::new(*decoder, chain.layers()),
+                since: usize::MAX,
+                reading: self.copy(chain, needles, as_it_stood),
+            });
+        }
+    }
+
+    /// This reading, its first `siblings` readings below included, as the reading `chain`.
+    fn copy(&self, chain: Chain, needles: &Needles, siblings: usize) -> Self {
+        let keep = self.base64.unread().max(self.hex.unread());
+        let below = self.below[..siblings].iter().filter_map(|below| {
+            let chain = chain.then(below.decoder)?;
+            Some(Below {
+                decoder: below.decoder,
+                decode: below.decode.clone(),
+                since: below.since,
+                reading: below
+                    .reading
+                    .copy(chain, needles, below.reading.below.len()),
+            })
+        });
+        Self {
+            chain,
+            scan: self.scan.for_reading(&chain, needles, keep),
+            base64: self.base64.clone(),
+            hex: self.hex.clone(),
+            below: below.collect(),
+        }
+    }
+
+    /// Drops the readings of escapes once none of them differs from this one any more. All or none: a copy made later
+    /// must find its siblings as they would be in its own text.
+    fn sleep(&mut self, needles: &Needles) {
+        if !self.scan.waits.is_empty() {
+            return;
+        }
+        let in_step =
+            |below: &Below| below.decoder.is_layer() || below.in_step(&self.scan, needles);
+        if self.below.iter().all(in_step) {
+            self.below.retain(|below| below.decoder.is_layer());
+        }
+    }
+
+    // --- runs ---
+
+    fn base64_run(&mut self, sym: &Sym, class: u8, needles: &Needles, findings: &mut Findings) {
+        let run = &mut self.base64;
+        let in_alphabet = class & class::BASE64 != 0;
+        if run.symbols > 0 {
+            if in_alphabet && !run.padding && run.gap != Gap::Cr {
+                run.gap = Gap::None;
+                return self.base64_char(sym, needles, findings);
+            }
+            if sym.byte == b'=' && run.gap == Gap::None && run.read {
+                run.padding = true;
+                return self.push_run(Decoder::is_base64, sym, needles, findings);
+            }
+            if !run.padding && run.takes_gap(sym.byte) {
+                run.symbols += 1;
+                return;
+            }
+            if run.read {
+                self.end_runs(Decoder::is_base64, needles, findings);
+            }
+            self.base64 = Run::default();
+        }
+        if in_alphabet {
+            self.base64_char(sym, needles, findings);
+        }
+    }
+
+    fn base64_char(&mut self, sym: &Sym, needles: &Needles, findings: &mut Findings) {
+        let run = &mut self.base64;
+        run.chars += 1;
+        run.symbols += 1;
+        if run.read {
+            return self.push_run(Decoder::is_base64, sym, needles, findings);
+        }
+        if run.chars == needles.base64_run() {
+            run.read = true;
+            let symbols = run.symbols;
+            for phase in 0..4 {
+                self.read_run(
+                    Decoder::Base64(phase),
+                    symbols,
+                    class::BASE64,
+                    needles,
+                    findings,
+                );
+            }
+        }
+    }
+
+    fn hex_run(&mut self, sym: &Sym, class: u8, needles: &Needles, findings: &mut Findings) {
+        let run = &mut self.hex;
+        let is_hex = |d: Decoder| matches!(d, Decoder::Hex(_));
+        if class & class::HEX == 0 {
+            if run.read {
+                self.end_runs(is_hex, needles, findings);
+            }
+            self.hex = Run::default();
+            return;
+        }
+        run.chars += 1;
+        run.symbols += 1;
+        if run.read {
+            return self.push_run(is_hex, sym, needles, findings);
+        }
+        if run.chars == needles.hex_run() {
+            run.read = true;
+            let symbols = run.symbols;
+            for phase in 0..2 {
+                self.read_run(Decoder::Hex(phase), symbols, class::HEX, needles, findings);
+            }
+        }
+    }
+
+    /// Starts to read the run of the last `symbols` symbols, of which those of class `alphabet` count.
+    fn read_run(
+        &mut self,
+        decoder: Decoder,
+        symbols: usize,
+        alphabet: u8,
+        needles: &Needles,
+        findings: &mut Findings,
+    ) {
+        let Some(chain) = self.chain.then(decoder) else {
+            return;
+        };
+        let mut below = Below {
+            decoder,
+            decode: Decode::new(decoder, chain.layers() - 1),
+            since: 0,
+            reading: Self::new(chain, needles, History::Decoded(VecDeque::new())),
+        };
+        let history = &self.scan.history;
+        for at in history.len() - symbols..history.len() {
+            let sym = history.get(at);
+            if class::OF[usize::from(sym.byte)] & alphabet != 0 {
+                below.push(&sym, needles, findings);
+            }
+        }
+        self.below.push(below);
+    }
+
+    fn push_run(
+        &mut self,
+        which: fn(Decoder) -> bool,
+        sym: &Sym,
+        needles: &Needles,
+        findings: &mut Findings,
+    ) {
+        for below in &mut self.below {
+            if which(below.decoder) {
+                below.push(sym, needles, findings);
+            }
+        }
+    }
+}
+
+impl Below {
+    fn push(&mut self, sym: &Sym, needles: &Needles, findings: &mut Findings) {
+        let Self {
+            decode,
+            since,
+            reading,
+            ..
+        } = self;
+        decode.push(sym, &mut |sym, literal| {
+            *since = if literal { since.saturating_add(1) } else { 0 };
+            reading.push(&sym, false, needles, findings);
+        });
+    }
+
+    fn flush(&mut self, needles: &Needles, findings: &mut Findings) {
+        let Self {
+            decode,
+            since,
+            reading,
+            ..
+        } = self;
+        decode.flush(&mut |sym, literal| {
+            *since = if literal { since.saturating_add(1) } else { 0 };
+            reading.push(&sym, false, needles, findings);
+        });
+    }
+
+    fn gap(&mut self, needles: &Needles, findings: &mut Findings) {
+        self.flush(needles, findings);
+        self.reading.gap(needles, findings);
+        self.since = usize::MAX;
+    }
+
+    fn end(&mut self, needles: &Needles, findings: &mut Findings) {
+        self.flush(needles, findings);
+        self.reading.end(needles, findings);
+    }
+
+    /// Whether this reading cannot find anything from here on that the one above it does not find as well.
+    fn in_step(&self, above: &Scan, needles: &Needles) -> bool {
+        let own = &self.reading;
+        let window = own
+            .scan
+            .window(needles)
+            .max(own.base64.symbols)
+            .max(own.hex.symbols);
+        self.since > window
+            && self.decode.is_idle()
+            && own.below.is_empty()
+            && own.scan.waits.is_empty()
+            && own.scan.state == above.state
+            && own.scan.authority == above.authority
+    }
+}

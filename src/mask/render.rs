@@ -1,0 +1,192 @@
+//! What is written in place of values: the name, encoded for its place from the inside out.
+
+use super::Syntax;
+use super::chain::Decoder;
+use super::needle::Needles;
+use super::scan::Found;
+use super::symbol::Wrap;
+
+/// The text that replaces a cluster of overlapping occurrences, of which the first counts.
+pub(super) fn replacement(cluster: &[Found], syntax: Syntax, needles: &Needles) -> Vec<u8> {
+    let first = &cluster[0];
+    let decoders = first.chain.decoders();
+    let text = match first.chain.to_only_base64() {
+        Some(base) => {
+            let text = base64_pieces(cluster, base, needles);
+            let outer = base.len() - 1;
+            encode(text, &decoders[..outer], 0, first)
+        }
+        None => encode(needles.replacement(first.name).into(), decoders, 0, first),
+    };
+    let in_url = matches!(syntax, Syntax::Form | Syntax::Query | Syntax::Path);
+    let encoded = matches!(
+        decoders.first(),
+        Some(Decoder::Percent | Decoder::FormPercent)
+    );
+    if in_url && !encoded {
+        percent(&text)
+    } else {
+        text
+    }
+}
+
+/// Encodes `text` by `decoders`, innermost (last) first, where `outside` base64 and hex layers lie outside of them.
+fn encode(mut text: Vec<u8>, decoders: &[Decoder], outside: usize, found: &Found) -> Vec<u8> {
+    let mut layer = outside + layers(decoders);
+    for decoder in decoders.iter().rev() {
+        layer -= usize::from(decoder.is_layer());
+        text = match decoder {
+            Decoder::Json => json(&text),
+            Decoder::Percent | Decoder::FormPercent => percent(&text),
+            Decoder::Html => html(&text),
+            Decoder::Hex(_) => hex(&text, found.last.wraps[layer].variant),
+            Decoder::Base64(_) => {
+                base64_groups(&text, &found.first.wraps[layer], &found.last.wraps[layer])
+            }
+        };
+    }
+    text
+}
+
+fn layers(decoders: &[Decoder]) -> usize {
+    decoders.iter().filter(|d| d.is_layer()).count()
+}
+
+/// The occurrences of a cluster that lie in the same base64 text, with what stands between them, as whole groups.
+fn base64_pieces(cluster: &[Found], base: &[Decoder], needles: &Needles) -> Vec<u8> {
+    let same_text = |f: &&Found| f.chain.to_only_base64() == Some(base);
+    let mut pieces: Vec<&Found> = cluster.iter().filter(same_text).collect();
+    pieces
+        .sort_by(|a, b| (a.first.ord.0.cmp(&b.first.ord.0)).then(b.last.ord.1.cmp(&a.last.ord.1)));
+    let layer = layers(base) - 1;
+    let name = |f: &Found| {
+        let inner = &f.chain.decoders()[base.len()..];
+        encode(needles.replacement(f.name).into(), inner, layer + 1, f)
+    };
+    let from = pieces[0];
+    let mut to = from;
+    let mut text = name(from);
+    for piece in &pieces[1..] {
+        let (begins, ended) = (piece.first.ord.0, to.last.ord.1);
+        if begins > ended {
+            if begins / 3 != ended / 3 {
+                break;
+            }
+            // They share a group: what lies between begins what remains of it after the first of them.
+            let between = (begins - ended - 1) as usize;
+            text.extend_from_slice(&to.last.wraps[layer].right()[..between]);
+            text.extend_from_slice(&name(piece));
+        }
+        if piece.last.ord.1 > to.last.ord.1 {
+            to = piece;
+        }
+    }
+    base64_groups(&text, &from.first.wraps[layer], &to.last.wraps[layer])
+}
+
+/// RFC 8259 section 7.
+fn json(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            0..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(*byte),
+        }
+    }
+    out
+}
+
+/// RFC 3986 section 2.3: all but the unreserved characters.
+fn percent(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'~' | b'-' => out.push(*byte),
+            _ => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+    out
+}
+
+fn html(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'&' => out.extend_from_slice(b"&amp;"),
+            b'<' => out.extend_from_slice(b"&lt;"),
+            b'>' => out.extend_from_slice(b"&gt;"),
+            b'"' => out.extend_from_slice(b"&quot;"),
+            b'\'' => out.extend_from_slice(b"&#39;"),
+            _ => out.push(*byte),
+        }
+    }
+    out
+}
+
+fn hex(text: &[u8], upper: bool) -> Vec<u8> {
+    let digits: &[u8; 16] = if upper {
+        b"0123456789ABCDEF"
+    } else {
+        b"0123456789abcdef"
+    };
+    let digit = |nibble: u8| digits[usize::from(nibble)];
+    text.iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+/// RFC 4648: `text` with what remains of the first and last group, as whole groups, so that what follows keeps its
+/// alignment. Spaces fill up after `text`; a group cut short by the end of its run is cut short again.
+fn base64_groups(text: &[u8], first: &Wrap, last: &Wrap) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len() + 6);
+    bytes.extend_from_slice(first.left());
+    bytes.extend_from_slice(text);
+    if !last.partial {
+        let odd = (bytes.len() + last.right().len()) % 3;
+        bytes.resize(bytes.len() + (3 - odd) % 3, b' ');
+    }
+    bytes.extend_from_slice(last.right());
+    base64(&bytes, last.variant, last.padded)
+}
+
+fn base64(bytes: &[u8], url_safe: bool, padded: bool) -> Vec<u8> {
+    const SHARED: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let digit = |sextet: u32| match (sextet & 63, url_safe) {
+        (62, true) => b'-',
+        (63, true) => b'_',
+        (62, false) => b'+',
+        (63, false) => b'/',
+        (n, _) => SHARED[n as usize],
+    };
+    let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group
+            .iter()
+            .fold(0, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - group.len()));
+        for at in 0..=group.len() {
+            out.push(digit(bits >> (18 - 6 * at)));
+        }
+        if padded {
+            out.resize(out.len() + 3 - group.len(), b'=');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{base64, hex, json, percent};
+
+    #[test]
+    fn encodes_by_the_rfcs() {
+        assert_eq!(base64(b"foobar", false, true), b"Zm9vYmFy");
+        assert_eq!(base64(b"foob", false, true), b"Zm9vYg==");
+        assert_eq!(base64(b"fooba", false, false), b"Zm9vYmE");
+        assert_eq!(base64(&[0xfb, 0xff], true, false), b"-_8");
+        assert_eq!(hex(b"\x0fz", true), b"0F7A");
+        assert_eq!(json(b"a\"\\\n"), b"a\\\"\\\\\\u000a");
+        assert_eq!(percent(b"{{a_b}}/%"), b"%7B%7Ba_b%7D%7D%2F%25");
+    }
+}

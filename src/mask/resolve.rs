@@ -1,0 +1,150 @@
+//! From occurrences to edits: which of them count, which belong together, what is written in their place.
+
+use std::collections::BTreeMap;
+
+use super::chain::Decoder;
+use super::needle::{NameId, Needles};
+use super::scan::{Findings, Found};
+use super::{Form, Hits, Syntax, render};
+
+/// Raw bytes to replace. Edits come in order and do not overlap; an insertion has `start == end`.
+pub(super) struct Edit {
+    pub start: u64,
+    pub end: u64,
+    pub text: Vec<u8>,
+}
+
+/// Settles what is certain and keeps the rest.
+#[derive(Default)]
+pub(super) struct Resolver {
+    /// Bare JSON tokens `[start, end)` seen and not passed yet.
+    pub tokens: Vec<(u64, u64)>,
+    /// The edits so far.
+    pub edits: Vec<Edit>,
+    pub hits: Hits,
+}
+
+impl Resolver {
+    /// Settles the findings that nothing before `safe` can change any more, and returns up to where the text is
+    /// settled.
+    pub fn settle(
+        &mut self,
+        findings: &mut Findings,
+        safe: u64,
+        syntax: Syntax,
+        needles: &Needles,
+    ) -> u64 {
+        let mut settled = safe;
+        if let Some((start, _)) = self
+            .tokens
+            .iter()
+            .find(|(start, end)| *start < safe && safe < *end)
+        {
+            settled = *start;
+        }
+        if !findings.values.is_empty() {
+            settled = self.settle_values(findings, settled, syntax, needles);
+        }
+        findings.keys.retain(|key| key.end() > settled);
+        self.tokens.retain(|(_, end)| *end > settled);
+        settled
+    }
+
+    fn settle_values(
+        &mut self,
+        findings: &mut Findings,
+        safe: u64,
+        syntax: Syntax,
+        needles: &Needles,
+    ) -> u64 {
+        let keys = std::mem::take(&mut findings.keys);
+        findings
+            .values
+            .retain(|value| !keys.iter().any(|key| protects(key, value)));
+        findings.keys = keys;
+        findings.values.sort_by(rank);
+        let mut at = 0;
+        let mut quoted: Option<(u64, u64)> = None;
+        while at < findings.values.len() {
+            let cluster = cluster(&findings.values[at..]);
+            let (start, end) = span(cluster);
+            if end > safe {
+                break;
+            }
+            let token = self
+                .tokens
+                .iter()
+                .copied()
+                .find(|(s, e)| *s <= start && end <= *e);
+            if quoted != token {
+                self.quote(quoted.map(|(_, end)| end));
+                self.quote(token.map(|(start, _)| start));
+                quoted = token;
+            }
+            self.count(cluster);
+            let text = render::replacement(cluster, syntax, needles);
+            self.edits.push(Edit { start, end, text });
+            at += cluster.len();
+        }
+        self.quote(quoted.map(|(_, end)| end));
+        findings.values.drain(..at);
+        findings
+            .values
+            .first()
+            .map_or(safe, |next| next.start().min(safe))
+    }
+
+    fn quote(&mut self, at: Option<u64>) {
+        self.edits.extend(at.map(|at| Edit {
+            start: at,
+            end: at,
+            text: b"\"".to_vec(),
+        }));
+    }
+
+    fn count(&mut self, cluster: &[Found]) {
+        let mut names: BTreeMap<NameId, Form> = BTreeMap::new();
+        for found in cluster {
+            names
+                .entry(found.name)
+                .or_insert_with(|| found.chain.form());
+        }
+        for hit in names {
+            *self.hits.entry(hit).or_default() += 1;
+        }
+    }
+}
+
+/// A key that stands in the text already keeps a value inside its own letters from being replaced.
+fn protects(key: &Found, value: &Found) -> bool {
+    key.start() <= value.start()
+        && value.end() <= key.end()
+        && (key.literal || key.chain == value.chain)
+}
+
+/// Leftmost, then longest, then nearest to the raw text, then first registered.
+fn rank(a: &Found, b: &Found) -> std::cmp::Ordering {
+    let chain = |f: &Found| -> (usize, Vec<Decoder>) {
+        (f.chain.decoders().len(), f.chain.decoders().to_vec())
+    };
+    (a.start().cmp(&b.start()))
+        .then(b.end().cmp(&a.end()))
+        .then_with(|| chain(a).cmp(&chain(b)))
+        .then(a.rank.cmp(&b.rank))
+}
+
+/// The values from the first on whose raw spans overlap.
+fn cluster(values: &[Found]) -> &[Found] {
+    let mut end = values[0].end();
+    let mut len = 1;
+    while let Some(next) = values.get(len).filter(|next| next.start() < end) {
+        end = end.max(next.end());
+        len += 1;
+    }
+    &values[..len]
+}
+
+fn span(cluster: &[Found]) -> (u64, u64) {
+    let end = cluster.iter().map(Found::end).max();
+    (cluster[0].start(), end.unwrap_or(0))
+}

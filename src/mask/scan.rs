@@ -1,0 +1,416 @@
+//! Scanning one reading: the automaton's state, the symbols that may still belong to a match, and the matches
+//! that wait for what follows them.
+
+use std::collections::VecDeque;
+
+use aho_corasick::automaton::StateID;
+
+use super::chain::Chain;
+use super::json::StringEnd;
+use super::needle::{Kind, NameId, Needles, Pattern, Rule};
+use super::symbol::{Sym, class};
+use super::word::{self, LONGEST_CHAR};
+
+/// Longest authority of a URL in which short values are left alone, in bytes.
+const LONGEST_AUTHORITY: usize = 512;
+
+/// An occurrence of a value or of a key.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub chain: Chain,
+    pub name: NameId,
+    /// Rank of the value's registration.
+    pub rank: u32,
+    pub first: Sym,
+    pub last: Sym,
+    /// For keys: it stands in the raw text as it is.
+    pub literal: bool,
+}
+
+impl Found {
+    pub fn start(&self) -> u64 {
+        self.first.start
+    }
+
+    pub fn end(&self) -> u64 {
+        self.last.end
+    }
+}
+
+/// What all readings of a text report to.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub values: Vec<Found>,
+    pub keys: Vec<Found>,
+    /// The string that the raw byte at hand closes.
+    pub closing: Option<StringEnd>,
+    /// Symbols scanned so far, in all readings.
+    pub work: u64,
+}
+
+/// What stands before the first symbol of a history.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    /// Nothing: the text begins.
+    Text,
+    /// A gap: bytes that this reading may not read.
+    Gap,
+}
+
+/// The scanner of one reading.
+#[derive(Clone)]
+pub(super) struct Scan {
+    pub state: StateID,
+    pub history: History,
+    edge: Edge,
+    pub authority: Authority,
+    pub waits: Vec<Wait>,
+}
+
+impl Scan {
+    pub fn new(needles: &Needles, history: History) -> Self {
+        Self {
+            state: needles.start,
+            history,
+            edge: Edge::Text,
+            authority: Authority::default(),
+            waits: Vec::new(),
+        }
+    }
+
+    /// The same scanner for the reading `chain`, with only as much history as can matter.
+    pub fn for_reading(&self, chain: &Chain, needles: &Needles, keep: usize) -> Self {
+        let mut waits = self.waits.clone();
+        for wait in &mut waits {
+            wait.found.chain = *chain;
+        }
+        Self {
+            state: self.state,
+            history: self.history.tail(self.window(needles).max(keep)),
+            edge: self.edge,
+            authority: self.authority,
+            waits,
+        }
+    }
+
+    /// How many of the last symbols decide what this scanner will find.
+    pub fn window(&self, needles: &Needles) -> usize {
+        needles.depth(self.state) + LONGEST_CHAR
+    }
+
+    /// Takes the next symbol. `keep`: how many of the last symbols the caller wants kept besides.
+    #[inline]
+    pub fn step(
+        &mut self,
+        sym: &Sym,
+        chain: &Chain,
+        keep: usize,
+        needles: &Needles,
+        findings: &mut Findings,
+    ) {
+        findings.work += 1;
+        if !self.waits.is_empty() {
+            let closing = findings.closing;
+            self.settle(findings, |wait| wait.take(sym, closing));
+        }
+        self.authority.step(sym.byte);
+        self.history.push(sym);
+        self.state = needles.next(self.state, sym.byte);
+        if needles.is_match(self.state) {
+            self.matched(chain, needles, findings);
+        }
+        if self.history.len() > 64 {
+            let keep = keep.max(self.window(needles));
+            if self.history.len() > 2 * keep + 32 {
+                self.history.trim(keep);
+            }
+        }
+    }
+
+    /// A gap: nothing matches across it, and no word ends at it.
+    pub fn gap(&mut self, needles: &Needles, findings: &mut Findings) {
+        self.settle(findings, Wait::at_gap);
+        self.state = needles.start;
+        self.history.clear();
+        self.edge = Edge::Gap;
+        self.authority = Authority::default();
+    }
+
+    /// The text ends.
+    pub fn end(&mut self, findings: &mut Findings) {
+        self.settle(findings, Wait::at_end);
+    }
+
+    /// First raw byte that may still be replaced.
+    pub fn pending(&self, needles: &Needles) -> Option<u64> {
+        let depth = needles.depth(self.state);
+        let prefix = (depth > 0).then(|| self.history.get(self.history.len() - depth).start);
+        let waiting = self.waits.iter().map(|wait| wait.found.start()).min();
+        prefix.into_iter().chain(waiting).min()
+    }
+
+    fn matched(&mut self, chain: &Chain, needles: &Needles, findings: &mut Findings) {
+        for pattern in needles.matches(self.state) {
+            let at = self.history.len() - pattern.len;
+            if pattern.kind != Kind::Value(Rule::Anywhere)
+                && pattern.edges.0
+                && self.word_char_before(at)
+            {
+                continue;
+            }
+            let (first, last) = (
+                self.history.get(at),
+                self.history.get(self.history.len() - 1),
+            );
+            let found = Found {
+                chain: *chain,
+                name: pattern.name,
+                rank: pattern.rank,
+                first,
+                last,
+                literal: last.end - first.start == pattern.len as u64,
+            };
+            if pattern.kind == Kind::Value(Rule::Anywhere) {
+                findings.values.push(found);
+            } else {
+                self.waits.push(Wait::new(found, pattern, self.authority));
+            }
+        }
+    }
+
+    fn word_char_before(&self, at: usize) -> bool {
+        if at == 0 {
+            return self.edge == Edge::Gap;
+        }
+        let mut before = [0; LONGEST_CHAR];
+        let len = at.min(LONGEST_CHAR);
+        for (i, slot) in before[..len].iter_mut().enumerate() {
+            *slot = self.history.byte(at - len + i);
+        }
+        word::ends_with_word_char(&before[..len])
+    }
+
+    fn settle(&mut self, findings: &mut Findings, mut fate: impl FnMut(&mut Wait) -> Fate) {
+        self.waits.retain_mut(|wait| match fate(wait) {
+            Fate::Wait => true,
+            Fate::Drop => false,
+            Fate::Count if wait.key => {
+                findings.keys.push(wait.found.clone());
+                false
+            }
+            Fate::Count => {
+                findings.values.push(wait.found.clone());
+                false
+            }
+        });
+    }
+}
+
+/// The last symbols of a reading.
+#[derive(Clone)]
+pub(super) enum History {
+    /// Of the raw text: bytes in a row up to offset `end`.
+    Raw {
+        bytes: VecDeque<u8>,
+        end: u64,
+    },
+    Decoded(VecDeque<Sym>),
+}
+
+impl History {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Raw { bytes, .. } => bytes.len(),
+            Self::Decoded(syms) => syms.len(),
+        }
+    }
+
+    pub fn get(&self, at: usize) -> Sym {
+        match self {
+            Self::Raw { bytes, end } => Sym::raw(bytes[at], end - (bytes.len() - at) as u64),
+            Self::Decoded(syms) => syms[at],
+        }
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        match self {
+            Self::Raw { bytes, .. } => bytes[at],
+            Self::Decoded(syms) => syms[at].byte,
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, sym: &Sym) {
+        match self {
+            Self::Raw { bytes, end } => {
+                bytes.push_back(sym.byte);
+                *end = sym.end;
+            }
+            Self::Decoded(syms) => syms.push_back(*sym),
+        }
+    }
+
+    fn trim(&mut self, keep: usize) {
+        let surplus = self.len() - keep;
+        match self {
+            Self::Raw { bytes, .. } => drop(bytes.drain(..surplus)),
+            Self::Decoded(syms) => drop(syms.drain(..surplus)),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Raw { bytes, .. } => bytes.clear(),
+            Self::Decoded(syms) => syms.clear(),
+        }
+    }
+
+    fn tail(&self, keep: usize) -> Self {
+        Self::Decoded(
+            (self.len().saturating_sub(keep)..self.len())
+                .map(|at| self.get(at))
+                .collect(),
+        )
+    }
+}
+
+/// Whether the text stands in the authority of a URL (RFC 3986 section 3.2): after `://`, where backslashes may stand
+/// between (JSON's `\/`).
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Authority {
+    mark: Mark,
+    /// Symbols since the authority began.
+    run: Option<usize>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Mark {
+    #[default]
+    None,
+    Colon,
+    Slash,
+}
+
+impl Authority {
+    #[inline]
+    fn step(&mut self, byte: u8) {
+        let class = class::OF[usize::from(byte)];
+        if self.run.is_none() && self.mark == Mark::None && class & class::AUTHORITY_MARK == 0 {
+            return;
+        }
+        let begins = self.mark == Mark::Slash && byte == b'/';
+        self.run = match self.run {
+            _ if begins => Some(0),
+            Some(0) if byte == b'\\' => Some(0),
+            Some(n) if class & class::AUTHORITY != 0 => Some(n + 1),
+            _ => None,
+        };
+        self.mark = match (self.mark, byte) {
+            (_, b':') => Mark::Colon,
+            (mark, b'\\') => mark,
+            (Mark::Colon, b'/') => Mark::Slash,
+            _ => Mark::None,
+        };
+    }
+}
+
+/// What becomes of a match that waited.
+enum Fate {
+    Wait,
+    Count,
+    Drop,
+}
+
+/// A match that counts only if what follows it allows.
+#[derive(Clone)]
+pub(super) struct Wait {
+    found: Found,
+    key: bool,
+    /// Nothing has followed yet.
+    fresh: bool,
+    /// The character that follows must be read still.
+    edge: bool,
+    after: [u8; LONGEST_CHAR],
+    after_len: usize,
+    /// It stands in an authority that has had so many symbols: whether `@` follows decides.
+    authority: Option<usize>,
+}
+
+impl Wait {
+    fn new(found: Found, pattern: &Pattern, authority: Authority) -> Self {
+        let key = pattern.kind == Kind::Key;
+        let inside = authority
+            .run
+            .filter(|n| !key && (pattern.len..=LONGEST_AUTHORITY).contains(n));
+        Self {
+            found,
+            key,
+            fresh: true,
+            edge: pattern.edges.1,
+            after: [0; LONGEST_CHAR],
+            after_len: 0,
+            authority: inside,
+        }
+    }
+
+    fn take(&mut self, sym: &Sym, closing: Option<StringEnd>) -> Fate {
+        if std::mem::take(&mut self.fresh) && !self.key && self.found.chain.is_json_text() {
+            let whole = |s: StringEnd| {
+                s.exempt && s.start == self.found.start() && s.end == self.found.end()
+            };
+            if closing.is_some_and(whole) {
+                return Fate::Drop;
+            }
+        }
+        if self.edge {
+            match self.read_edge(sym.byte) {
+                Some(true) => return Fate::Drop,
+                Some(false) => self.edge = false,
+                None => {}
+            }
+        }
+        if let Some(n) = self.authority {
+            if class::OF[usize::from(sym.byte)] & class::AUTHORITY == 0 {
+                return Fate::Drop;
+            }
+            let counts = sym.byte == b'@' || n == LONGEST_AUTHORITY;
+            self.authority = (!counts).then_some(n + 1);
+        }
+        if self.edge || self.authority.is_some() {
+            Fate::Wait
+        } else {
+            Fate::Count
+        }
+    }
+
+    /// Whether the character that follows is a word character, once it is known.
+    fn read_edge(&mut self, byte: u8) -> Option<bool> {
+        if self.after_len > 0 && byte & 0xc0 != 0x80 {
+            return Some(false);
+        }
+        self.after[self.after_len] = byte;
+        self.after_len += 1;
+        let len = word::char_len(self.after[0]);
+        if len == 0 {
+            return Some(false);
+        }
+        (self.after_len == len).then(|| word::begins_with_word_char(&self.after[..len]))
+    }
+
+    fn at_gap(&mut self) -> Fate {
+        let word_goes_on = self.edge && self.after_len == 0;
+        if word_goes_on || self.authority.is_some() {
+            Fate::Drop
+        } else {
+            Fate::Count
+        }
+    }
+
+    fn at_end(&mut self) -> Fate {
+        if self.authority.is_some() {
+            Fate::Drop
+        } else {
+            Fate::Count
+        }
+    }
+}

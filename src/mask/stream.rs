@@ -1,0 +1,193 @@
+//! One pass over one text: pieces in, settled pieces out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::json::Tracker;
+use super::needle::Needles;
+use super::reading::Reading;
+use super::resolve::{Edit, Resolver};
+use super::scan::Findings;
+use super::symbol::Sym;
+use super::{Hits, Refusal, Syntax};
+
+/// Most bytes that may wait for what follows them.
+const MOST_PENDING: u64 = 64 * 1024;
+/// The text is settled, and checked against `MOST_PENDING`, whenever this many bytes more have come: at fixed places of
+/// the text, so that chunking does not matter.
+const BLOCK: u64 = 4096;
+/// Symbols that all readings together may cost: so many for every byte, and some to begin with.
+const WORK_PER_BYTE: u64 = 256;
+const WORK_AT_FIRST: u64 = 1 << 22;
+
+/// One pass over one text. Which pieces the text comes in makes no difference to what comes out.
+pub struct Stream {
+    needles: Arc<Needles>,
+    syntax: Syntax,
+    root: Reading,
+    /// Follows the text while it is JSON.
+    tracker: Option<Tracker>,
+    findings: Findings,
+    resolver: Resolver,
+    /// Bytes taken.
+    at: u64,
+    /// Up to here the edits are known.
+    settled: u64,
+    /// Pieces taken and not handed on; the first begins at `out_at`.
+    held: VecDeque<Bytes>,
+    out_at: u64,
+    refused: Option<Refusal>,
+}
+
+impl Stream {
+    pub(super) fn new(needles: Arc<Needles>, syntax: Syntax) -> Self {
+        Self {
+            root: Reading::root(&needles),
+            tracker: (syntax == Syntax::Json).then(Tracker::new),
+            needles,
+            syntax,
+            findings: Findings::default(),
+            resolver: Resolver::default(),
+            at: 0,
+            settled: 0,
+            held: VecDeque::new(),
+            out_at: 0,
+            refused: None,
+        }
+    }
+
+    /// Takes the next piece; appends to `out` what is settled. Untouched bytes come out as slices of the pieces.
+    ///
+    /// # Errors
+    /// See [`Refusal`]. After one, nothing more comes out.
+    pub fn push(&mut self, piece: Bytes, out: &mut Vec<Bytes>) -> Result<(), Refusal> {
+        if let Some(refusal) = self.refused {
+            return Err(refusal);
+        }
+        if self.needles.is_empty() {
+            out.push(piece);
+            return Ok(());
+        }
+        let taken = self.take(&piece);
+        self.held.push_back(piece);
+        if let Err(refusal) = taken {
+            self.refused = Some(refusal);
+            return Err(refusal);
+        }
+        self.hand_on(out);
+        Ok(())
+    }
+
+    /// Ends the text; appends the rest of it.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), Refusal> {
+        if let Some(refusal) = self.refused {
+            return Err(refusal);
+        }
+        self.root.end(&self.needles, &mut self.findings);
+        if let Some(start) = self.tracker.take().and_then(|tracker| tracker.open_token()) {
+            self.resolver.tokens.push((start, self.at));
+        }
+        self.settled =
+            self.resolver
+                .settle(&mut self.findings, self.at, self.syntax, &self.needles);
+        self.hand_on(out);
+        Ok(())
+    }
+
+    /// What was replaced so far.
+    #[must_use]
+    pub fn hits(&self) -> &Hits {
+        &self.resolver.hits
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), Refusal> {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let to_block_end = usize::try_from(BLOCK - self.at % BLOCK).unwrap_or(usize::MAX);
+            let (block, after) = rest.split_at(to_block_end.min(rest.len()));
+            rest = after;
+            for byte in block {
+                self.take_byte(*byte);
+                if self.findings.work > WORK_AT_FIRST + WORK_PER_BYTE * self.at {
+                    return Err(Refusal::TooDeep);
+                }
+            }
+            self.settle();
+            if self.at % BLOCK == 0 && self.at - self.settled > MOST_PENDING {
+                return Err(Refusal::PendingTooLong);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_byte(&mut self, byte: u8) {
+        let sym = Sym::raw(byte, self.at);
+        let mut escape = false;
+        let mut token = None;
+        self.findings.closing = None;
+        if let Some(tracker) = &mut self.tracker {
+            match tracker.step(byte, self.at) {
+                None => self.tracker = None,
+                Some(step) => {
+                    escape = step.escape;
+                    token = step.token;
+                    self.findings.closing = step.string;
+                }
+            }
+        }
+        self.at += 1;
+        if escape {
+            self.root
+                .push_escape(&sym, &self.needles, &mut self.findings);
+        } else {
+            let form = matches!(self.syntax, Syntax::Form | Syntax::Query);
+            self.root
+                .push(&sym, form, &self.needles, &mut self.findings);
+        }
+        self.resolver.tokens.extend(token);
+    }
+
+    fn settle(&mut self) {
+        let token = self.tracker.as_ref().and_then(Tracker::open_token);
+        let pending = self.root.pending(&self.needles);
+        let safe = pending.into_iter().chain(token).min().unwrap_or(self.at);
+        self.settled = self
+            .resolver
+            .settle(&mut self.findings, safe, self.syntax, &self.needles);
+    }
+
+    /// Hands on what is settled, with its edits.
+    fn hand_on(&mut self, out: &mut Vec<Bytes>) {
+        for Edit { start, end, text } in std::mem::take(&mut self.resolver.edits) {
+            self.pass(start, Some(out));
+            out.push(Bytes::from(text));
+            self.pass(end, None);
+        }
+        self.pass(self.settled, Some(out));
+    }
+
+    /// Moves on to offset `to`, handing on the bytes before it or dropping them.
+    fn pass(&mut self, to: u64, mut out: Option<&mut Vec<Bytes>>) {
+        while self.out_at < to {
+            let Some(piece) = self.held.front_mut() else {
+                return;
+            };
+            let len = usize::try_from(to - self.out_at)
+                .unwrap_or(usize::MAX)
+                .min(piece.len());
+            let part = piece.split_to(len);
+            if piece.is_empty() {
+                self.held.pop_front();
+            }
+            self.out_at += part.len() as u64;
+            if let Some(out) = out.as_deref_mut().filter(|_| !part.is_empty()) {
+                out.push(part);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Symbols: bytes of a reading that remember which raw bytes they came from.
+//!
+//! A reading is never stored whole: decoders hand symbols on one by one, and a match in the deepest reading
+//! maps back to raw bytes by the spans that its first and last symbol carry.
+
+/// What a base64 or hex layer must know to write a replacement in place of decoded bytes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Wrap {
+    left: [u8; 2],
+    left_len: u8,
+    right: [u8; 2],
+    right_len: u8,
+    /// The last group is cut short by the end of its run.
+    pub partial: bool,
+    /// That last group was padded with `=`.
+    pub padded: bool,
+    /// base64: the URL-safe alphabet; hex: upper case.
+    pub variant: bool,
+}
+
+impl Wrap {
+    /// The place of byte `at` in the decoded group `bytes` (1 to 3 long).
+    pub fn of_group(bytes: &[u8], at: usize) -> Self {
+        let mut wrap = Self::default();
+        for (slot, byte) in wrap.left.iter_mut().zip(&bytes[..at]) {
+            *slot = *byte;
+            wrap.left_len += 1;
+        }
+        for (slot, byte) in wrap.right.iter_mut().zip(&bytes[at + 1..]) {
+            *slot = *byte;
+            wrap.right_len += 1;
+        }
+        wrap
+    }
+
+    /// Decoded bytes of the group before this symbol.
+    pub fn left(&self) -> &[u8] {
+        &self.left[..usize::from(self.left_len)]
+    }
+
+    /// Decoded bytes of the group after this symbol.
+    pub fn right(&self) -> &[u8] {
+        &self.right[..usize::from(self.right_len)]
+    }
+}
+
+/// base64 and hex layers that a chain can hold: each is one of its three steps.
+pub(super) const LAYERS: usize = 3;
+
+/// One byte of a reading and where it came from.
+#[derive(Clone, Copy)]
+pub(super) struct Sym {
+    pub byte: u8,
+    /// First raw byte (offset in the text) that it came from.
+    pub start: u64,
+    /// One past the last raw byte that it came from.
+    pub end: u64,
+    /// First and last ordinal in the text of the innermost base64 layer.
+    pub ord: (u32, u32),
+    /// One entry for each base64 or hex layer of the chain, outermost first.
+    pub wraps: [Wrap; LAYERS],
+}
+
+impl Sym {
+    /// The symbol of a raw byte.
+    pub fn raw(byte: u8, at: u64) -> Self {
+        Self {
+            byte,
+            start: at,
+            end: at + 1,
+            ord: (0, 0),
+            wraps: [Wrap::default(); LAYERS],
+        }
+    }
+
+    /// The symbol that the unit from `first` to `last` decodes to.
+    pub fn joined(first: &Self, last: &Self, byte: u8) -> Self {
+        let mut wraps = last.wraps;
+        for (wrap, from) in wraps.iter_mut().zip(&first.wraps) {
+            wrap.left = from.left;
+            wrap.left_len = from.left_len;
+        }
+        Self {
+            byte,
+            start: first.start,
+            end: last.end,
+            ord: (first.ord.0, last.ord.1),
+            wraps,
+        }
+    }
+}
+
+/// Classes of bytes, as bits, so that the hot loop asks one table.
+pub(super) mod class {
+    /// Begins an escape of some decoder: `\`, `%`, `&`, `+`.
+    pub const ESCAPE: u8 = 1;
+    /// base64, either alphabet.
+    pub const BASE64: u8 = 2;
+    /// Hex digit.
+    pub const HEX: u8 = 4;
+    /// May stand in a URL's authority.
+    pub const AUTHORITY: u8 = 8;
+    /// `:`, `/`, `\`: may begin an authority.
+    pub const AUTHORITY_MARK: u8 = 16;
+
+    /// Classes of every byte.
+    pub static OF: [u8; 256] = table();
+
+    const fn table() -> [u8; 256] {
+        let mut table = [0; 256];
+        let mut i = 0;
+        while i < 256 {
+            #[allow(clippy::cast_possible_truncation)] // i < 256
+            let b = i as u8;
+            let mut bits = 0;
+            if matches!(b, b'\\' | b'%' | b'&' | b'+') {
+                bits |= ESCAPE;
+            }
+            if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_') {
+                bits |= BASE64;
+            }
+            if b.is_ascii_hexdigit() {
+                bits |= HEX;
+            }
+            if b.is_ascii_alphanumeric()
+                || matches!(
+                    b,
+                    b'.' | b'_' | b'~' | b'%' | b':' | b'@' | b'[' | b']' | b'-'
+                )
+            {
+                bits |= AUTHORITY;
+            }
+            if matches!(b, b':' | b'/' | b'\\') {
+                bits |= AUTHORITY_MARK;
+            }
+            table[i] = bits;
+            i += 1;
+        }
+        table
+    }
+}

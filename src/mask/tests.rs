@@ -1,0 +1,158 @@
+//! Rows that show what the engine does; `tests/it` holds it equal to the slow reference on everything else.
+
+use bytes::Bytes;
+
+use super::{Form, Masker, Refusal, Rule, Syntax};
+
+const PASSWORD: &str = "Tr0ub&dor\"3/ö";
+
+fn masker() -> Masker {
+    let mut builder = Masker::builder();
+    let mut add = |key: &str, value: &str, rule| {
+        let name = builder.name(key, key);
+        builder.value(name, value.as_bytes(), rule);
+    };
+    add("x_password", PASSWORD, Rule::Anywhere);
+    add("x_user", "alice@example.com", Rule::Anywhere);
+    add("x_pin", "12345678", Rule::Word);
+    add("x_admin", "admin", Rule::Word);
+    add("x_n", "nabcdefgh", Rule::Anywhere);
+    add("x_key", "password", Rule::Anywhere);
+    builder.build()
+}
+
+#[track_caller]
+fn check(syntax: Syntax, text: &str, expected: &str) {
+    let masked = masker().mask(text.as_bytes(), syntax).expect("not refused");
+    let masked = masked.map_or(text.to_owned(), |(out, _)| {
+        String::from_utf8(out).expect("UTF-8")
+    });
+    assert_eq!(masked, expected);
+    let mut stream = masker().stream(syntax);
+    let mut out = Vec::new();
+    for byte in text.bytes() {
+        stream
+            .push(Bytes::copy_from_slice(&[byte]), &mut out)
+            .expect("not refused");
+    }
+    stream.finish(&mut out).expect("not refused");
+    assert_eq!(
+        String::from_utf8(out.concat()).expect("UTF-8"),
+        expected,
+        "byte by byte"
+    );
+}
+
+#[test]
+fn p1_plain_and_escaped() {
+    check(Syntax::Text, "a Tr0ub&dor\"3/ö b", "a x_password b");
+    check(
+        Syntax::Json,
+        r#"{"p":"Tr0ub&dor\"3\/\u00F6"}"#,
+        r#"{"p":"x_password"}"#,
+    );
+    check(
+        Syntax::Json,
+        r#"{"p":"{\"q\":\"Tr0ub&dor\\\"3\\/\\u00f6\"}"}"#,
+        r#"{"p":"{\"q\":\"x_password\"}"}"#,
+    );
+    check(
+        Syntax::Query,
+        "p=Tr0ub%26dor%223%2f%C3%B6&x=1",
+        "p=x_password&x=1",
+    );
+    check(Syntax::Text, "Tr0ub&amp;dor&quot;3/&#xf6;!", "x_password!");
+    check(
+        Syntax::Text,
+        "616c696365406578616d706c652e636f6d",
+        "785f75736572",
+    );
+}
+
+#[test]
+fn p1_an_escape_is_not_read_raw_in_json() {
+    check(Syntax::Json, r#""\nabcdefgh""#, r#""\nabcdefgh""#);
+    check(Syntax::Json, r#""C:\\nabcdefgh""#, r#""C:\\x_n""#);
+    check(Syntax::Text, r"\nabcdefgh", r"\x_n");
+}
+
+#[test]
+fn p1_base64_keeps_what_surrounds_the_value() {
+    // "alice@example.com:Tr0ub&dor"3/ö"
+    check(
+        Syntax::Text,
+        "Basic YWxpY2VAZXhhbXBsZS5jb206VHIwdWImZG9yIjMvw7Y=",
+        "Basic eF91c2VyICA6eF9wYXNzd29yZA==",
+    );
+    // "--alice@example.com--": spaces keep the alignment of what follows.
+    check(
+        Syntax::Text,
+        "LS1hbGljZUBleGFtcGxlLmNvbS0t",
+        "LS14X3VzZXIgIC0t",
+    );
+    // "--alice@example.com-(password).": the two share a group: one edit, what lies between is kept.
+    check(
+        Syntax::Text,
+        "LS1hbGljZUBleGFtcGxlLmNvbS1UcjB1YiZkb3IiMy/Dti4=",
+        "LS14X3VzZXIteF9wYXNzd29yZC4=",
+    );
+}
+
+#[test]
+fn json_numbers_become_strings() {
+    check(
+        Syntax::Json,
+        r#"{"a":12345678,"b":[12345678]}"#,
+        r#"{"a":"x_pin","b":["x_pin"]}"#,
+    );
+    check(Syntax::Json, "12345678", "\"x_pin\"");
+    check(Syntax::Json, "[-12345678.5]", "[\"-x_pin.5\"]");
+}
+
+#[test]
+fn short_values_leave_names_of_sites_and_members_alone() {
+    check(
+        Syntax::Json,
+        r#"{"role":"admin","admin":"admin","u":"https://admin.example.com/a admin"}"#,
+        r#"{"role":"admin","admin":"x_admin","u":"https://admin.example.com/a x_admin"}"#,
+    );
+    check(
+        Syntax::Text,
+        "https://admin:x@h/ administrator _admin",
+        "https://x_admin:x@h/ administrator _admin",
+    );
+    check(Syntax::Text, "“admin”", "“x_admin”");
+    check(
+        Syntax::Json,
+        r#"["a\nadmin\nb","\u0061admin"]"#,
+        r#"["a\nx_admin\nb","\u0061admin"]"#,
+    );
+}
+
+#[test]
+fn masking_is_idempotent() {
+    check(Syntax::Text, "x_password password", "x_password x_key");
+    check(Syntax::Json, r#"["\nx_password"]"#, r#"["\nx_password"]"#);
+}
+
+#[test]
+fn hits_name_the_form() {
+    let (_, hits) = masker()
+        .mask(b"alice@example.com %61lice@example.com", Syntax::Text)
+        .expect("fine")
+        .expect("found");
+    let forms: Vec<_> = hits
+        .into_iter()
+        .map(|((name, form), n)| (name.0, form, n))
+        .collect();
+    assert_eq!(forms, [(1, Form::Plain, 1), (1, Form::Percent, 1)]);
+}
+
+#[test]
+fn p8_what_is_pending_has_a_limit() {
+    let mut stream = masker().stream(Syntax::Text);
+    let mut out = Vec::new();
+    let zeros = Bytes::from(format!("&#{}", "0".repeat(70_000)));
+    assert_eq!(stream.push(zeros, &mut out), Err(Refusal::PendingTooLong));
+    assert_eq!(stream.finish(&mut out), Err(Refusal::PendingTooLong));
+}
