@@ -8,7 +8,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::Config;
 
-use crate::hostile::{self, Op, SYNTAXES, encode::ENCODERS, profiles};
+use crate::hostile::{
+    self, Op, SYNTAXES,
+    encode::{ENCODERS, Encoder},
+    profiles,
+};
 use crate::reference::{self, Needles};
 
 /// Cases of each property unless `PROPTEST_CASES` says otherwise.
@@ -186,16 +190,18 @@ proptest! {
         prop_assert!(output == text && hits.is_empty(), "{}", shown(&needles, &text, syntax));
     }
 
-    /// Masking what is masked changes nothing. This holds for long values whose letters no key has and that are written bare: spaces
-    /// that fill up a base64 group can make a word of what was none, and `{{x}}` beside a short value is an edge where there was none.
+    /// Masking what is masked changes nothing. This is no law: the first letter of a key, or of its encoding, may complete a value
+    /// whose other letters stood before it; spaces that fill up a base64 group can make a word of what was none. It holds for
+    /// values that have no letter in common with keys and their encodings, where no pieces of values lie about.
     #[test]
     fn masking_is_idempotent(program in programs(), syntax in syntax()) {
         let mut needles = Needles::default();
-        for (key, value) in [("x_one", "AB/CD\"1267"), ("x_two", "7AB/CD\\\u{e9}"), ("x_three", "GG+67HH+67")] {
+        for (key, value) in [("x_one", "!é\"(§)[!"), ("x_two", "?{ü}!'\\¿"), ("x_three", "(🔑)!<é>\"")] {
             let name = needles.name(key, key);
             needles.value(name, value.as_bytes(), Rule::Anywhere);
         }
-        let text = hostile::text(&needles, &program);
+        let whole = |op: &Op| !matches!(op, Op::Piece(..) | Op::Raw(_) | Op::Close(Encoder::Cut, _));
+        let text = hostile::text(&needles, &program.into_iter().filter(whole).collect::<Vec<_>>());
         let (once, _) = reference::mask(&needles, &text, syntax);
         let (twice, hits) = reference::mask(&needles, &once, syntax);
         prop_assert!(once == twice && hits.is_empty(), "{}{}", shown(&needles, &text, syntax), once.escape_ascii());

@@ -3,6 +3,8 @@
 //! The property tests make programs of random operations, the fuzz target reads them from its input, so that a few bytes reach
 //! deep chains. The same program always makes the same text.
 
+use std::fmt;
+
 use bauta::mask::{Hits, Masker, Refusal, Syntax};
 use bytes::Bytes;
 
@@ -24,7 +26,7 @@ pub const SYNTAXES: [Syntax; 5] = [
 ];
 
 /// One operation. Numbers that choose something wrap around.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Op {
     /// These bytes.
     Raw(Vec<u8>),
@@ -38,6 +40,21 @@ pub enum Op {
     Open,
     /// Encodes what was made since the matching `Open` (or the start).
     Close(encode::Encoder, u8),
+}
+
+impl fmt::Debug for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Raw(bytes) => write!(f, "\"{}\"", bytes.escape_ascii()),
+            Self::Value(which) => write!(f, "value {which}"),
+            Self::Key(which) => write!(f, "key {which}"),
+            Self::Piece(which, first, last) => {
+                write!(f, "value {which} without {first} and {last}")
+            }
+            Self::Open => write!(f, "("),
+            Self::Close(encoder, seed) => write!(f, ") {encoder:?} {seed}"),
+        }
+    }
 }
 
 /// The text that `program` makes.

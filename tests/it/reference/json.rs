@@ -28,7 +28,8 @@ pub struct Document {
     pub escape: Vec<bool>,
     /// Closed strings, in order.
     pub strings: Vec<JsonString>,
-    /// Bare tokens, in order: first byte, and the byte after the last.
+    /// Bare tokens, in order: first byte, and the byte after the last. Not a token that is too long, or is followed by a byte
+    /// that cannot follow it.
     pub tokens: Vec<(usize, usize)>,
 }
 
@@ -145,11 +146,11 @@ pub fn scan(text: &[u8]) -> Document {
                     .iter()
                     .take_while(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(byte))
                     .count();
-                document.tokens.push((at, at + length.min(TOKEN_LIMIT)));
                 if length > TOKEN_LIMIT {
                     document.valid = at + TOKEN_LIMIT;
                     return document;
                 }
+                document.tokens.push((at, at + length));
                 expect = after_value(&open);
                 at += length;
             }
@@ -157,6 +158,9 @@ pub fn scan(text: &[u8]) -> Document {
         }
     }
     document.valid = at;
+    if at < text.len() && document.tokens.last().is_some_and(|&(_, end)| end == at) {
+        document.tokens.pop();
+    }
     document
 }
 

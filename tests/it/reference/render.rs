@@ -37,7 +37,9 @@ fn joined(needles: &Needles, cluster: &[Match]) -> Vec<u8> {
         .find(|text| matches!(text.chain.last(), Some(Decoder::Base64(_))));
     let base64 = base64.expect("the caller has seen a base64 decoder in the chain");
     let lies_in_it = |found: &&Match| ancestors(&found.text).any(|text| Rc::ptr_eq(&text, &base64));
-    let mut members: Vec<Match> = cluster.iter().filter(lies_in_it).cloned().collect();
+    let in_text = cluster.iter().filter(lies_in_it).cloned().collect();
+    // Only what hangs together in this text: between others, parts of the matches that joined them might stand.
+    let mut members = clusters(in_text, |found| (found.start, found.end)).swap_remove(0);
     let span = |found: &Match| {
         up(
             Vec::new(),
