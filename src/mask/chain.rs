@@ -121,6 +121,20 @@ impl Chain {
         }
     }
 
+    /// Whether its first decoder is JSON's.
+    pub fn begins_with_json(&self) -> bool {
+        self.decoders().first() == Some(&Decoder::Json)
+    }
+
+    /// For the root, the chain of JSON's decoder alone.
+    pub fn with_json_first(&self) -> Self {
+        if self.len == 0 {
+            self.then(Decoder::Json).unwrap_or(*self)
+        } else {
+            *self
+        }
+    }
+
     /// Whether this is the root or one level of JSON escapes on it: the true text of a JSON string.
     pub fn is_json_text(&self) -> bool {
         matches!(self.decoders(), [] | [Decoder::Json])

@@ -4,7 +4,7 @@
 //! (`reading` finds them). A decoder holds what it cannot decide yet, and never more than one unit.
 
 use super::chain::Decoder;
-use super::symbol::{Sym, Wrap};
+use super::symbol::{Stretch, Sym, Wrap};
 
 /// A decoder at work.
 #[derive(Clone)]
@@ -75,6 +75,29 @@ impl Decode {
     /// Whether nothing is held.
     pub fn is_idle(&self) -> bool {
         self.pending().is_none()
+    }
+}
+
+/// Whether a decoder could take the byte that `text` begins with, an escape character, as more than itself. Where
+/// the text ends too soon to tell, it could.
+pub(super) fn may_escape(text: &[u8]) -> bool {
+    let next = |at: usize, fits: fn(u8) -> bool| text.get(at).is_none_or(|byte| fits(*byte));
+    let hex = |byte: u8| byte.is_ascii_hexdigit();
+    match text.first() {
+        Some(b'\\') => next(1, |b| {
+            matches!(
+                b,
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u'
+            )
+        }),
+        Some(b'%') => next(1, hex) && next(2, hex),
+        Some(b'&') => next(1, |b| {
+            matches!(
+                b,
+                b'#' | b'a' | b'l' | b'g' | b'q' | b'n' | b'A' | b'L' | b'G' | b'Q'
+            )
+        }),
+        _ => true,
     }
 }
 
@@ -431,6 +454,44 @@ impl Base64 {
         }
     }
 
+    /// Decodes the whole groups of `above[from..to]`, all of it characters of the run: where they begin, and the bytes.
+    /// Before and after them symbols must be pushed one by one.
+    pub fn whole_groups(&self, above: &Stretch<'_>, from: usize, to: usize) -> (usize, Vec<u8>) {
+        let begun = (4 - self.group.len()) % 4 + usize::from(self.skip);
+        let first = to.min(from + begun);
+        let chars = &above.bytes[first..to];
+        let mut bytes = Vec::with_capacity(chars.len() / 4 * 3);
+        for group in chars.chunks_exact(4) {
+            let bits = group
+                .iter()
+                .fold(0, |bits, c| bits << 6 | u32::from(SEXTETS[usize::from(*c)]));
+            bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
+        }
+        (first, bytes)
+    }
+
+    /// The stretch that these groups are; they count as taken.
+    pub fn stretch<'a>(
+        &mut self,
+        above: &'a Stretch<'a>,
+        first: usize,
+        bytes: &'a [u8],
+    ) -> Stretch<'a> {
+        let chars = &above.bytes[first..first + bytes.len() / 3 * 4];
+        let mark = memchr::memchr2(b'-', b'_', chars);
+        let url_safe_from = if self.url_safe {
+            0
+        } else {
+            mark.map_or(usize::MAX, |at| at / 4 * 3)
+        };
+        self.url_safe |= mark.is_some();
+        let ord = self.ord;
+        #[allow(clippy::cast_possible_truncation)] // a stretch is at most a block
+        let taken = bytes.len() as u32;
+        self.ord = ord.wrapping_add(taken);
+        Stretch::base64(bytes, above, first, ord, self.layer, url_safe_from)
+    }
+
     fn pad(&mut self, sym: &Sym) {
         let so_far = self.padding.map_or(0, |(_, n)| n);
         if matches!(self.group.len(), 2 | 3) && self.group.len() + so_far < 4 {
@@ -472,15 +533,26 @@ impl Base64 {
     }
 }
 
+/// The six bits of every character of either alphabet.
+static SEXTETS: [u8; 256] = sextets();
+
+const fn sextets() -> [u8; 256] {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < digits.len() {
+        #[allow(clippy::cast_possible_truncation)] // i < 64
+        let sextet = i as u8;
+        table[digits[i] as usize] = sextet;
+        i += 1;
+    }
+    table[b'-' as usize] = 62;
+    table[b'_' as usize] = 63;
+    table
+}
+
 fn sextet(byte: u8) -> u32 {
-    let value = match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' | b'-' => 62,
-        _ => 63,
-    };
-    u32::from(value)
+    u32::from(SEXTETS[usize::from(byte)])
 }
 
 /// Hex, one alignment of one run.

@@ -84,6 +84,36 @@ impl Tracker {
         }
     }
 
+    /// How many of the next bytes are certainly plain text of a string: neither its end nor an escape nor an error.
+    pub fn plain(&self, next: &[u8]) -> usize {
+        if self.state != State::Str || self.in_key {
+            return 0;
+        }
+        let len = memchr::memchr2(b'"', b'\\', next).unwrap_or(next.len());
+        let text = &next[..len];
+        if text
+            .iter()
+            .fold(false, |control, byte| control | (*byte < 0x20))
+        {
+            return text.iter().position(|byte| *byte < 0x20).unwrap_or(len);
+        }
+        len
+    }
+
+    /// The byte that an escape of two bytes stands for, if one is next inside a string.
+    pub fn short_escape(&self, next: &[u8]) -> Option<u8> {
+        if self.state != State::Str {
+            return None;
+        }
+        match next {
+            [b'\\', b'n', ..] => Some(b'\n'),
+            [b'\\', b't', ..] => Some(b'\t'),
+            [b'\\', b'r', ..] => Some(b'\r'),
+            [b'\\', byte @ (b'"' | b'/'), ..] => Some(*byte),
+            _ => None,
+        }
+    }
+
     /// The open bare token's first byte.
     pub fn open_token(&self) -> Option<u64> {
         (self.state == State::Token).then_some(self.start)

@@ -8,10 +8,10 @@
 use std::collections::VecDeque;
 
 use super::chain::{Chain, Decoder};
-use super::decode::Decode;
+use super::decode::{Decode, may_escape};
 use super::needle::Needles;
-use super::scan::{Findings, History, Scan};
-use super::symbol::{Sym, class};
+use super::scan::{Findings, History, Scan, Skipped};
+use super::symbol::{Stretch, Sym, class};
 
 /// Blanks after a line break inside a base64 run.
 const LONGEST_INDENT: u8 = 64;
@@ -59,6 +59,16 @@ enum Gap {
 }
 
 impl Run {
+    /// `taken` symbols later the run has `chars` characters.
+    fn count_to(&mut self, chars: usize, taken: usize) {
+        if chars == self.chars + taken {
+            self.symbols += taken;
+        } else {
+            self.symbols = chars;
+        }
+        self.chars = chars;
+    }
+
     /// Symbols of a run that is not read yet, and so must be kept.
     fn unread(&self) -> usize {
         if self.read { 0 } else { self.symbols }
@@ -115,6 +125,113 @@ impl Reading {
             }
         }
         self.sleep(needles);
+    }
+
+    /// Takes `stretch[from..to]`.
+    pub fn push_stretch(
+        &mut self,
+        stretch: &Stretch<'_>,
+        (from, to): (usize, usize),
+        form: bool,
+        needles: &Needles,
+        findings: &mut Findings,
+    ) {
+        let mut at = from;
+        while at < to {
+            at = self.skim(stretch, (at, to), form, needles, findings);
+            if at < to {
+                self.push(&stretch.sym(at), form, needles, findings);
+                at += 1;
+            }
+        }
+    }
+
+    /// Takes symbols while nothing can come of them but the scanner's state and the length of runs, and returns where it
+    /// stopped. Does what `push` does, faster.
+    fn skim(
+        &mut self,
+        stretch: &Stretch<'_>,
+        (from, to): (usize, usize),
+        form: bool,
+        needles: &Needles,
+        findings: &mut Findings,
+    ) -> usize {
+        let run = &self.base64;
+        let only_runs = self.below.iter().all(|below| below.decoder.is_base64());
+        if !only_runs
+            || !self.scan.waits.is_empty()
+            || self.hex.read
+            || run.padding
+            || run.gap != Gap::None
+        {
+            return from;
+        }
+        let mut state = self.scan.state;
+        let mut authority = self.scan.authority;
+        let (most_base64, most_hex) = (needles.base64_run(), needles.hex_run());
+        let (mut base64, mut hex) = (run.chars, self.hex.chars);
+        let mut at = from;
+        while at < to {
+            let byte = stretch.bytes[at];
+            let class = class::OF[usize::from(byte)];
+            if class & (class::ESCAPE | class::LINE_BREAK) != 0 {
+                let stops = match byte {
+                    b'+' => form,
+                    b'\n' | b'\r' => base64 > 0,
+                    _ => may_escape(&stretch.bytes[at..to]),
+                };
+                if stops {
+                    break;
+                }
+            }
+            let next = needles.next(state, byte);
+            let (in_base64, in_hex) = (class & class::BASE64 != 0, class & class::HEX != 0);
+            let ends = if run.read {
+                !in_base64
+            } else {
+                in_base64 && base64 + 1 == most_base64
+            };
+            if ends || (in_hex && hex + 1 == most_hex) || needles.is_match(next) {
+                break;
+            }
+            state = next;
+            authority.step(byte);
+            base64 = if in_base64 { base64 + 1 } else { 0 };
+            hex = if in_hex { hex + 1 } else { 0 };
+            at += 1;
+        }
+        let taken = at - from;
+        if taken > 0 {
+            findings.work += taken as u64;
+            self.base64.count_to(base64, taken);
+            self.hex.count_to(hex, taken);
+            let keep = self.base64.unread().max(self.hex.unread());
+            let skipped = Skipped { state, authority };
+            self.scan.skip(stretch, from, at, skipped, keep, needles);
+            if self.base64.read {
+                for below in &mut self.below {
+                    below.push_run(stretch, (from, at), needles, findings);
+                }
+            }
+        }
+        at
+    }
+
+    /// For the root text: takes a JSON escape of two bytes that stands for `byte`, if its reading need not exist for it.
+    /// Whether it did.
+    pub fn pass_escape(&mut self, byte: u8, needles: &Needles, findings: &mut Findings) -> bool {
+        let line_break = matches!(byte, b'\n' | b'\r');
+        if !self.below.is_empty() || (line_break && self.base64.symbols > 0) {
+            return false;
+        }
+        let passed = self
+            .scan
+            .escape(byte, &self.chain.with_json_first(), needles, findings);
+        if passed {
+            self.base64 = Run::default();
+            self.hex = Run::default();
+        }
+        passed
     }
 
     /// Takes a byte of a JSON string's escape: only the JSON decoder may read it.
@@ -196,6 +313,10 @@ impl Reading {
             b'&' => &[Decoder::Html],
             _ => &[],
         };
+        // The reading that an escape was passed without must exist where what it read can still matter.
+        if byte != b'\\' && self.scan.near_escape(needles) {
+            self.wake(b'\\', false, needles);
+        }
         // Copies are of the readings as they stood before any of these woke.
         let as_it_stood = self.below.len();
         for decoder in decoders {
@@ -379,6 +500,35 @@ impl Below {
             *since = if literal { since.saturating_add(1) } else { 0 };
             reading.push(&sym, false, needles, findings);
         });
+    }
+
+    /// Takes `above[from..to]`, all characters of the run.
+    fn push_run(
+        &mut self,
+        above: &Stretch<'_>,
+        (from, to): (usize, usize),
+        needles: &Needles,
+        findings: &mut Findings,
+    ) {
+        let mut at = from;
+        if let Decode::Base64(base64) = &self.decode {
+            let (first, bytes) = base64.whole_groups(above, from, to);
+            for at in from..first {
+                self.push(&above.sym(at), needles, findings);
+            }
+            at = first;
+            if let Decode::Base64(base64) = &mut self.decode
+                && !bytes.is_empty()
+            {
+                let stretch = base64.stretch(above, first, &bytes);
+                self.reading
+                    .push_stretch(&stretch, (0, bytes.len()), false, needles, findings);
+                at = first + bytes.len() / 3 * 4;
+            }
+        }
+        for at in at..to {
+            self.push(&above.sym(at), needles, findings);
+        }
     }
 
     fn flush(&mut self, needles: &Needles, findings: &mut Findings) {

@@ -8,7 +8,7 @@ use aho_corasick::automaton::StateID;
 use super::chain::Chain;
 use super::json::StringEnd;
 use super::needle::{Kind, NameId, Needles, Pattern, Rule};
-use super::symbol::{Sym, class};
+use super::symbol::{Stretch, Sym, class};
 use super::word::{self, LONGEST_CHAR};
 
 /// Longest authority of a URL in which short values are left alone, in bytes.
@@ -55,6 +55,9 @@ enum Edge {
     Text,
     /// A gap: bytes that this reading may not read.
     Gap,
+    /// For the root text: a gap that the reading of JSON escapes, which does not exist because it would do nothing else,
+    /// reads as one byte that is no word character. For that reading: that byte.
+    Escape,
 }
 
 /// The scanner of one reading.
@@ -84,10 +87,14 @@ impl Scan {
         for wait in &mut waits {
             wait.found.chain = *chain;
         }
+        let edge = match self.edge {
+            Edge::Escape if !chain.begins_with_json() => Edge::Gap,
+            edge => edge,
+        };
         Self {
             state: self.state,
             history: self.history.tail(self.window(needles).max(keep)),
-            edge: self.edge,
+            edge,
             authority: self.authority,
             waits,
         }
@@ -136,6 +143,64 @@ impl Scan {
         self.authority = Authority::default();
     }
 
+    /// For the root text: a gap that reads as `byte` in the reading of JSON escapes, if that reading need not exist for it:
+    /// nothing is pending after the byte, and it is no part of a word or of a URL's authority. Whether it was so.
+    pub fn escape(
+        &mut self,
+        byte: u8,
+        chain: &Chain,
+        needles: &Needles,
+        findings: &mut Findings,
+    ) -> bool {
+        let mut authority = self.authority;
+        authority.step(byte);
+        if needles.next(self.state, byte) != needles.start || authority != Authority::default() {
+            return false;
+        }
+        // What is a word only if it ends here ends at a byte that is no word character: in the reading of escapes.
+        self.settle(findings, |wait| match wait.at_gap() {
+            Fate::Drop if wait.authority.is_none() => {
+                wait.found.chain = *chain;
+                Fate::Count
+            }
+            fate => fate,
+        });
+        self.gap(needles, findings);
+        self.edge = Edge::Escape;
+        true
+    }
+
+    /// Whether what stands before an escape that was passed by `escape` can still matter.
+    pub fn near_escape(&self, needles: &Needles) -> bool {
+        self.edge == Edge::Escape && self.history.len() <= self.window(needles)
+    }
+
+    /// Takes `stretch[from..to]`, of which the caller knows that nothing matches in it: what it leads to.
+    pub fn skip(
+        &mut self,
+        stretch: &Stretch<'_>,
+        from: usize,
+        to: usize,
+        skipped: Skipped,
+        keep: usize,
+        needles: &Needles,
+    ) {
+        self.state = skipped.state;
+        self.authority = skipped.authority;
+        let keep = keep.max(self.window(needles)) + 1;
+        if to - from >= keep {
+            self.history.clear();
+            self.history.extend(stretch, to - keep, to);
+            // What stood before is beyond what can matter.
+            self.edge = Edge::Text;
+        } else {
+            self.history.extend(stretch, from, to);
+            if self.history.len() > 2 * keep + 32 {
+                self.history.trim(keep);
+            }
+        }
+    }
+
     /// The text ends.
     pub fn end(&mut self, findings: &mut Findings) {
         self.settle(findings, Wait::at_end);
@@ -152,28 +217,32 @@ impl Scan {
     fn matched(&mut self, chain: &Chain, needles: &Needles, findings: &mut Findings) {
         for pattern in needles.matches(self.state) {
             let at = self.history.len() - pattern.len;
-            if pattern.kind != Kind::Value(Rule::Anywhere)
-                && pattern.edges.0
-                && self.word_char_before(at)
-            {
+            let word = pattern.kind != Kind::Value(Rule::Anywhere);
+            if word && pattern.edges.0 && self.word_char_before(at) {
                 continue;
             }
+            // At a passed escape it is a word only in the reading of JSON escapes.
+            let by_escape = word && pattern.edges.0 && at == 0 && self.edge == Edge::Escape;
             let (first, last) = (
                 self.history.get(at),
                 self.history.get(self.history.len() - 1),
             );
             let found = Found {
-                chain: *chain,
+                chain: if by_escape {
+                    chain.with_json_first()
+                } else {
+                    *chain
+                },
                 name: pattern.name,
                 rank: pattern.rank,
                 first,
                 last,
                 literal: last.end - first.start == pattern.len as u64,
             };
-            if pattern.kind == Kind::Value(Rule::Anywhere) {
-                findings.values.push(found);
-            } else {
+            if word {
                 self.waits.push(Wait::new(found, pattern, self.authority));
+            } else {
+                findings.values.push(found);
             }
         }
     }
@@ -204,6 +273,13 @@ impl Scan {
             }
         });
     }
+}
+
+/// The scanner's state after a stretch in which nothing matches.
+#[derive(Clone, Copy)]
+pub(super) struct Skipped {
+    pub state: StateID,
+    pub authority: Authority,
 }
 
 /// The last symbols of a reading.
@@ -250,6 +326,18 @@ impl History {
         }
     }
 
+    fn extend(&mut self, stretch: &Stretch<'_>, from: usize, to: usize) {
+        match self {
+            Self::Raw { bytes, end } => {
+                bytes.extend(&stretch.bytes[from..to]);
+                if to > from {
+                    *end = stretch.sym(to - 1).end;
+                }
+            }
+            Self::Decoded(syms) => syms.extend((from..to).map(|at| stretch.sym(at))),
+        }
+    }
+
     fn trim(&mut self, keep: usize) {
         let surplus = self.len() - keep;
         match self {
@@ -293,7 +381,7 @@ enum Mark {
 
 impl Authority {
     #[inline]
-    fn step(&mut self, byte: u8) {
+    pub fn step(&mut self, byte: u8) {
         let class = class::OF[usize::from(byte)];
         if self.run.is_none() && self.mark == Mark::None && class & class::AUTHORITY_MARK == 0 {
             return;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::json::Tracker;
+use super::json::{Step, Tracker};
 use super::needle::Needles;
 use super::reading::Reading;
 use super::resolve::{Edit, Resolver};
 use super::scan::Findings;
-use super::symbol::Sym;
+use super::symbol::{Stretch, Sym};
 use super::{Hits, Refusal, Syntax};
 
 /// Most bytes that may wait for what follows them.
@@ -111,37 +111,85 @@ impl Stream {
             let to_block_end = usize::try_from(BLOCK - self.at % BLOCK).unwrap_or(usize::MAX);
             let (block, after) = rest.split_at(to_block_end.min(rest.len()));
             rest = after;
-            for byte in block {
-                self.take_byte(*byte);
-                if self.findings.work > WORK_AT_FIRST + WORK_PER_BYTE * self.at {
-                    return Err(Refusal::TooDeep);
-                }
-            }
+            self.take_block(block);
             self.settle();
-            if self.at % BLOCK == 0 && self.at - self.settled > MOST_PENDING {
+            if self.at % BLOCK != 0 {
+                continue;
+            }
+            if self.findings.work > WORK_AT_FIRST + WORK_PER_BYTE * self.at {
+                return Err(Refusal::TooDeep);
+            }
+            if self.at - self.settled > MOST_PENDING {
                 return Err(Refusal::PendingTooLong);
             }
         }
         Ok(())
     }
 
-    fn take_byte(&mut self, byte: u8) {
-        let sym = Sym::raw(byte, self.at);
-        let mut escape = false;
-        let mut token = None;
-        self.findings.closing = None;
-        if let Some(tracker) = &mut self.tracker {
-            match tracker.step(byte, self.at) {
-                None => self.tracker = None,
-                Some(step) => {
-                    escape = step.escape;
-                    token = step.token;
-                    self.findings.closing = step.string;
+    fn take_block(&mut self, block: &[u8]) {
+        let form = matches!(self.syntax, Syntax::Form | Syntax::Query);
+        let mut rest = block;
+        while !rest.is_empty() {
+            let plain = self
+                .tracker
+                .as_ref()
+                .map_or(rest.len(), |tracker| tracker.plain(rest));
+            if plain > 0 {
+                let stretch = Stretch::raw(rest, self.at);
+                self.findings.closing = None;
+                self.root.push_stretch(
+                    &stretch,
+                    (0, plain),
+                    form,
+                    &self.needles,
+                    &mut self.findings,
+                );
+                self.at += plain as u64;
+                rest = &rest[plain..];
+                continue;
+            }
+            let escape = self
+                .tracker
+                .as_ref()
+                .and_then(|tracker| tracker.short_escape(rest));
+            let passed = escape.is_some_and(|byte| {
+                self.root
+                    .pass_escape(byte, &self.needles, &mut self.findings)
+            });
+            let taken = if passed { 2 } else { 1 };
+            for byte in &rest[..taken] {
+                if passed {
+                    self.follow(*byte);
+                } else {
+                    self.take_byte(*byte);
                 }
             }
+            rest = &rest[taken..];
         }
+    }
+
+    /// Follows the structure of JSON past a byte: whether it is part of an escape, and the token that it ends.
+    fn follow(&mut self, byte: u8) -> Step {
+        let step = self
+            .tracker
+            .as_mut()
+            .map(|tracker| tracker.step(byte, self.at));
         self.at += 1;
-        if escape {
+        match step {
+            Some(Some(step)) => step,
+            Some(None) => {
+                self.tracker = None;
+                Step::default()
+            }
+            None => Step::default(),
+        }
+    }
+
+    fn take_byte(&mut self, byte: u8) {
+        let sym = Sym::raw(byte, self.at);
+        let step = self.follow(byte);
+        self.findings.closing = step.string;
+        if step.escape {
             self.root
                 .push_escape(&sym, &self.needles, &mut self.findings);
         } else {
@@ -149,7 +197,7 @@ impl Stream {
             self.root
                 .push(&sym, form, &self.needles, &mut self.findings);
         }
-        self.resolver.tokens.extend(token);
+        self.resolver.tokens.extend(step.token);
     }
 
     fn settle(&mut self) {

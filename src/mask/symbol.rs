@@ -90,6 +90,83 @@ impl Sym {
     }
 }
 
+/// A stretch of a reading: its bytes, and the symbols that they are when somebody asks.
+pub(super) struct Stretch<'a> {
+    pub bytes: &'a [u8],
+    place: Place<'a>,
+}
+
+enum Place<'a> {
+    /// Raw bytes from this offset on.
+    Raw(u64),
+    /// Decoded base64 groups.
+    Base64 {
+        /// What they were decoded from, and the index of the first group's first character.
+        above: &'a Stretch<'a>,
+        first: usize,
+        /// Ordinal of the first byte in the run.
+        ord: u32,
+        layer: usize,
+        /// From this byte on the run is known to use the URL-safe alphabet.
+        url_safe_from: usize,
+    },
+}
+
+impl<'a> Stretch<'a> {
+    pub fn raw(bytes: &'a [u8], at: u64) -> Self {
+        Self {
+            bytes,
+            place: Place::Raw(at),
+        }
+    }
+
+    pub fn base64(
+        bytes: &'a [u8],
+        above: &'a Stretch<'a>,
+        first: usize,
+        ord: u32,
+        layer: usize,
+        url_safe_from: usize,
+    ) -> Self {
+        Self {
+            bytes,
+            place: Place::Base64 {
+                above,
+                first,
+                ord,
+                layer,
+                url_safe_from,
+            },
+        }
+    }
+
+    pub fn sym(&self, at: usize) -> Sym {
+        match self.place {
+            Place::Raw(start) => Sym::raw(self.bytes[at], start + at as u64),
+            Place::Base64 {
+                above,
+                first,
+                ord,
+                layer,
+                url_safe_from,
+            } => {
+                let group = at / 3;
+                let (from, to) = (
+                    above.sym(first + 4 * group),
+                    above.sym(first + 4 * group + 3),
+                );
+                let mut sym = Sym::joined(&from, &to, self.bytes[at]);
+                #[allow(clippy::cast_possible_truncation)] // a stretch is at most a block
+                let ord = ord.wrapping_add(at as u32);
+                sym.ord = (ord, ord);
+                sym.wraps[layer] = Wrap::of_group(&self.bytes[3 * group..3 * group + 3], at % 3);
+                sym.wraps[layer].variant = at >= url_safe_from;
+                sym
+            }
+        }
+    }
+}
+
 /// Classes of bytes, as bits, so that the hot loop asks one table.
 pub(super) mod class {
     /// Begins an escape of some decoder: `\`, `%`, `&`, `+`.
@@ -102,6 +179,8 @@ pub(super) mod class {
     pub const AUTHORITY: u8 = 8;
     /// `:`, `/`, `\`: may begin an authority.
     pub const AUTHORITY_MARK: u8 = 16;
+    /// A line break.
+    pub const LINE_BREAK: u8 = 32;
 
     /// Classes of every byte.
     pub static OF: [u8; 256] = table();
@@ -132,6 +211,9 @@ pub(super) mod class {
             }
             if matches!(b, b':' | b'/' | b'\\') {
                 bits |= AUTHORITY_MARK;
+            }
+            if matches!(b, b'\n' | b'\r') {
+                bits |= LINE_BREAK;
             }
             table[i] = bits;
             i += 1;
