@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod config;
 mod equivalence;
+mod hostile;
 mod model_faults;
 mod model_framing;
 mod model_kit;
