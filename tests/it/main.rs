@@ -9,5 +9,6 @@ mod model_masking;
 mod model_process;
 mod model_stream;
 mod model_target;
+mod model_tls;
 mod patterns;
 mod submissions;

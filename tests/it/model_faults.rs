@@ -351,6 +351,32 @@ fn p8_a_limit_met_after_the_beginning_went_on_aborts_the_upstream_and_answers_th
     );
 }
 
+/// An HTML character reference that never ends: a value may hide behind it for as long as it goes on.
+const ENDLESS: usize = 100 << 10;
+
+#[test]
+fn p8_a_span_that_cannot_be_read_in_full_is_refused_before_anything_is_sent() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let body = [b"&#".to_vec(), vec![b'0'; ENDLESS]].concat();
+    let answer = sidecar.refused(&post("/p/x", "Content-Type: text/plain\r\n", &body));
+    assert_eq!(answer.error(), (413, "encoded_span_too_long".to_owned()));
+    assert!(upstream.is_untouched());
+}
+
+#[test]
+fn p8_a_refusal_after_the_beginning_went_on_aborts_the_upstream_and_answers_the_client() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let (mut client, mut peer) = uploading(&sidecar, &upstream);
+    client.send(chunk(&[b"&#".to_vec(), vec![b'0'; ENDLESS]].concat()));
+    assert!(!saw_last_chunk(&mut peer));
+    assert_eq!(
+        client.message("POST").error(),
+        (413, "encoded_span_too_long".to_owned())
+    );
+}
+
 #[test]
 fn an_answer_that_comes_before_the_request_is_through_reaches_the_client() {
     let upstream = Upstream::bind();

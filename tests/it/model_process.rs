@@ -419,6 +419,7 @@ fn p3_the_log_has_counts_by_key_and_nothing_that_was_sent() {
     client.message("POST");
     client.send(post("/nowhere-of-mine", "", b"body-of-mine"));
     client.message("POST");
+    drop(client);
     process.line("route_unknown");
     process.signal(Signal::TERM);
     assert!(process.wait().success());
