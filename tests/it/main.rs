@@ -1,7 +1,12 @@
-//! The integration tests: one binary, one module per topic.
+//! The integration tests: one binary, a module per topic.
 
+#![allow(clippy::unwrap_used)] // A test that unwraps fails with the line.
+
+mod architecture;
 mod cli;
 mod config;
+mod equivalence;
+mod hostile;
 mod model_child;
 mod model_faults;
 mod model_framing;
@@ -13,4 +18,5 @@ mod model_stream;
 mod model_target;
 mod model_tls;
 mod patterns;
+mod reference;
 mod submissions;

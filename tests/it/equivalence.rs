@@ -1,0 +1,209 @@
+//! The engine is equal to the reference, on hostile texts and in any chunking.
+//!
+//! `PROPTEST_CASES` raises the number of cases.
+
+use bauta::mask::{Rule, Syntax};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::Config;
+
+use crate::hostile::{
+    self, Op, SYNTAXES,
+    encode::{ENCODERS, Encoder},
+    profiles,
+};
+use crate::reference::{self, Needles};
+
+/// Cases of each property unless `PROPTEST_CASES` says otherwise.
+const CASES: u32 = 1500;
+
+fn config() -> Config {
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(CASES);
+    Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
+
+fn syntax() -> impl Strategy<Value = Syntax> {
+    prop_oneof![3 => Just(Syntax::Text), 4 => Just(Syntax::Json), 3 => select(SYNTAXES.to_vec())]
+}
+
+/// A set of needles: a profile, or random values over few letters.
+fn needles() -> impl Strategy<Value = Needles> {
+    let count = u8::try_from(profiles::COUNT).unwrap_or(1);
+    prop_oneof![3 => (0..count).prop_map(profiles::profile), 1 => random_needles()]
+}
+
+fn random_needles() -> impl Strategy<Value = Needles> {
+    let letters = [
+        "a", "b", "n", "u", "0", "1", "4", "%", "\\", "\"", "&", "/", "+", "é", "🔑", "\n", " ",
+        ";", "_", "=",
+    ];
+    let value = vec(select(letters.to_vec()), 2..9).prop_map(|letters| letters.concat());
+    let rule = prop_oneof![2 => Just(Rule::Anywhere), 1 => Just(Rule::Word)];
+    let key = select(vec!["x_a", "ab", "n_1", "x_a_b", "u0_"]);
+    vec((key, value, rule), 1..5).prop_map(|rows| {
+        let mut needles = Needles::default();
+        for (key, value, rule) in rows {
+            let name = needles.name(key, key);
+            needles.value(name, value.as_bytes(), rule);
+        }
+        needles
+    })
+}
+
+/// Junk: what decoders react to, and a few letters of values.
+fn junk() -> impl Strategy<Value = Vec<u8>> {
+    let signs = b"\\\"%&;#xu041+/=-_{}[]:,\n\r <@.aAbn".to_vec();
+    let pieces = [
+        "\\u",
+        "\\u00",
+        "\\\\",
+        "&#",
+        "&#x",
+        "&amp",
+        "%2",
+        "%25",
+        "://",
+        "\":",
+        "\",\"",
+        "{\"",
+        "\\ud83d",
+        "é",
+        "\u{1F511}",
+        "==",
+        "1e5",
+        "true",
+        "\r\n",
+        "&apos",
+        "x_",
+    ];
+    prop_oneof![
+        4 => vec(select(signs), 1..5),
+        2 => select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec()),
+        1 => vec(any::<u8>(), 1..3),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        5 => junk().prop_map(Op::Raw),
+        6 => any::<u8>().prop_map(Op::Value),
+        1 => any::<u8>().prop_map(Op::Key),
+        2 => (any::<u8>(), 0..4u8, 0..4u8).prop_map(|(which, first, last)| Op::Piece(which, first, last)),
+        6 => Just(Op::Open),
+        8 => close(),
+    ]
+}
+
+fn close() -> impl Strategy<Value = Op> {
+    (select(ENCODERS.to_vec()), any::<u8>()).prop_map(|(encoder, seed)| Op::Close(encoder, seed))
+}
+
+/// Any operations in any order.
+fn wild() -> impl Strategy<Value = Vec<Op>> {
+    vec(op(), 0..16)
+}
+
+/// A few values, each under a chain of its own, all under a common chain, with junk at every edge.
+fn nested() -> impl Strategy<Value = Vec<Op>> {
+    let inner = (
+        prop::option::weighted(0.5, junk()),
+        any::<u8>(),
+        vec(close(), 0..5),
+        prop::option::weighted(0.4, junk()),
+    );
+    (
+        vec(inner, 1..4),
+        vec(close(), 0..3),
+        prop::option::weighted(0.3, junk()),
+    )
+        .prop_map(|(inner, outer, after)| {
+            let mut program = vec![Op::Open; outer.len()];
+            for (before, value, chain, between) in inner {
+                program.extend(before.map(Op::Raw));
+                program.extend(vec![Op::Open; chain.len()]);
+                program.push(Op::Value(value));
+                program.extend(chain);
+                program.extend(between.map(Op::Raw));
+            }
+            program.extend(outer);
+            program.extend(after.map(Op::Raw));
+            program
+        })
+}
+
+fn programs() -> impl Strategy<Value = Vec<Op>> {
+    prop_oneof![2 => wild(), 3 => nested()]
+}
+
+/// Lengths of pieces: all short, or any.
+fn pattern() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![Just(vec![1]), vec(0..4u8, 1..6), vec(0..60u8, 1..6)]
+}
+
+/// A text to show when a property fails.
+fn shown(needles: &Needles, text: &[u8], syntax: Syntax) -> String {
+    format!("as {syntax:?}: b\"{}\"\n{needles:?}", text.escape_ascii())
+}
+
+fn readable(result: &(Vec<u8>, bauta::mask::Hits)) -> String {
+    format!("b\"{}\" {:?}", result.0.escape_ascii(), result.1)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn p1_engine_equals_reference(needles in needles(), program in programs(), syntax in syntax(), pattern in pattern()) {
+        let text = hostile::text(&needles, &program);
+        let expected = reference::mask(&needles, &text, syntax);
+        let masker = hostile::masker(&needles);
+        for pattern in [&[][..], &pattern] {
+            match hostile::engine(&masker, &text, syntax, pattern) {
+                Ok(found) => prop_assert!(
+                    found == expected,
+                    "in pieces of {pattern:?}, {}engine:    {}\nreference: {}",
+                    shown(&needles, &text, syntax), readable(&found), readable(&expected)
+                ),
+                Err(refusal) => prop_assert!(false, "in pieces of {pattern:?}, {}engine: {refusal}", shown(&needles, &text, syntax)),
+            }
+        }
+    }
+
+    /// Without an occurrence the engine says so, and not a byte differs.
+    #[test]
+    fn p7_no_occurrence_no_change(needles in needles(), junk in vec(junk(), 0..20), syntax in syntax(), pattern in pattern()) {
+        let text = junk.concat();
+        let (output, hits) = reference::mask(&needles, &text, syntax);
+        prop_assume!(hits.is_empty());
+        prop_assert_eq!(&output, &text);
+        let masker = hostile::masker(&needles);
+        prop_assert!(masker.mask(&text, syntax).is_ok_and(|found| found.is_none()), "{}", shown(&needles, &text, syntax));
+        let (output, hits) = hostile::engine(&masker, &text, syntax, &pattern).map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
+        prop_assert!(output == text && hits.is_empty(), "{}", shown(&needles, &text, syntax));
+    }
+
+    /// Masking what is masked changes nothing. This is no law: the first letter of a key, or of its encoding, may complete a value
+    /// whose other letters stood before it; spaces that fill up a base64 group can make a word of what was none. It holds for
+    /// values that have no letter in common with keys and their encodings, where no pieces of values lie about.
+    #[test]
+    fn masking_is_idempotent(program in programs(), syntax in syntax()) {
+        let mut needles = Needles::default();
+        for (key, value) in [("x_one", "!é\"(§)[!"), ("x_two", "?{ü}!'\\¿"), ("x_three", "(🔑)!<é>\"")] {
+            let name = needles.name(key, key);
+            needles.value(name, value.as_bytes(), Rule::Anywhere);
+        }
+        let whole = |op: &Op| !matches!(op, Op::Piece(..) | Op::Raw(_) | Op::Close(Encoder::Cut, _));
+        let text = hostile::text(&needles, &program.into_iter().filter(whole).collect::<Vec<_>>());
+        let (once, _) = reference::mask(&needles, &text, syntax);
+        let (twice, hits) = reference::mask(&needles, &once, syntax);
+        prop_assert!(once == twice && hits.is_empty(), "{}{}", shown(&needles, &text, syntax), once.escape_ascii());
+    }
+}

@@ -1,0 +1,199 @@
+//! What the bytes of a JSON text are: strings, escapes, bare tokens, and where the text stops being JSON.
+//!
+//! A text is valid as long as it begins a sequence of JSON values, with white space or nothing between them. Whether a number
+//! or a word is spelled well is not looked at.
+
+/// A bare token (number, `true`, `NaN`, ...) is at most this long; one byte more and the text is no JSON.
+const TOKEN_LIMIT: usize = 4096;
+
+/// A string that was closed while the text was valid.
+#[derive(Debug, PartialEq, Eq)]
+pub struct JsonString {
+    /// The first byte after the opening quote.
+    pub start: usize,
+    /// The closing quote.
+    pub end: usize,
+    /// It names a member of an object.
+    pub is_key: bool,
+    /// It is the value of the member whose key's raw content is this range.
+    pub member: Option<(usize, usize)>,
+}
+
+/// The whole text, marked.
+#[derive(Debug, Default)]
+pub struct Document {
+    /// The first byte that cannot continue a sequence of JSON values; the length of the text where there is none.
+    pub valid: usize,
+    /// For each byte whether it belongs to an escape in a string.
+    pub escape: Vec<bool>,
+    /// Closed strings, in order.
+    pub strings: Vec<JsonString>,
+    /// Bare tokens, in order: first byte, and the byte after the last. Not a token that is too long, or is followed by a byte
+    /// that cannot follow it.
+    pub tokens: Vec<(usize, usize)>,
+}
+
+/// What may come next, outside strings and tokens.
+#[derive(Clone, Copy, PartialEq)]
+enum Expect {
+    /// A value, or the end of the text.
+    TopLevel,
+    /// A value or `]`.
+    FirstElement,
+    /// A value.
+    Element,
+    /// A key or `}`.
+    FirstKey,
+    /// A key.
+    Key,
+    /// `:`, after the key with this content.
+    Colon((usize, usize)),
+    /// The value of the member with this key.
+    Member((usize, usize)),
+    /// `,` or the closing bracket.
+    Comma,
+}
+
+/// Marks `text`.
+pub fn scan(text: &[u8]) -> Document {
+    let mut document = Document {
+        escape: vec![false; text.len()],
+        ..Document::default()
+    };
+    // Open brackets, innermost last.
+    let mut open: Vec<u8> = Vec::new();
+    let mut expect = Expect::TopLevel;
+    let mut at = 0;
+    while at < text.len() {
+        let byte = text[at];
+        let wants_value = matches!(
+            expect,
+            Expect::TopLevel | Expect::FirstElement | Expect::Element | Expect::Member(_)
+        );
+        let wants_key = matches!(expect, Expect::FirstKey | Expect::Key);
+        let after_value = |open: &[u8]| {
+            if open.is_empty() {
+                Expect::TopLevel
+            } else {
+                Expect::Comma
+            }
+        };
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => at += 1,
+            b'"' if wants_value || wants_key => {
+                let (end, closed) = string(text, at + 1, &mut document.escape);
+                if !closed {
+                    document.valid = end;
+                    return document;
+                }
+                let member = if let Expect::Member(key) = expect {
+                    Some(key)
+                } else {
+                    None
+                };
+                document.strings.push(JsonString {
+                    start: at + 1,
+                    end,
+                    is_key: wants_key,
+                    member,
+                });
+                expect = if wants_key {
+                    Expect::Colon((at + 1, end))
+                } else {
+                    after_value(&open)
+                };
+                at = end + 1;
+            }
+            b'[' | b'{' if wants_value => {
+                open.push(byte);
+                expect = if byte == b'[' {
+                    Expect::FirstElement
+                } else {
+                    Expect::FirstKey
+                };
+                at += 1;
+            }
+            b']' if open.last() == Some(&b'[')
+                && matches!(expect, Expect::FirstElement | Expect::Comma) =>
+            {
+                open.pop();
+                expect = after_value(&open);
+                at += 1;
+            }
+            b'}' if open.last() == Some(&b'{')
+                && matches!(expect, Expect::FirstKey | Expect::Comma) =>
+            {
+                open.pop();
+                expect = after_value(&open);
+                at += 1;
+            }
+            b',' if expect == Expect::Comma => {
+                expect = if open.last() == Some(&b'[') {
+                    Expect::Element
+                } else {
+                    Expect::Key
+                };
+                at += 1;
+            }
+            b':' if matches!(expect, Expect::Colon(_)) => {
+                if let Expect::Colon(key) = expect {
+                    expect = Expect::Member(key);
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I' if wants_value => {
+                let length = text[at..]
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(byte))
+                    .count();
+                if length > TOKEN_LIMIT {
+                    document.valid = at + TOKEN_LIMIT;
+                    return document;
+                }
+                document.tokens.push((at, at + length));
+                expect = after_value(&open);
+                at += length;
+            }
+            _ => break,
+        }
+    }
+    document.valid = at;
+    if at < text.len() && document.tokens.last().is_some_and(|&(_, end)| end == at) {
+        document.tokens.pop();
+    }
+    document
+}
+
+/// Reads a string's content from `start`: where the closing quote is, or where the text stops being valid (or ends).
+fn string(text: &[u8], start: usize, escape: &mut [bool]) -> (usize, bool) {
+    let mut at = start;
+    while at < text.len() {
+        match text[at] {
+            b'"' => return (at, true),
+            0..0x20 => return (at, false),
+            b'\\' => {
+                escape[at] = true;
+                at += 1;
+                let Some(&kind) = text.get(at) else {
+                    return (at, false);
+                };
+                if !b"\"\\/bfnrtu".contains(&kind) {
+                    return (at, false);
+                }
+                escape[at] = true;
+                at += 1;
+                if kind == b'u' {
+                    for _ in 0..4 {
+                        if !text.get(at).is_some_and(u8::is_ascii_hexdigit) {
+                            return (at, false);
+                        }
+                        escape[at] = true;
+                        at += 1;
+                    }
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    (at, false)
+}

@@ -1,0 +1,179 @@
+//! The readings of a text: the root, and what every permitted chain of decoders makes of it.
+
+use std::rc::Rc;
+
+use bauta::mask::Syntax;
+
+use super::decode::{Decoder, Symbol, decode, runs};
+use super::json::Document;
+
+/// A chain has at most this many steps.
+const STEPS: usize = 3;
+/// So many JSON decoders in a row are one step.
+const JSON_LEVELS: usize = 6;
+/// So many percent decoders in a row are one step.
+const PERCENT_LEVELS: usize = 2;
+/// Whether longer rows of the same decoder count as several steps (true) or are not read at all (false).
+pub const ROWS_REPEAT: bool = false;
+
+/// One text: the root, or what a decoder made of another.
+pub struct Text {
+    /// The text before, unless this is the root.
+    pub parent: Option<Rc<Text>>,
+    /// All decoders from the root, outermost first.
+    pub chain: Vec<Decoder>,
+    /// The text itself.
+    pub symbols: Vec<Symbol>,
+    /// Base64 and hex: the first symbol of the run in the text before.
+    pub run_start: usize,
+    /// Base64: the run's last group was followed by `=`.
+    pub padded: bool,
+}
+
+/// What a walk over the readings needs to know.
+pub struct Walk<'a> {
+    /// The raw bytes, one symbol each.
+    pub raw: Vec<Symbol>,
+    /// The syntax of the text.
+    pub syntax: Syntax,
+    /// Runs that decode to fewer bytes are not read.
+    pub shortest: usize,
+    /// Decoders that change nothing are read all the same: costs much, finds nothing more.
+    pub unpruned: bool,
+    /// Called for every reading.
+    pub visit: &'a mut dyn FnMut(&Rc<Text>),
+}
+
+impl<'a> Walk<'a> {
+    /// A walk over the readings of `text`.
+    pub fn new(
+        text: &[u8],
+        syntax: Syntax,
+        shortest: usize,
+        visit: &'a mut dyn FnMut(&Rc<Text>),
+    ) -> Self {
+        let symbol = |(at, &byte)| Symbol {
+            byte: Some(byte),
+            start: at,
+            end: at + 1,
+            from: at,
+            to: at + 1,
+        };
+        Self {
+            raw: text.iter().enumerate().map(symbol).collect(),
+            syntax,
+            shortest,
+            unpruned: false,
+            visit,
+        }
+    }
+
+    /// Visits the root and all readings below it.
+    pub fn run(&mut self, document: Option<&Document>) {
+        let mut symbols = self.raw.clone();
+        if let Some(document) = document {
+            for (symbol, &escape) in symbols.iter_mut().zip(&document.escape) {
+                if escape {
+                    symbol.byte = None;
+                }
+            }
+        }
+        let root = Text {
+            parent: None,
+            chain: Vec::new(),
+            symbols,
+            run_start: 0,
+            padded: false,
+        };
+        self.below(&Rc::new(root));
+    }
+
+    fn below(&mut self, text: &Rc<Text>) {
+        (self.visit)(text);
+        let is_root = text.chain.is_empty();
+        for decoder in [
+            Decoder::Json,
+            Decoder::Percent,
+            Decoder::Query,
+            Decoder::Html,
+        ] {
+            if decoder == Decoder::Query
+                && !(is_root && matches!(self.syntax, Syntax::Form | Syntax::Query))
+            {
+                continue;
+            }
+            let Some(chain) = extend(&text.chain, decoder) else {
+                continue;
+            };
+            // JSON escapes are breaks for all but the decoder that reads them.
+            let input = if is_root && decoder == Decoder::Json {
+                &self.raw
+            } else {
+                &text.symbols
+            };
+            let (symbols, changed) = decode(decoder, input);
+            if changed || self.unpruned || (is_root && reads_otherwise(&symbols, &text.symbols)) {
+                self.below(&Rc::new(Text {
+                    parent: Some(Rc::clone(text)),
+                    chain,
+                    symbols,
+                    run_start: 0,
+                    padded: false,
+                }));
+            }
+        }
+        for decoder in [0, 1, 2, 3]
+            .map(Decoder::Base64)
+            .into_iter()
+            .chain([0, 1].map(Decoder::Hex))
+        {
+            let Some(chain) = extend(&text.chain, decoder) else {
+                continue;
+            };
+            for run in runs(decoder, &text.symbols) {
+                if run.symbols.len() >= self.shortest.max(1) {
+                    let chain = chain.clone();
+                    let parent = Some(Rc::clone(text));
+                    self.below(&Rc::new(Text {
+                        parent,
+                        chain,
+                        symbols: run.symbols,
+                        run_start: run.start,
+                        padded: run.padded,
+                    }));
+                }
+            }
+        }
+    }
+}
+
+fn reads_otherwise(one: &[Symbol], other: &[Symbol]) -> bool {
+    !one.iter()
+        .map(|symbol| (symbol.byte, symbol.start, symbol.end))
+        .eq(other
+            .iter()
+            .map(|symbol| (symbol.byte, symbol.start, symbol.end)))
+}
+
+/// The chain with one more decoder, if that is a reading.
+fn extend(chain: &[Decoder], decoder: Decoder) -> Option<Vec<Decoder>> {
+    let mut longer = chain.to_vec();
+    longer.push(decoder);
+    let steps: Option<usize> = longer.chunk_by(same_row).map(|row| steps(row)).sum();
+    steps.filter(|&steps| steps <= STEPS).map(|_| longer)
+}
+
+fn same_row(one: &Decoder, next: &Decoder) -> bool {
+    let percent = |decoder: &Decoder| matches!(decoder, Decoder::Percent | Decoder::Query);
+    (*one == Decoder::Json && *next == Decoder::Json) || (percent(one) && percent(next))
+}
+
+/// What a row of the same decoder counts; `None` if it is too long.
+fn steps(row: &[Decoder]) -> Option<usize> {
+    let levels = match row[0] {
+        Decoder::Json => JSON_LEVELS,
+        Decoder::Percent | Decoder::Query => PERCENT_LEVELS,
+        Decoder::Html | Decoder::Base64(_) | Decoder::Hex(_) => 1,
+    };
+    (ROWS_REPEAT || row.len() <= levels).then_some(row.len().div_ceil(levels))
+}

@@ -1,0 +1,115 @@
+//! From matches to output: clusters of overlapping matches, each replaced as a whole under its first match.
+
+use bauta::mask::{Form, Hits, NameId, Syntax};
+
+use super::Needles;
+use super::decode::Decoder;
+use super::find::Match;
+use super::json::Document;
+use super::render;
+
+/// Root bytes that are replaced, and by what.
+struct Edit {
+    start: usize,
+    end: usize,
+    text: Vec<u8>,
+}
+
+/// Resolves `matches`: the output and the hits.
+pub fn resolve(
+    needles: &Needles,
+    text: &[u8],
+    syntax: Syntax,
+    document: Option<&Document>,
+    mut matches: Vec<Match>,
+) -> (Vec<u8>, Hits) {
+    matches.sort_by(|one, other| {
+        let key = |found: &Match| (found.start, usize::MAX - found.end, found.text.chain.len());
+        key(one)
+            .cmp(&key(other))
+            .then_with(|| one.text.chain.cmp(&other.text.chain))
+            .then_with(|| one.value.cmp(&other.value))
+    });
+    let mut hits = Hits::new();
+    let mut edits = Vec::new();
+    for cluster in clusters(matches, |found| (found.start, found.end)) {
+        let mut named: Vec<NameId> = Vec::new();
+        for found in &cluster {
+            let name = needles.values[found.value].0;
+            if !named.contains(&name) {
+                named.push(name);
+                *hits.entry((name, form(&found.text.chain))).or_default() += 1;
+            }
+        }
+        let start = cluster[0].start;
+        let end = cluster.iter().map(|found| found.end).max().unwrap_or(start);
+        edits.push(Edit {
+            start,
+            end,
+            text: render::cluster(needles, syntax, &cluster),
+        });
+    }
+    (apply(text, &edits, &quoted_tokens(document, &edits)), hits)
+}
+
+/// Groups `matches`, which are sorted by where they start, by transitive overlap.
+pub fn clusters(matches: Vec<Match>, span: impl Fn(&Match) -> (usize, usize)) -> Vec<Vec<Match>> {
+    let mut clusters: Vec<Vec<Match>> = Vec::new();
+    let mut reach = 0;
+    for found in matches {
+        let (start, end) = span(&found);
+        match clusters.last_mut() {
+            Some(cluster) if start < reach => cluster.push(found),
+            _ => clusters.push(vec![found]),
+        }
+        reach = reach.max(end);
+    }
+    clusters
+}
+
+fn form(chain: &[Decoder]) -> Form {
+    let all = |class: fn(&Decoder) -> bool| chain.iter().all(class);
+    match chain {
+        [] => Form::Plain,
+        [Decoder::Base64(_)] => Form::Base64,
+        [Decoder::Hex(_)] => Form::Hex,
+        _ if all(|decoder| matches!(decoder, Decoder::Json)) => Form::Json,
+        _ if all(|decoder| matches!(decoder, Decoder::Percent | Decoder::Query)) => Form::Percent,
+        _ if all(|decoder| matches!(decoder, Decoder::Html)) => Form::Html,
+        _ => Form::Chain,
+    }
+}
+
+/// The bare tokens that become strings: those that hold an edit, and are touched by none that they do not hold.
+fn quoted_tokens(document: Option<&Document>, edits: &[Edit]) -> Vec<(usize, usize)> {
+    let tokens = document
+        .map(|document| document.tokens.clone())
+        .unwrap_or_default();
+    let quoted = |&(start, end): &(usize, usize)| {
+        let mut touching = edits
+            .iter()
+            .filter(|edit| edit.start < end && start < edit.end)
+            .peekable();
+        touching.peek().is_some() && touching.all(|edit| start <= edit.start && edit.end <= end)
+    };
+    tokens.into_iter().filter(quoted).collect()
+}
+
+fn apply(text: &[u8], edits: &[Edit], quoted: &[(usize, usize)]) -> Vec<u8> {
+    let mut output = Vec::new();
+    let mut at = 0;
+    loop {
+        if quoted.iter().any(|&(start, end)| start == at || end == at) {
+            output.push(b'"');
+        }
+        if let Some(edit) = edits.iter().find(|edit| edit.start == at) {
+            output.extend(&edit.text);
+            at = edit.end;
+        } else if let Some(&byte) = text.get(at) {
+            output.push(byte);
+            at += 1;
+        } else {
+            return output;
+        }
+    }
+}
