@@ -40,8 +40,8 @@ const STEPS: usize = 3;
 const JSON_REPEATS: usize = 6;
 /// Repeats of percent-encoding that count as one step.
 const PERCENT_REPEATS: usize = 2;
-/// Decoders in the longest chain: six levels of JSON, percent twice, six levels of JSON.
-const LONGEST: usize = 2 * JSON_REPEATS + PERCENT_REPEATS;
+/// Decoders in the longest chain: three steps of JSON.
+const LONGEST: usize = STEPS * JSON_REPEATS;
 
 /// The decoders that lead from the root text to a reading, outermost first.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,39 +67,24 @@ impl Chain {
         if next == Decoder::FormPercent && !so_far.is_empty() {
             return None;
         }
-        let repeats =
-            |same: fn(Decoder) -> bool| so_far.iter().rev().take_while(|d| same(**d)).count();
-        let (repeat, most) = match next {
-            Decoder::Json => (repeats(|d| d == Decoder::Json), JSON_REPEATS),
-            Decoder::Percent | Decoder::FormPercent => {
-                (repeats(Decoder::is_percent), PERCENT_REPEATS)
-            }
-            _ => (0, 1),
-        };
-        if repeat >= most || (repeat == 0 && self.steps() == STEPS) {
-            return None;
-        }
         let mut chain = *self;
-        chain.decoders[so_far.len()] = next;
+        *chain.decoders.get_mut(so_far.len())? = next;
         chain.len += 1;
-        Some(chain)
+        (chain.steps() <= STEPS).then_some(chain)
     }
 
+    /// A row of JSON levels is a step for every six, a row of percent-encodings for every two, all else a step each. So a
+    /// decoder that changes nothing can be left out of a chain, and what is left is a reading still.
     fn steps(&self) -> usize {
-        let mut steps = 0;
-        let mut last = None;
-        for decoder in self.decoders() {
-            let group = match decoder {
-                Decoder::Json => Some(0),
-                d if d.is_percent() => Some(1),
-                _ => None,
-            };
-            if group.is_none() || group != last {
-                steps += 1;
-            }
-            last = group;
-        }
-        steps
+        let row = |a: &Decoder, b: &Decoder| {
+            (a == b && *a == Decoder::Json) || (a.is_percent() && b.is_percent())
+        };
+        let steps = self.decoders().chunk_by(row).map(|row| match row[0] {
+            Decoder::Json => row.len().div_ceil(JSON_REPEATS),
+            d if d.is_percent() => row.len().div_ceil(PERCENT_REPEATS),
+            _ => row.len(),
+        });
+        steps.sum()
     }
 
     /// base64 and hex layers.
@@ -107,18 +92,19 @@ impl Chain {
         self.decoders().iter().filter(|d| d.is_layer()).count()
     }
 
-    /// The chain up to and including its base64 decoder, if it has exactly one.
-    pub fn until_base64(&self) -> Option<&[Decoder]> {
+    /// The chain up to and including its first base64 decoder, if it has one; and whether it is the only one.
+    pub fn until_base64(&self) -> Option<(&[Decoder], bool)> {
         let all = self.decoders();
-        let mut at = all
-            .iter()
-            .enumerate()
-            .filter(|(_, d)| d.is_base64())
-            .map(|(i, _)| i);
-        match (at.next(), at.next()) {
-            (Some(i), None) => Some(&all[..=i]),
-            _ => None,
-        }
+        let first = all.iter().position(|d| d.is_base64())?;
+        let only = !all[first + 1..].iter().any(|d| d.is_base64());
+        Some((&all[..=first], only))
+    }
+
+    /// The index among the layers of the innermost base64 layer.
+    pub fn innermost_base64(&self) -> Option<usize> {
+        let layers = self.decoders().iter().filter(|d| d.is_layer());
+        let base64 = layers.enumerate().filter(|(_, d)| d.is_base64());
+        base64.last().map(|(layer, _)| layer)
     }
 
     /// Whether its first decoder is JSON's.
@@ -158,8 +144,6 @@ impl Chain {
 mod tests {
     use super::{Chain, Decoder as D};
 
-    const J: D = D::Json;
-
     fn is_reading(decoders: &[D]) -> bool {
         let mut chain = Some(Chain::ROOT);
         for d in decoders {
@@ -177,14 +161,15 @@ mod tests {
             &[D::Html, D::Html, D::Html],
             &[D::Json, D::Json, D::Base64(1), D::Json, D::Json],
             &[D::Percent, D::Percent, D::Json, D::Percent, D::Percent],
-            &[J, J, J, J, J, J, D::Percent, D::Percent, J, J, J, J, J, J],
+            &[D::Json; 18],
+            &[D::Percent; 6],
+            &[D::FormPercent, D::Percent, D::Percent],
         ] {
             assert!(is_reading(yes), "{yes:?}");
         }
         for no in [
-            &[D::Json; 7][..],
-            &[D::Percent; 3],
-            &[D::FormPercent, D::Percent, D::Percent],
+            &[D::Json; 19][..],
+            &[D::Percent; 7],
             &[D::Json, D::FormPercent],
             &[D::Html; 4],
             &[D::Json, D::Base64(0), D::Json, D::Hex(0)],

@@ -4,7 +4,7 @@
 //! (`reading` finds them). A decoder holds what it cannot decide yet, and never more than one unit.
 
 use super::chain::Decoder;
-use super::symbol::{Stretch, Sym, Wrap};
+use super::symbol::{Stretch, Sym, Wrap, class};
 
 /// A decoder at work.
 #[derive(Clone)]
@@ -79,9 +79,14 @@ impl Decode {
 }
 
 /// Whether a decoder could take the byte that `text` begins with, an escape character, as more than itself. Where
-/// the text ends too soon to tell, it could.
+/// the text ends too soon to tell, or another escape follows that may stand for any byte, it could.
 pub(super) fn may_escape(text: &[u8]) -> bool {
-    let next = |at: usize, fits: fn(u8) -> bool| text.get(at).is_none_or(|byte| fits(*byte));
+    let mut undecided = false;
+    let mut next = |at: usize, fits: fn(u8) -> bool| {
+        let byte = text.get(at).copied();
+        undecided |= byte.is_none_or(|b| class::OF[usize::from(b)] & class::ESCAPE != 0);
+        undecided || byte.is_some_and(fits)
+    };
     let hex = |byte: u8| byte.is_ascii_hexdigit();
     match text.first() {
         Some(b'\\') => next(1, |b| {
@@ -516,12 +521,12 @@ impl Base64 {
             let last = self.padding.map_or(self.group[chars - 1], |(last, _)| last);
             for (at, byte) in bytes.iter().enumerate() {
                 let mut sym = Sym::joined(&first, &last, *byte);
-                sym.ord = (self.ord, self.ord);
                 let wrap = &mut sym.wraps[self.layer];
                 *wrap = Wrap::of_group(bytes, at);
                 wrap.partial = chars < 4;
                 wrap.padded = self.padding.is_some();
                 wrap.variant = self.url_safe;
+                wrap.ord = (self.ord, self.ord);
                 self.ord = self.ord.wrapping_add(1);
                 emit(sym, false);
             }

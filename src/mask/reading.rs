@@ -221,6 +221,8 @@ impl Reading {
         self.gap_here(needles, findings);
         for below in &mut self.below {
             if below.decoder == Decoder::Json {
+                // Even an escape that is none makes its text another: above there is a gap.
+                below.since = 0;
                 below.push(sym, needles, findings);
             } else {
                 below.gap(needles, findings);

@@ -11,12 +11,12 @@ pub(super) fn replacement(cluster: &[Found], syntax: Syntax, needles: &Needles) 
     let first = &cluster[0];
     let decoders = first.chain.decoders();
     let text = match first.chain.until_base64() {
-        Some(base) => {
+        Some((base, true)) => {
             let text = base64_pieces(cluster, base, needles);
             let outer = base.len() - 1;
             encode(text, &decoders[..outer], 0, first)
         }
-        None => encode(needles.replacement(first.name).into(), decoders, 0, first),
+        _ => encode(needles.replacement(first.name).into(), decoders, 0, first),
     };
     let in_url = matches!(syntax, Syntax::Form | Syntax::Query | Syntax::Path);
     let encoded = matches!(
@@ -54,11 +54,11 @@ fn layers(decoders: &[Decoder]) -> usize {
 
 /// The occurrences of a cluster that lie in the same base64 text, with what stands between them, as whole groups.
 fn base64_pieces(cluster: &[Found], base: &[Decoder], needles: &Needles) -> Vec<u8> {
-    let same_text = |f: &&Found| f.chain.until_base64() == Some(base);
+    let same_text = |f: &&Found| f.chain.until_base64().is_some_and(|(b, _)| b == base);
     let mut pieces: Vec<&Found> = cluster.iter().filter(same_text).collect();
-    pieces
-        .sort_by(|a, b| (a.first.ord.0.cmp(&b.first.ord.0)).then(b.last.ord.1.cmp(&a.last.ord.1)));
     let layer = layers(base) - 1;
+    let ord = |f: &Found| (f.first.wraps[layer].ord.0, f.last.wraps[layer].ord.1);
+    pieces.sort_by(|a, b| (ord(a).0.cmp(&ord(b).0)).then(ord(b).1.cmp(&ord(a).1)));
     let name = |f: &Found| {
         let inner = &f.chain.decoders()[base.len()..];
         encode(needles.replacement(f.name).into(), inner, layer + 1, f)
@@ -67,7 +67,7 @@ fn base64_pieces(cluster: &[Found], base: &[Decoder], needles: &Needles) -> Vec<
     let mut to = from;
     let mut text = name(from);
     for piece in &pieces[1..] {
-        let (begins, ended) = (piece.first.ord.0, to.last.ord.1);
+        let (begins, ended) = (ord(piece).0, ord(to).1);
         if begins > ended {
             if begins / 3 != ended / 3 {
                 break;
@@ -77,7 +77,7 @@ fn base64_pieces(cluster: &[Found], base: &[Decoder], needles: &Needles) -> Vec<
             text.extend_from_slice(&to.last.wraps[layer].right()[..between]);
             text.extend_from_slice(&name(piece));
         }
-        if piece.last.ord.1 > to.last.ord.1 {
+        if ord(piece).1 > ord(to).1 {
             to = piece;
         }
     }

@@ -46,6 +46,7 @@ impl Resolver {
             settled = self.settle_values(findings, settled, syntax, needles);
         }
         findings.keys.retain(|key| key.end() > settled);
+        findings.exempt.retain(|(_, end, _)| *end > settled);
         self.tokens.retain(|(_, end)| *end > settled);
         settled
     }
@@ -57,25 +58,23 @@ impl Resolver {
         syntax: Syntax,
         needles: &Needles,
     ) -> u64 {
-        let keys = std::mem::take(&mut findings.keys);
-        findings
-            .values
-            .retain(|value| !keys.iter().any(|key| protects(key, value)));
-        findings.keys = keys;
+        let (keys, exempt) = (&findings.keys, &findings.exempt);
+        findings.values.retain(|value| {
+            let same = |e: &(u64, u64, u32)| *e == (value.start(), value.end(), value.rank);
+            !exempt.iter().any(same) && !keys.iter().any(|key| protects(key, value))
+        });
         findings.values.sort_by(rank);
         let mut at = 0;
         let mut quoted: Option<(u64, u64)> = None;
+        let mut settled = safe;
         while at < findings.values.len() {
             let cluster = cluster(&findings.values[at..]);
             let (start, end) = span(cluster);
-            if end > safe {
+            let token = self.token(&findings.values, (start, end));
+            if end > safe || token.is_some_and(|token| reaches(&findings.values, token) > safe) {
+                settled = token.map_or(start, |(first, _)| first.min(start));
                 break;
             }
-            let token = self
-                .tokens
-                .iter()
-                .copied()
-                .find(|(s, e)| *s <= start && end <= *e);
             if quoted != token {
                 self.quote(quoted.map(|(_, end)| end));
                 self.quote(token.map(|(start, _)| start));
@@ -88,10 +87,19 @@ impl Resolver {
         }
         self.quote(quoted.map(|(_, end)| end));
         findings.values.drain(..at);
-        findings
-            .values
-            .first()
-            .map_or(safe, |next| next.start().min(safe))
+        settled.min(safe)
+    }
+
+    /// The bare token that a cluster lies in, if no other value lies partly in it: it becomes a string.
+    fn token(&self, values: &[Found], (start, end): (u64, u64)) -> Option<(u64, u64)> {
+        let inside = |token: &(u64, u64)| token.0 <= start && end <= token.1;
+        let token = self.tokens.iter().copied().find(inside)?;
+        let touches = |f: &Found| f.start() < token.1 && token.0 < f.end();
+        let within = |f: &Found| token.0 <= f.start() && f.end() <= token.1;
+        values
+            .iter()
+            .all(|f| !touches(f) || within(f))
+            .then_some(token)
     }
 
     fn quote(&mut self, at: Option<u64>) {
@@ -115,11 +123,26 @@ impl Resolver {
     }
 }
 
+/// Where the last value that touches the token ends.
+fn reaches(values: &[Found], token: (u64, u64)) -> u64 {
+    let touching = values
+        .iter()
+        .filter(|f| f.start() < token.1 && token.0 < f.end());
+    touching.map(Found::end).max().unwrap_or(0)
+}
+
 /// A key that stands in the text already keeps a value inside its own letters from being replaced.
 fn protects(key: &Found, value: &Found) -> bool {
-    key.start() <= value.start()
-        && value.end() <= key.end()
-        && (key.literal || key.chain == value.chain)
+    let inside = key.start() <= value.start() && value.end() <= key.end();
+    if !inside || key.literal {
+        return inside;
+    }
+    // In base64 the raw span is that of whole groups: the bytes decide.
+    let within = |layer: usize| {
+        let ord = |f: &Found| (f.first.wraps[layer].ord.0, f.last.wraps[layer].ord.1);
+        ord(key).0 <= ord(value).0 && ord(value).1 <= ord(key).1
+    };
+    key.chain == value.chain && key.chain.innermost_base64().is_none_or(within)
 }
 
 /// Leftmost, then longest, then nearest to the raw text, then first registered.

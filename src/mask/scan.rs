@@ -43,6 +43,9 @@ impl Found {
 pub(super) struct Findings {
     pub values: Vec<Found>,
     pub keys: Vec<Found>,
+    /// Values that do not count because they are the whole of a string that short values leave alone: the raw span and the
+    /// rank. Other readings of the same string may find them too.
+    pub exempt: Vec<(u64, u64, u32)>,
     /// The string that the raw byte at hand closes.
     pub closing: Option<StringEnd>,
     /// Symbols scanned so far, in all readings.
@@ -263,6 +266,13 @@ impl Scan {
         self.waits.retain_mut(|wait| match fate(wait) {
             Fate::Wait => true,
             Fate::Drop => false,
+            Fate::Exempt => {
+                let found = &wait.found;
+                findings
+                    .exempt
+                    .push((found.start(), found.end(), found.rank));
+                false
+            }
             Fate::Count if wait.key => {
                 findings.keys.push(wait.found.clone());
                 false
@@ -362,6 +372,8 @@ pub(super) struct Authority {
     mark: Mark,
     /// Symbols since the authority began.
     run: Option<usize>,
+    /// Which of them was the last `@`, counted from 1.
+    sign: usize,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -386,6 +398,11 @@ impl Authority {
             Some(n) if class & class::AUTHORITY != 0 => Some(n + 1),
             _ => None,
         };
+        self.sign = match self.run {
+            Some(n) if n > 0 && byte == b'@' => n,
+            Some(n) if n > 0 => self.sign,
+            _ => 0,
+        };
         self.mark = match (self.mark, byte) {
             (_, b':') => Mark::Colon,
             (mark, b'\\') => mark,
@@ -400,6 +417,8 @@ enum Fate {
     Wait,
     Count,
     Drop,
+    /// Drop it in every reading.
+    Exempt,
 }
 
 /// A match that counts only if what follows it allows.
@@ -413,16 +432,16 @@ pub(super) struct Wait {
     edge: bool,
     after: [u8; LONGEST_CHAR],
     after_len: usize,
-    /// It stands in an authority that has had so many symbols: whether `@` follows decides.
+    /// It stands in an authority that has had so many symbols: whether `@` follows decides (for what is before it is no
+    /// host).
     authority: Option<usize>,
 }
 
 impl Wait {
     fn new(found: Found, pattern: &Pattern, authority: Authority) -> Self {
         let key = pattern.kind == Kind::Key;
-        let inside = authority
-            .run
-            .filter(|n| !key && (pattern.len..=LONGEST_AUTHORITY).contains(n));
+        let host = |n: &usize| (authority.sign + pattern.len..=LONGEST_AUTHORITY).contains(n);
+        let inside = authority.run.filter(|n| !key && host(n));
         Self {
             found,
             key,
@@ -440,7 +459,7 @@ impl Wait {
                 s.exempt && s.start == self.found.start() && s.end == self.found.end()
             };
             if closing.is_some_and(whole) {
-                return Fate::Drop;
+                return Fate::Exempt;
             }
         }
         if self.edge {

@@ -16,6 +16,8 @@ pub(super) struct Wrap {
     pub padded: bool,
     /// base64: the URL-safe alphabet; hex: upper case.
     pub variant: bool,
+    /// base64: first and last ordinal in the run's decoded bytes.
+    pub ord: (u32, u32),
 }
 
 impl Wrap {
@@ -55,8 +57,6 @@ pub(super) struct Sym {
     pub start: u64,
     /// One past the last raw byte that it came from.
     pub end: u64,
-    /// First and last ordinal in the text of the innermost base64 layer.
-    pub ord: (u32, u32),
     /// One entry for each base64 or hex layer of the chain, outermost first.
     pub wraps: [Wrap; LAYERS],
 }
@@ -68,7 +68,6 @@ impl Sym {
             byte,
             start: at,
             end: at + 1,
-            ord: (0, 0),
             wraps: [Wrap::default(); LAYERS],
         }
     }
@@ -79,12 +78,12 @@ impl Sym {
         for (wrap, from) in wraps.iter_mut().zip(&first.wraps) {
             wrap.left = from.left;
             wrap.left_len = from.left_len;
+            wrap.ord.0 = from.ord.0;
         }
         Self {
             byte,
             start: first.start,
             end: last.end,
-            ord: (first.ord.0, last.ord.1),
             wraps,
         }
     }
@@ -158,9 +157,9 @@ impl<'a> Stretch<'a> {
                 let mut sym = Sym::joined(&from, &to, self.bytes[at]);
                 #[allow(clippy::cast_possible_truncation)] // a stretch is at most a block
                 let ord = ord.wrapping_add(at as u32);
-                sym.ord = (ord, ord);
                 sym.wraps[layer] = Wrap::of_group(&self.bytes[3 * group..3 * group + 3], at % 3);
                 sym.wraps[layer].variant = at >= url_safe_from;
+                sym.wraps[layer].ord = (ord, ord);
                 sym
             }
         }
