@@ -1,1 +1,142 @@
-//! (under construction)
+//! The wiring: builds the rooms from a configuration, runs them, follows changed files, and ends in order.
+//!
+//! The way through: [`serve`] reads configuration and secrets, sets up the log and calls [`Running::start`], which binds
+//! the listener and spawns the channel; `reload` watches the files and puts what changed in force; a signal drains.
+//!
+//! Invariants: new content that is not valid changes nothing; a request in flight keeps the masker and the routes that it
+//! began with; a second signal ends the process at once.
+//!
+//! No request is looked at here.
+
+mod log;
+mod reload;
+mod serve;
+mod settings;
+mod watch;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::watch as signal;
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, Listen, Placeholder};
+use crate::guard::{Guard, Snapshot};
+use crate::model::{Channel, SettingsError};
+use crate::net::server::{self, Listener};
+use crate::secret::Secret;
+
+pub use serve::{ServeError, serve};
+
+/// Why nothing runs.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration has no channel.
+    #[error("there is nothing to serve: the configuration has no [model] table. Add one")]
+    NoChannel,
+    /// The listener cannot be bound.
+    #[error("cannot listen on {listen}: {source}. {mend}", mend = listen_mend(.source))]
+    Listen {
+        /// The address.
+        listen: Listen,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A provider's settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+fn listen_mend(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "End the program that uses it, or set another model.listen",
+        io::ErrorKind::PermissionDenied => {
+            "Set a model.listen that this user may bind, such as a port from 1024 on"
+        }
+        _ => "Set model.listen to an address of this machine",
+    }
+}
+
+/// A sidecar that runs. Dropping it stops it without waiting.
+pub struct Running {
+    model_addr: Option<SocketAddr>,
+    live: Live,
+    stop: signal::Sender<bool>,
+    served: JoinHandle<usize>,
+}
+
+/// The parts that can be changed while it runs.
+#[derive(Clone)]
+struct Live {
+    guard: Arc<Guard>,
+    channel: Arc<Channel>,
+}
+
+impl Running {
+    /// Binds and serves. Must be called within a tokio runtime; returns once the listener is ready.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: &Config, secrets: &[Secret]) -> Result<Self, StartError> {
+        let model = config.model.as_ref().ok_or(StartError::NoChannel)?;
+        let guard = Arc::new(Guard::new(snapshot(secrets, &config.placeholder)));
+        let channel = Arc::new(Channel::new(Arc::clone(&guard), &settings::channel(model))?);
+        let bound = match &model.listen {
+            Listen::Tcp { host, port } => Listener::tcp(host, *port).await,
+            Listen::Unix(path) => Listener::unix(path).await,
+        };
+        let listener = bound.map_err(|source| StartError::Listen {
+            listen: model.listen.clone(),
+            source,
+        })?;
+        let model_addr = listener.local_addr();
+        let address =
+            model_addr.map_or_else(|| model.listen.to_string(), |address| address.to_string());
+        tracing::info!(
+            channel = "model",
+            address,
+            secrets = secrets.len(),
+            "listening"
+        );
+        let (stop, stopped) = signal::channel(false);
+        let live = Live { guard, channel };
+        let handler = Arc::clone(&live.channel);
+        let served = tokio::spawn(server::serve(
+            listener,
+            settings::listener(model),
+            stopped,
+            move |connection, request| {
+                let channel = Arc::clone(&handler);
+                async move { channel.handle(connection, request).await }
+            },
+        ));
+        Ok(Self {
+            model_addr,
+            live,
+            stop,
+            served,
+        })
+    }
+
+    /// Where the model channel listens; `None` on a Unix socket.
+    pub fn model_addr(&self) -> Option<SocketAddr> {
+        self.model_addr
+    }
+
+    /// Puts other secrets in force for requests that begin from now on.
+    pub fn replace_secrets(&self, secrets: &[Secret], placeholder: &Placeholder) {
+        self.live.guard.replace(snapshot(secrets, placeholder));
+    }
+
+    /// Accepts no more, lets requests in flight finish within the drain time, and says how many were cut.
+    pub async fn shutdown(self) -> usize {
+        // The receiver lives as long as the task; if that is gone, nothing is left to stop.
+        let _ = self.stop.send(true);
+        self.served.await.unwrap_or(0)
+    }
+}
+
+fn snapshot(secrets: &[Secret], placeholder: &Placeholder) -> Snapshot {
+    Snapshot::new(secrets, |key| placeholder.output.write(key))
+}

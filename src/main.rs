@@ -1,1 +1,20 @@
-fn main() {}
+//! The `bauta` command. Wires the command line to the application; everything else is in the library.
+
+use std::process::ExitCode;
+
+use bauta::app;
+use bauta::cli::{self, Commands};
+
+fn main() -> ExitCode {
+    cli::main(
+        std::env::args_os(),
+        &Commands {
+            serve: |args| match app::serve(&args) {
+                Ok(()) => Ok(ExitCode::SUCCESS),
+                Err(error) if error.is_input() => Ok(cli::wrong_input(args.global, &error)),
+                Err(error) => Err(error.into()),
+            },
+            demo: |_| anyhow::bail!("the channels are not part of this build"),
+        },
+    )
+}

@@ -1,1 +1,198 @@
-//! (under construction)
+//! The command line: what was typed becomes one call of one function.
+//!
+//! The way through: [`main`] parses, turns on process hardening, and runs one command. Commands that need the channels
+//! ([`Commands`]) are handed in by the binary, so that this room knows nothing of them.
+//!
+//! Invariants: results go to standard output, everything else to standard error; no output holds a value; every error says what
+//! to do next; a broken pipe on standard output ends the command quietly.
+//!
+//! This room does not build channels or set up logging.
+
+mod check;
+mod hardening;
+mod mask;
+mod output;
+mod secrets;
+mod test_pattern;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use mask::SyntaxChoice;
+use output::{Output, Stop};
+
+use crate::secret::Source;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; `secret test`: the pattern matches; `check`: nothing is wrong
+  1  it failed on the way (reading, writing, a port in use); `secret test`: no match
+  2  wrong usage, configuration, secrets file, pattern or URL";
+
+/// A sidecar that lets AI agents use secrets which the model never sees.
+#[derive(Parser)]
+#[command(name = "bauta", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Line {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Global {
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Results and errors as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the sidecar in the foreground; SIGTERM drains it
+    #[command(after_help = EXIT_CODES)]
+    Serve {
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Check the configuration and a secrets file, and say everything that is wrong with them
+    #[command(after_help = EXIT_CODES)]
+    Check {
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Copy standard input to standard output with the secrets' values replaced by their names
+    #[command(after_help = EXIT_CODES)]
+    Mask {
+        #[command(flatten)]
+        files: Files,
+        /// Say on standard error how often each secret was found
+        #[arg(long)]
+        count: bool,
+        /// How the text is read: auto takes JSON if the first character that is not blank is { or [
+        #[arg(long, value_enum, default_value_t = SyntaxChoice::Auto)]
+        syntax: SyntaxChoice,
+    },
+    /// Work with secrets
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Show masking at work: a conversation with a stand-in provider, before and after
+    #[command(after_help = EXIT_CODES)]
+    Demo,
+}
+
+#[derive(Subcommand)]
+enum SecretCommand {
+    /// Say whether a domain pattern matches a URL, and if not, why
+    #[command(after_help = EXIT_CODES)]
+    Test {
+        /// A domain pattern, such as `*.example.com`
+        pattern: String,
+        /// A URL, such as <https://www.example.com/login>
+        url: String,
+    },
+}
+
+/// The files that most commands read.
+#[derive(Args)]
+struct Files {
+    /// Configuration file [default: bauta.toml or config/bauta.toml if there is one, else built-in defaults]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Secrets in the domain-specific JSON format, kept in memory; - is standard input
+    #[arg(long, value_name = "FILE|-")]
+    secrets: Option<PathBuf>,
+}
+
+impl Files {
+    fn secrets(&self) -> Option<Source> {
+        self.secrets.as_deref().map(Source::new)
+    }
+}
+
+/// What `bauta serve` was asked for.
+#[derive(Clone, Debug)]
+pub struct Serve {
+    /// The configuration file that was named.
+    pub config: Option<PathBuf>,
+    /// Where the secrets come from.
+    pub secrets: Option<Source>,
+    /// Flags of every command.
+    pub global: Global,
+}
+
+/// What `bauta demo` was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Demo {
+    /// Flags of every command.
+    pub global: Global,
+}
+
+/// The commands that need the channels. An error is printed with its causes and ends with exit code 1.
+pub struct Commands {
+    /// Runs the sidecar until it is told to stop.
+    pub serve: fn(Serve) -> anyhow::Result<ExitCode>,
+    /// Runs the demonstration.
+    pub demo: fn(Demo) -> anyhow::Result<ExitCode>,
+}
+
+/// Says what is wrong with a command's configuration or secrets, a line each, and gives the exit code for that.
+pub fn wrong_input(global: Global, error: &dyn std::error::Error) -> ExitCode {
+    let lines = error.to_string().lines().map(str::to_owned).collect();
+    Output::new(global).stop(&Stop::Wrong(lines))
+}
+
+/// Runs the command line `args`, the program's name first.
+pub fn main(args: impl IntoIterator<Item = OsString>, commands: &Commands) -> ExitCode {
+    hardening::no_core_dumps();
+    let line = match Line::try_parse_from(args) {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version go to standard output, whose reader may be gone.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()) * 2);
+        }
+    };
+    let output = Output::new(line.global);
+    let done = match line.command {
+        Command::Serve { files } => {
+            let serve = Serve {
+                secrets: files.secrets(),
+                config: files.config,
+                global: line.global,
+            };
+            (commands.serve)(serve).map_err(Stop::Failed)
+        }
+        Command::Demo => (commands.demo)(Demo {
+            global: line.global,
+        })
+        .map_err(Stop::Failed),
+        Command::Check { files } => {
+            check::run(files.config.as_deref(), files.secrets().as_ref(), output)
+        }
+        Command::Mask {
+            files,
+            count,
+            syntax,
+        } => mask::run(
+            files.config.as_deref(),
+            files.secrets().as_ref(),
+            syntax,
+            count,
+            output,
+        ),
+        Command::Secret(SecretCommand::Test { pattern, url }) => {
+            test_pattern::run(&pattern, &url, output)
+        }
+    };
+    done.unwrap_or_else(|stop| output.stop(&stop))
+}

@@ -1,1 +1,111 @@
-//! (under construction)
+//! The choke point between the channels and the secrets: which masker is in force, and whose name a hit is.
+//!
+//! A channel takes a [`Snapshot`] when a request begins and keeps it until the request ends; [`Guard::replace`] swaps the
+//! one that the next request gets. So a change is live at once, and no request sees half of it.
+//!
+//! Invariants: a snapshot is immutable; values live in its masker only, which does not give them out.
+//!
+//! It does no I/O and decides nothing about substitution, which needs the audit log first.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+pub use crate::mask::{Form, Hits, NameId, Refusal, Stream, Syntax};
+
+use crate::mask::{Masker, Rule};
+use crate::secret::{Masking, Secret};
+
+/// The needles of one moment, and the keys that hits are reported under.
+pub struct Snapshot {
+    masker: Masker,
+    keys: Vec<String>,
+}
+
+impl Snapshot {
+    /// A snapshot of these secrets; `write` spells the placeholder of a key.
+    ///
+    /// One value under two keys goes by the first in key order.
+    pub fn new<'a>(
+        secrets: impl IntoIterator<Item = &'a Secret>,
+        write: impl Fn(&str) -> String,
+    ) -> Self {
+        let mut secrets: Vec<&Secret> = secrets.into_iter().collect();
+        secrets.sort_by(|a, b| a.key().cmp(b.key()));
+        let mut builder = Masker::builder();
+        let mut keys: Vec<String> = Vec::new();
+        let mut current = None;
+        for secret in secrets {
+            let key = secret.key().as_str();
+            let name = match current {
+                Some(name) if keys.last().is_some_and(|last| last == key) => name,
+                _ => {
+                    keys.push(key.to_owned());
+                    builder.name(key, &write(key))
+                }
+            };
+            current = Some(name);
+            let rule = match secret.masking() {
+                Masking::Anywhere => Rule::Anywhere,
+                Masking::Word => Rule::Word,
+                Masking::No => continue,
+            };
+            builder.value(name, secret.value().expose().as_bytes(), rule);
+        }
+        Self {
+            masker: builder.build(),
+            keys,
+        }
+    }
+
+    /// Whether there is nothing to mask, so that texts need not be read.
+    pub fn is_empty(&self) -> bool {
+        self.masker.is_empty()
+    }
+
+    /// Starts one pass over one text.
+    pub fn stream(&self, syntax: Syntax) -> Stream {
+        self.masker.stream(syntax)
+    }
+
+    /// Masks one whole text; `None` if it holds nothing.
+    ///
+    /// # Errors
+    /// The text cannot be read in full within the engine's limits.
+    pub fn mask(&self, text: &[u8], syntax: Syntax) -> Result<Option<(Vec<u8>, Hits)>, Refusal> {
+        self.masker.mask(text, syntax)
+    }
+
+    /// The key of a hit.
+    pub fn key(&self, id: NameId) -> &str {
+        // A hit can only carry an id that the builder gave out.
+        usize::try_from(id.0)
+            .ok()
+            .and_then(|at| self.keys.get(at))
+            .map_or("unknown", String::as_str)
+    }
+}
+
+/// Holds the snapshot in force.
+pub struct Guard {
+    current: ArcSwap<Snapshot>,
+}
+
+impl Guard {
+    /// A guard with its first snapshot.
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(snapshot),
+        }
+    }
+
+    /// The snapshot for a request that begins now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Puts another snapshot in force; requests in flight keep theirs.
+    pub fn replace(&self, snapshot: Snapshot) {
+        self.current.store(Arc::new(snapshot));
+    }
+}

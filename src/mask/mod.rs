@@ -31,6 +31,7 @@ mod reading;
 mod render;
 mod resolve;
 mod scan;
+mod skim;
 mod stream;
 mod symbol;
 mod word;

@@ -142,6 +142,7 @@ pub(super) struct Needles {
     /// Low bits that are zero in every state.
     shift: u32,
     pub start: StateID,
+    filter: Filter,
     replacements: Vec<String>,
     /// Length of the shortest value; 0 if there is none.
     shortest: usize,
@@ -172,6 +173,7 @@ impl Needles {
             depth,
             shift,
             start,
+            filter: Filter::new(&texts),
             replacements: builder.names.into_iter().map(|n| n.replacement).collect(),
             shortest,
         }
@@ -181,6 +183,11 @@ impl Needles {
     #[inline]
     pub fn next(&self, state: StateID, byte: u8) -> StateID {
         self.engine.next(state, byte)
+    }
+
+    /// Which windows of bytes begin a needle, perhaps.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
     }
 
     /// How many of the last bytes could be the beginning of a needle.
@@ -225,6 +232,72 @@ impl Needles {
 
     pub fn is_empty(&self) -> bool {
         self.shortest == 0
+    }
+}
+
+/// Tells of most places in a text that no needle begins there, at the price of one load: a hash set without keys of the
+/// needles' first bytes.
+pub(super) struct Filter {
+    bits: Vec<u64>,
+    /// Hashes keep their upper bits.
+    shift: u32,
+    /// Bytes of a window: four, or as many as the shortest needle has.
+    window: usize,
+    mask: u32,
+}
+
+/// Most bytes of a window.
+const WINDOW: usize = 4;
+/// Bits of the filter for every needle; and at least and at most so many, as powers of two.
+const BITS_PER_NEEDLE: usize = 64;
+const LEAST_BITS: u32 = 15;
+const MOST_BITS: u32 = 21;
+
+impl Filter {
+    fn new(texts: &[&[u8]]) -> Self {
+        let shortest = texts.iter().map(|text| text.len()).min().unwrap_or(WINDOW);
+        let window = shortest.min(WINDOW);
+        let wanted = (texts.len() * BITS_PER_NEEDLE)
+            .next_power_of_two()
+            .trailing_zeros();
+        let log = wanted.clamp(LEAST_BITS, MOST_BITS);
+        let mut filter = Self {
+            bits: vec![0; 1 << (log - 6)],
+            shift: u32::BITS - log,
+            window,
+            mask: u32::MAX >> (8 * (WINDOW - window)),
+        };
+        for text in texts {
+            let mut first = [0; WINDOW];
+            first[..window].copy_from_slice(&text[..window]);
+            let (word, bit) = filter.slot(u32::from_le_bytes(first));
+            filter.bits[word] |= bit;
+        }
+        filter
+    }
+
+    #[inline]
+    fn slot(&self, window: u32) -> (usize, u64) {
+        let hash = ((window & self.mask).wrapping_mul(0x9e37_79b1) >> self.shift) as usize;
+        (hash / 64, 1 << (hash % 64))
+    }
+
+    /// Bytes that decide.
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
+    /// False if no needle begins with the first bytes of `next`, or `next` is too short to tell.
+    #[inline]
+    pub fn begins(&self, next: &[u8]) -> bool {
+        let mut first = [0; WINDOW];
+        match next.first_chunk() {
+            Some(chunk) => first = *chunk,
+            None if next.len() < self.window => return false,
+            None => first[..next.len()].copy_from_slice(next),
+        }
+        let (word, bit) = self.slot(u32::from_le_bytes(first));
+        self.bits[word] & bit != 0
     }
 }
 

@@ -8,9 +8,10 @@
 use std::collections::VecDeque;
 
 use super::chain::{Chain, Decoder};
-use super::decode::{Decode, may_escape};
+use super::decode::Decode;
 use super::needle::Needles;
-use super::scan::{Findings, History, Scan, Skipped};
+use super::scan::{Findings, History, Scan};
+use super::skim::{Rules, Skimmed, skim};
 use super::symbol::{Stretch, Sym, class};
 
 /// Blanks after a line break inside a base64 run.
@@ -166,48 +167,26 @@ impl Reading {
         {
             return from;
         }
-        let mut state = self.scan.state;
-        let mut authority = self.scan.authority;
-        let (most_base64, most_hex) = (needles.base64_run(), needles.hex_run());
-        let (mut base64, mut hex) = (run.chars, self.hex.chars);
-        let mut at = from;
-        while at < to {
-            let byte = stretch.bytes[at];
-            let class = class::OF[usize::from(byte)];
-            if class & (class::ESCAPE | class::LINE_BREAK) != 0 {
-                let stops = match byte {
-                    b'+' => form,
-                    b'\n' | b'\r' => base64 > 0,
-                    _ => may_escape(&stretch.bytes[at..to]),
-                };
-                if stops {
-                    break;
-                }
-            }
-            let next = needles.next(state, byte);
-            let (in_base64, in_hex) = (class & class::BASE64 != 0, class & class::HEX != 0);
-            let ends = if run.read {
-                !in_base64
-            } else {
-                in_base64 && base64 + 1 == most_base64
-            };
-            if ends || (in_hex && hex + 1 == most_hex) || needles.is_match(next) {
-                break;
-            }
-            state = next;
-            authority.step(byte);
-            base64 = if in_base64 { base64 + 1 } else { 0 };
-            hex = if in_hex { hex + 1 } else { 0 };
-            at += 1;
-        }
+        let begun = Skimmed {
+            at: from,
+            state: self.scan.state,
+            authority: self.scan.authority,
+            base64: run.chars,
+            hex: self.hex.chars,
+        };
+        let rules = Rules {
+            form,
+            in_run: run.read,
+        };
+        let skimmed = skim(&stretch.bytes[..to], begun, &rules, needles);
+        let at = skimmed.at;
         let taken = at - from;
         if taken > 0 {
             findings.work += taken as u64;
-            self.base64.count_to(base64, taken);
-            self.hex.count_to(hex, taken);
+            self.base64.count_to(skimmed.base64, taken);
+            self.hex.count_to(skimmed.hex, taken);
             let keep = self.base64.unread().max(self.hex.unread());
-            let skipped = Skipped { state, authority };
-            self.scan.skip(stretch, from, at, skipped, keep, needles);
+            self.scan.skip(stretch, (from, at), &skimmed, keep, needles);
             if self.base64.read {
                 for below in &mut self.below {
                     below.push_run(stretch, (from, at), needles, findings);

@@ -8,6 +8,7 @@ use aho_corasick::automaton::StateID;
 use super::chain::Chain;
 use super::json::StringEnd;
 use super::needle::{Kind, NameId, Needles, Pattern, Rule};
+use super::skim::Skimmed;
 use super::symbol::{Stretch, Sym, class};
 use super::word::{self, LONGEST_CHAR};
 
@@ -179,9 +180,8 @@ impl Scan {
     pub fn skip(
         &mut self,
         stretch: &Stretch<'_>,
-        from: usize,
-        to: usize,
-        skipped: Skipped,
+        (from, to): (usize, usize),
+        skipped: &Skimmed,
         keep: usize,
         needles: &Needles,
     ) {
@@ -273,13 +273,6 @@ impl Scan {
             }
         });
     }
-}
-
-/// The scanner's state after a stretch in which nothing matches.
-#[derive(Clone, Copy)]
-pub(super) struct Skipped {
-    pub state: StateID,
-    pub authority: Authority,
 }
 
 /// The last symbols of a reading.

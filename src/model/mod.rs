@@ -1,1 +1,19 @@
-//! (under construction)
+//! The model channel: a reverse proxy in front of model providers that masks what an agent sends.
+//!
+//! The way through: [`Channel`] takes a request from the listener; `target` finds its route and refuses tricks with the
+//! path, `service` checks it and runs the exchange by way of the relay, `answer` streams what comes back and writes
+//! the log line; whatever goes wrong becomes a response in `failure`, and only there.
+//!
+//! Invariants: a request takes its routes and its masker once, at its beginning; nothing that a client sent is repeated in an
+//! error or a log line; the path below `/bauta/` belongs to us.
+//!
+//! It substitutes nothing, rewrites no answer, and speaks HTTP/1.1 only.
+
+mod answer;
+mod failure;
+mod service;
+mod settings;
+mod target;
+
+pub use service::Channel;
+pub use settings::{Provider, Settings, SettingsError};

@@ -1,1 +1,133 @@
-//! (under construction)
+//! What the model channel and the egress channel do alike with a request: mask it, send it, stream the answer back.
+//!
+//! The way through: [`content::syntax`] says how a body is to be read or refuses it, [`head`] masks the target and the
+//! headers and drops what belongs to one hop, [`body::MaskedBody`] masks the body as it streams, [`exchange::send`] runs the
+//! exchange on a pooled connection and hands back the answer with [`exchange::AnswerBody`].
+//!
+//! Invariants: nothing of a request goes upstream unmasked; a body that cannot be read is refused, not passed; a request
+//! that is refused after its first upstream byte never looks complete upstream; an answer that ends early upstream never
+//! looks complete to the client; memory per body is bounded by `buffer_bytes` and the engine's own limit.
+//!
+//! Request trailers are dropped: no provider's API has any, and they arrive when nothing can be refused any more.
+//! This room knows no routes and makes no error responses.
+
+pub mod body;
+pub mod content;
+pub mod exchange;
+pub mod head;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::guard::{Hits, Refusal};
+use crate::net::pool::SendError;
+
+/// Limits of one exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Body bytes that are held back for an exact `Content-Length`; a longer body is sent in chunks.
+    pub buffer_bytes: u64,
+    /// Bytes of a request body.
+    pub max_body_bytes: u64,
+    /// Silence inside a body, on either side.
+    pub idle_timeout: Duration,
+    /// From the request's last byte to the answer's head.
+    pub response_timeout: Duration,
+}
+
+/// Why an exchange has no answer, or ends inside it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client's body broke off or is badly framed.
+    #[error("the request body broke off or is badly framed")]
+    ClientBody,
+    /// The client sent nothing for too long.
+    #[error("the client sent nothing for too long")]
+    ClientStalled,
+    /// The request body is longer than `max_body_bytes`.
+    #[error("the request body is longer than the limit of {0} bytes")]
+    TooLarge(u64),
+    /// The engine refuses to read it.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// A name that HTTP does not let us rewrite (a method, a header's name) holds a value.
+    #[error("the {0} holds a secret")]
+    SecretInName(&'static str),
+    /// What masking made of a header or the target is not valid there.
+    #[error("the masked {0} is not valid HTTP")]
+    Unwritable(&'static str),
+    /// No exchange with the upstream.
+    #[error("{0}")]
+    Upstream(#[from] SendError),
+    /// The upstream sent no head in time.
+    #[error("it sent no answer within the response time")]
+    ResponseTimeout,
+    /// The upstream's answer broke off.
+    #[error("its answer broke off")]
+    AnswerBroken,
+    /// The upstream sent nothing for too long inside its answer.
+    #[error("its answer stalled")]
+    AnswerStalled,
+    /// The upstream switched protocols without being asked.
+    #[error("it switched protocols unasked")]
+    Switched,
+}
+
+/// What one exchange counts, for its log line.
+#[derive(Default)]
+pub struct Tally {
+    hits: Mutex<Hits>,
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Tally {
+    /// Adds occurrences.
+    pub fn add(&self, hits: &Hits) {
+        if hits.is_empty() {
+            return;
+        }
+        // A count is right whatever happened to the thread that held the lock.
+        let mut all = self
+            .hits
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (key, count) in hits {
+            let sum = all.entry(*key).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+    }
+
+    /// The occurrences so far.
+    pub fn hits(&self) -> Hits {
+        self.hits
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Counts body bytes from the client.
+    pub fn count_received(&self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.received
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes)
+    }
+
+    /// Counts body bytes to the client.
+    pub fn count_sent(&self, bytes: usize) {
+        self.sent
+            .fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Body bytes from the client so far.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Body bytes to the client so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+}

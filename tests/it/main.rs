@@ -1,5 +1,17 @@
-//! The integration tests: one binary, a module for each topic.
+//! The integration tests: one binary, a module per topic.
 
+mod architecture;
+mod cli;
+mod config;
 mod equivalence;
 mod hostile;
+mod model_faults;
+mod model_framing;
+mod model_kit;
+mod model_masking;
+mod model_process;
+mod model_stream;
+mod model_target;
+mod patterns;
 mod reference;
+mod submissions;

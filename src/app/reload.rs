@@ -1,0 +1,157 @@
+//! Follows the files while the process runs: what changed and is valid comes into force, anything else changes nothing.
+
+use std::path::{Path, PathBuf};
+
+use super::serve::{ServeError, load_secrets};
+use super::watch::{Mark, Watch};
+use super::{Live, settings, snapshot};
+use crate::cli::Serve;
+use crate::config::{self, Config};
+use crate::secret::{Secret, Source};
+
+/// What is in force, and the files that it came from.
+pub(super) struct Reloader {
+    config: Config,
+    config_mark: Option<Mark>,
+    source: Option<Source>,
+    secrets: Vec<Secret>,
+    secrets_mark: Option<Mark>,
+    warnings: Vec<String>,
+}
+
+impl Reloader {
+    /// Reads everything for the first time.
+    pub(super) fn load(args: &Serve) -> Result<Self, ServeError> {
+        let mut config = config::load(args.config.as_deref())?;
+        // Looked at before it is read again: a change in between shows as one.
+        let config_mark = config.source.as_deref().and_then(Mark::of);
+        if let Some(path) = config.source.clone() {
+            config = config::load(Some(&path))?;
+        }
+        let secrets_mark = args.secrets.as_ref().and_then(file).and_then(Mark::of);
+        let (secrets, warnings) = match &args.secrets {
+            Some(source) => {
+                let loaded = load_secrets(source)?;
+                (loaded.secrets, loaded.warnings)
+            }
+            None => (
+                Vec::new(),
+                vec!["no secrets are given, so nothing is masked. Use --secrets FILE".to_owned()],
+            ),
+        };
+        Ok(Self {
+            config,
+            config_mark,
+            source: args.secrets.clone(),
+            secrets,
+            secrets_mark,
+            warnings,
+        })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
+    /// Logs what is likely not meant.
+    pub(super) fn report_warnings(&mut self) {
+        for warning in self.warnings.drain(..) {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    /// Runs until it is dropped.
+    pub(super) async fn follow(&mut self, live: &Live) {
+        let files: Vec<PathBuf> = [
+            self.config.source.as_deref(),
+            self.source.as_ref().and_then(file),
+        ]
+        .into_iter()
+        .flatten()
+        .map(Path::to_owned)
+        .collect();
+        if files.is_empty() {
+            return;
+        }
+        let mut watch = Watch::new(files);
+        loop {
+            self.look(live);
+            watch.wake().await;
+        }
+    }
+
+    fn look(&mut self, live: &Live) {
+        let config_mark = self.config.source.as_deref().and_then(Mark::of);
+        if config_mark != self.config_mark {
+            self.config_mark = config_mark;
+            self.reload_config(live);
+        }
+        let secrets_mark = self.source.as_ref().and_then(file).and_then(Mark::of);
+        if secrets_mark != self.secrets_mark {
+            self.secrets_mark = secrets_mark;
+            self.reload_secrets(live);
+        }
+    }
+
+    fn reload_config(&mut self, live: &Live) {
+        let next = match config::load(self.config.source.as_deref()) {
+            Ok(next) => next,
+            Err(error) => return tracing::error!("the changed configuration is not used: {error}"),
+        };
+        let (Some(old), Some(new)) = (&self.config.model, &next.model) else {
+            return tracing::error!(
+                "the changed configuration is not used: its [model] table is gone"
+            );
+        };
+        if let Err(error) = live.channel.reconfigure(&settings::channel(new)) {
+            return tracing::error!("the changed configuration is not used: {error}");
+        }
+        let rebound =
+            old.listen != new.listen || settings::listener(old) != settings::listener(new);
+        if rebound || self.config.log != next.log {
+            tracing::warn!(
+                "listen, the limits of connections and heads, and [log] change with a restart only"
+            );
+        }
+        if self.config.placeholder != next.placeholder {
+            live.guard
+                .replace(snapshot(&self.secrets, &next.placeholder));
+        }
+        self.config = next;
+        tracing::info!("the changed configuration is in force");
+    }
+
+    fn reload_secrets(&mut self, live: &Live) {
+        let Some(source) = &self.source else { return };
+        let loaded = match load_secrets(source) {
+            Ok(loaded) => loaded,
+            Err(error) => return tracing::error!("the changed secrets are not used: {error}"),
+        };
+        if loaded.blank && !self.secrets.is_empty() {
+            // A file that is written in place is empty for a moment; masking must not stop for that.
+            return tracing::error!(
+                "the changed secrets are not used: the file is empty. Write {{}} to have none"
+            );
+        }
+        live.guard
+            .replace(snapshot(&loaded.secrets, &self.config.placeholder));
+        self.secrets = loaded.secrets;
+        self.warnings = loaded.warnings;
+        self.report_warnings();
+        tracing::info!(
+            secrets = self.secrets.len(),
+            "the changed secrets are in force"
+        );
+    }
+}
+
+fn file(source: &Source) -> Option<&Path> {
+    match source {
+        Source::File(path) => Some(path),
+        Source::Stdin => None,
+    }
+}

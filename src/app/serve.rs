@@ -1,0 +1,131 @@
+//! `bauta serve`: the process in the foreground, from its files to its last request.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::reload::Reloader;
+use super::{Running, StartError, log};
+use crate::cli::Serve;
+use crate::config::{self, Level, Log, LogFormat};
+use crate::secret::{self, Limits, Problem, Secret, Source, SourceError};
+
+/// Why the process cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The secrets cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The secrets are not valid.
+    #[error("the secrets in {0} are not valid:{list}", list = problem_list(.1))]
+    Secrets(Source, Vec<Problem>),
+    /// The listener or a provider.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The runtime or the signal handlers.
+    #[error("the system refuses what a server needs: {0}")]
+    System(#[from] io::Error),
+}
+
+impl ServeError {
+    /// Whether configuration or secrets are at fault, and not the system.
+    pub fn is_input(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Source(_) | Self::Secrets(..))
+    }
+}
+
+/// One problem a line, with its place.
+pub(super) fn problem_list(problems: &[Problem]) -> String {
+    let line = |problem: &Problem| match problem.place() {
+        Some(place) => format!("\n  {place}: {problem}"),
+        None => format!("\n  {problem}"),
+    };
+    problems.iter().map(line).collect()
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, with exit code 1.
+///
+/// # Errors
+/// See [`ServeError`]; only before the listener is ready.
+pub fn serve(args: &Serve) -> Result<(), ServeError> {
+    let mut reloader = Reloader::load(args)?;
+    log::init(chosen(reloader.config().log, args));
+    reloader.report_warnings();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let (mut terminate, mut interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        let running = Running::start(reloader.config(), reloader.secrets()).await?;
+        let live = running.live.clone();
+        let follow = tokio::spawn(async move { reloader.follow(&live).await });
+        either(&mut terminate, &mut interrupt).await;
+        follow.abort();
+        tracing::info!("draining: no new connections; a second signal ends at once");
+        tokio::select! {
+            cut = running.shutdown() => tracing::info!(cut, "stopped"),
+            () = either(&mut terminate, &mut interrupt) => {
+                tracing::warn!("a second signal: requests in flight are cut");
+                std::process::exit(1);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The configured log, but for what the command line says.
+fn chosen(mut log: Log, args: &Serve) -> Log {
+    if args.global.quiet {
+        log.level = Level::Error;
+    } else if args.global.verbose {
+        log.level = log.level.max(Level::Debug);
+    }
+    if args.global.json {
+        log.format = LogFormat::Json;
+    }
+    log
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Secrets that were read, and what is likely not meant about them.
+pub(super) struct Loaded {
+    pub secrets: Vec<Secret>,
+    pub warnings: Vec<String>,
+    /// Whether the source held nothing at all, not even `{}`.
+    pub blank: bool,
+}
+
+/// Reads and checks secrets.
+pub(super) fn load_secrets(source: &Source) -> Result<Loaded, ServeError> {
+    let (bytes, warning) = secret::read(source)?;
+    let blank = bytes.trim_ascii().is_empty();
+    let submission = secret::parse_submission(bytes, &Limits::default())
+        .map_err(|problems| ServeError::Secrets(source.clone(), problems))?;
+    let mut warnings: Vec<String> = warning.into_iter().collect();
+    warnings.extend(
+        submission
+            .warnings()
+            .iter()
+            .map(|problem| match problem.place() {
+                Some(place) => format!("{place}: {problem}"),
+                None => problem.to_string(),
+            }),
+    );
+    Ok(Loaded {
+        secrets: submission.into_secrets(),
+        warnings,
+        blank,
+    })
+}

@@ -1,0 +1,76 @@
+//! The configuration in the words of the rooms that use it: they do not import `config`.
+
+use crate::config::{Limits, Model, Provider};
+use crate::model::{self, Settings};
+use crate::net::dial::Target;
+use crate::net::{pool, server};
+use crate::relay;
+
+/// Body bytes that are held back for an exact length (DESIGN 8.1).
+const BUFFER_BYTES: u64 = 8 << 20;
+
+/// Header lines of a request: several times what any SDK sends.
+const MAX_HEADERS: usize = 128;
+
+/// What may change while the channel runs.
+pub(super) fn channel(model: &Model) -> Settings {
+    let Limits {
+        max_header_bytes,
+        max_body_bytes,
+        idle_timeout,
+        connect_timeout,
+        response_timeout,
+        ..
+    } = model.limits;
+    Settings {
+        hosts: model.hosts.clone(),
+        limits: relay::Limits {
+            buffer_bytes: BUFFER_BYTES,
+            max_body_bytes,
+            idle_timeout,
+            response_timeout,
+        },
+        upstream: pool::Limits {
+            connect_timeout,
+            stall_timeout: idle_timeout,
+            max_header_bytes,
+        },
+        providers: model.providers.iter().map(provider).collect(),
+    }
+}
+
+/// What the listener is bound to for its life.
+pub(super) fn listener(model: &Model) -> server::Limits {
+    let Limits {
+        max_connections,
+        max_header_bytes,
+        header_timeout,
+        idle_timeout,
+        drain_timeout,
+        ..
+    } = model.limits;
+    server::Limits {
+        max_connections,
+        max_header_bytes,
+        max_headers: MAX_HEADERS,
+        header_timeout,
+        idle_timeout,
+        drain_timeout,
+    }
+}
+
+fn provider(provider: &Provider) -> model::Provider {
+    let upstream = &provider.upstream;
+    model::Provider {
+        name: provider.name.clone(),
+        path: provider.path.clone(),
+        target: Target {
+            tls: upstream.tls,
+            host: upstream.host.clone(),
+            port: upstream.port,
+            ca: provider.ca.clone(),
+        },
+        authority: upstream.authority(),
+        base_path: upstream.base_path.clone(),
+    }
+}

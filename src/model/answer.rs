@@ -1,0 +1,193 @@
+//! What goes back to the client: an upstream's answer or our own, and the log line when it is through.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+
+use crate::guard::{Form, Snapshot};
+use crate::net::io::Connection;
+use crate::relay::Tally;
+use crate::relay::exchange::AnswerBody;
+
+/// A response body of the channel.
+pub struct Answer {
+    kind: Kind,
+    record: Record,
+}
+
+enum Kind {
+    Upstream(AnswerBody),
+    Own(Full<Bytes>),
+}
+
+/// One request, from its head to its answer's end; dropping it writes the log line.
+pub(super) struct Record {
+    pub connection: Arc<Connection>,
+    pub snapshot: Arc<Snapshot>,
+    pub tally: Arc<Tally>,
+    pub route: String,
+    pub method: Method,
+    pub version: Version,
+    pub begun: Instant,
+    pub status: Option<StatusCode>,
+    /// Our own code, where we answered.
+    pub code: Option<&'static str>,
+    pub outcome: Outcome,
+}
+
+/// How far an answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// To its end.
+    Complete,
+    /// Its client left before the end.
+    ClientGone,
+    /// The upstream broke off or stalled inside it.
+    Cut,
+}
+
+impl Answer {
+    /// An upstream's answer.
+    pub(super) fn upstream(body: AnswerBody, record: Record) -> Self {
+        Self {
+            kind: Kind::Upstream(body),
+            record,
+        }
+    }
+
+    /// Our own.
+    pub(super) fn own(body: Full<Bytes>, record: Record) -> Self {
+        Self {
+            kind: Kind::Own(body),
+            record,
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        let polled = match &mut this.kind {
+            Kind::Upstream(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Kind::Own(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        };
+        match &polled {
+            Poll::Ready(None) => this.record.outcome = Outcome::Complete,
+            Poll::Ready(Some(Err(_))) => {
+                this.record.outcome = Outcome::Cut;
+                if this.record.version < Version::HTTP_11 {
+                    // The connection's end is the message's end for such a client.
+                    this.record.connection.close_by_reset();
+                }
+            }
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Upstream(body) => body.is_end_stream(),
+            Kind::Own(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Upstream(body) => body.size_hint(),
+            Kind::Own(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if self.record.outcome == Outcome::ClientGone && self.is_end_stream() {
+            self.record.outcome = Outcome::Complete;
+        }
+        if let Kind::Upstream(body) = &self.kind
+            && !body.request_is_complete()
+        {
+            self.record.connection.leave_unread();
+        }
+    }
+}
+
+impl Record {
+    /// The occurrences that were replaced, as `key=count`, or `key=count(form)` where it was not plain.
+    fn masked(&self) -> String {
+        let mut text = String::new();
+        for ((id, form), count) in self.tally.hits() {
+            let space = if text.is_empty() { "" } else { " " };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{space}{}={count}", self.snapshot.key(id));
+            if form != Form::Plain {
+                let _ = write!(text, "({})", form_name(form));
+            }
+        }
+        text
+    }
+}
+
+fn form_name(form: Form) -> &'static str {
+    match form {
+        Form::Plain => "plain",
+        Form::Json => "json",
+        Form::Percent => "percent",
+        Form::Html => "html",
+        Form::Base64 => "base64",
+        Form::Hex => "hex",
+        Form::Chain => "chain",
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.connection.end();
+        // A method may be any token that a client likes; only known ones are named.
+        let known = [
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+        ];
+        let method = known
+            .iter()
+            .find(|known| **known == self.method)
+            .map_or("other", Method::as_str);
+        let outcome = match self.outcome {
+            Outcome::Complete => "complete",
+            Outcome::ClientGone => "client gone",
+            Outcome::Cut => "upstream cut",
+        };
+        tracing::info!(
+            route = self.route.as_str(),
+            method,
+            status = self.status.map_or(0, |status| status.as_u16()),
+            code = self.code,
+            outcome,
+            bytes_in = self.tally.received(),
+            bytes_out = self.tally.sent(),
+            ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            masked = self.masked(),
+            "request"
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! Dialling an upstream: name lookup, TCP and verified TLS, all within one connect time.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::tls::{TlsError, client_config};
+
+/// The least share of the connect time that one address of several gets.
+const MIN_SHARE: Duration = Duration::from_millis(250);
+
+/// Whom to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Verified TLS if set, else plain TCP.
+    pub tls: bool,
+    /// Name or address, IPv6 without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// PEM file with the roots to trust instead of the platform's.
+    pub ca: Option<PathBuf>,
+}
+
+/// Why a target could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name has no address.
+    #[error("its name cannot be resolved")]
+    Resolve,
+    /// No address took the connection; the last one's error.
+    #[error("the connection failed: {0}")]
+    Connect(io::ErrorKind),
+    /// The connect time is over.
+    #[error("no connection within the connect time")]
+    Timeout,
+    /// The handshake failed, or the certificate is not trusted for this name.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    /// Our own TLS settings cannot work.
+    #[error(transparent)]
+    Settings(#[from] TlsError),
+}
+
+/// A dialled stream.
+pub enum Stream {
+    /// Plain TCP.
+    Plain(TcpStream),
+    /// TLS, its certificate verified.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Dials one target; keeps its TLS settings (and with them session tickets).
+pub struct Dialer {
+    target: Target,
+    connect_timeout: Duration,
+    tls: OnceLock<Result<Arc<ClientConfig>, TlsError>>,
+}
+
+impl Dialer {
+    /// A dialler; nothing is read or resolved yet.
+    pub fn new(target: Target, connect_timeout: Duration) -> Self {
+        Self {
+            target,
+            connect_timeout,
+            tls: OnceLock::new(),
+        }
+    }
+
+    /// Makes the TLS settings now, so that a bad `ca` file shows at the start.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn prepare(&self) -> Result<(), TlsError> {
+        if self.target.tls {
+            self.tls_config().map(drop)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Resolves, connects and, for TLS, verifies.
+    ///
+    /// # Errors
+    /// See [`DialError`].
+    pub async fn dial(&self) -> Result<Stream, DialError> {
+        let deadline = Instant::now() + self.connect_timeout;
+        let tcp = timeout_at(deadline, self.connect(deadline))
+            .await
+            .map_err(|_| DialError::Timeout)??;
+        if !self.target.tls {
+            return Ok(Stream::Plain(tcp));
+        }
+        let connector = TlsConnector::from(self.tls_config()?);
+        let name =
+            ServerName::try_from(self.target.host.clone()).map_err(|_| DialError::Resolve)?;
+        let handshake = timeout_at(deadline, connector.connect(name, tcp));
+        match handshake.await {
+            Err(_) => Err(DialError::Timeout),
+            Ok(Err(error)) => Err(DialError::Tls(error.to_string())),
+            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
+        }
+    }
+
+    fn tls_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        self.tls
+            .get_or_init(|| client_config(self.target.ca.as_deref()))
+            .clone()
+    }
+
+    /// Tries the addresses one after another; none may use up the time of those after it.
+    async fn connect(&self, deadline: Instant) -> Result<TcpStream, DialError> {
+        let found = lookup_host((self.target.host.as_str(), self.target.port)).await;
+        let addresses: Vec<_> = found.map_err(|_| DialError::Resolve)?.collect();
+        let mut last = DialError::Resolve;
+        for (at, address) in addresses.iter().enumerate() {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+            match timeout((rest / left).max(MIN_SHARE), TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // Without it a small write may wait for the peer's acknowledgement; a failure costs only that.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => last = DialError::Connect(error.kind()),
+                Err(_) => last = DialError::Timeout,
+            }
+        }
+        Err(last)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

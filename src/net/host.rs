@@ -1,0 +1,293 @@
+//! Whether a request was meant for us: `Host`, the target's authority and `Origin`.
+//!
+//! A page in a browser can make that browser send requests to our address, under a name that its author points at it
+//! (DNS rebinding). It cannot choose an IP literal or a name that only we have, and it cannot leave out `Origin`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use http::{HeaderMap, Uri, header};
+
+/// The names under which a listener may be addressed.
+#[derive(Clone, Debug, Default)]
+pub struct HostPolicy {
+    names: Vec<String>,
+}
+
+/// Why a request was not meant for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// No `Host` header.
+    #[error("the request has no Host header")]
+    Missing,
+    /// More than one.
+    #[error("the request has more than one Host header")]
+    Duplicate,
+    /// Not `host` or `host:port`.
+    #[error("the Host header is not a host name or an address with an optional port")]
+    Invalid,
+    /// A name that is not ours.
+    #[error("the Host header names another server")]
+    Foreign,
+    /// The request comes from a page of another origin, or of none.
+    #[error("requests from web pages are refused")]
+    Origin,
+}
+
+/// A host without its port, IPv6 without brackets, in lower case.
+struct Authority {
+    host: String,
+    port: Option<u16>,
+}
+
+impl HostPolicy {
+    /// `names`: additional host names, in lower case and without port; IPv6 without brackets.
+    pub fn new(names: &[String]) -> Self {
+        Self {
+            names: names.to_vec(),
+        }
+    }
+
+    /// Checks `Host`, the authority of an absolute-form target, and `Origin`.
+    ///
+    /// # Errors
+    /// See [`HostError`]. Absence of `Origin` is right: only browsers send it.
+    pub fn check(
+        &self,
+        target: &Uri,
+        headers: &HeaderMap,
+        local: Option<SocketAddr>,
+    ) -> Result<(), HostError> {
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = hosts.next().ok_or(HostError::Missing)?;
+        if hosts.next().is_some() {
+            return Err(HostError::Duplicate);
+        }
+        let host = host
+            .to_str()
+            .ok()
+            .and_then(Authority::parse)
+            .ok_or(HostError::Invalid)?;
+        self.check_name(&host, local)?;
+        if let Some(authority) = target.authority() {
+            let authority = Authority::parse(authority.as_str()).ok_or(HostError::Invalid)?;
+            self.check_name(&authority, local)?;
+        }
+        for origin in headers.get_all(header::ORIGIN) {
+            let origin = origin
+                .to_str()
+                .ok()
+                .and_then(origin_authority)
+                .ok_or(HostError::Origin)?;
+            // The same origin only: another port of this machine may serve anyone's page.
+            let host_port = host.port.filter(|port| *port != 80);
+            if origin.host != host.host || origin.port != host_port {
+                return Err(HostError::Origin);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_name(
+        &self,
+        authority: &Authority,
+        local: Option<SocketAddr>,
+    ) -> Result<(), HostError> {
+        let host = authority.host.as_str();
+        let ours = match host.parse::<IpAddr>() {
+            Ok(ip) => {
+                ip.to_canonical().is_loopback() || local.is_some_and(|at| same_ip(at.ip(), ip))
+            }
+            Err(_) => host == "localhost",
+        };
+        if ours || self.names.iter().any(|name| name == host) {
+            Ok(())
+        } else {
+            Err(HostError::Foreign)
+        }
+    }
+}
+
+fn same_ip(a: IpAddr, b: IpAddr) -> bool {
+    a.to_canonical() == b.to_canonical()
+}
+
+/// The authority of an `Origin`: `http` or `https`, nothing after the port.
+fn origin_authority(origin: &str) -> Option<Authority> {
+    let (rest, default) = match origin.strip_prefix("http://") {
+        Some(rest) => (rest, 80),
+        None => (origin.strip_prefix("https://")?, 443),
+    };
+    let mut authority = Authority::parse(rest)?;
+    if authority.port == Some(default) {
+        authority.port = None;
+    }
+    Some(authority)
+}
+
+impl Authority {
+    fn parse(text: &str) -> Option<Self> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (inner, after) = rest.split_once(']')?;
+                let ip: Ipv6Addr = inner.parse().ok()?;
+                let port = match after {
+                    "" => None,
+                    after => Some(after.strip_prefix(':')?),
+                };
+                (ip.to_string(), port)
+            }
+            None => match text.split_once(':') {
+                Some((host, port)) => (plain_name(host)?, Some(port)),
+                None => (plain_name(text)?, None),
+            },
+        };
+        let port = match port {
+            None => None,
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Some(digits.parse().ok()?)
+            }
+            Some(_) => return None,
+        };
+        Some(Self { host, port })
+    }
+}
+
+/// Lower case, one final dot dropped. A name whose last label is a number must be a plain IPv4 address.
+fn plain_name(text: &str) -> Option<String> {
+    let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if name.is_empty()
+        || !name
+            .split('.')
+            .all(|label| !label.is_empty() && label.bytes().all(plain))
+    {
+        return None;
+    }
+    let last = name.rsplit('.').next().unwrap_or(&name);
+    if last.bytes().all(|b| b.is_ascii_digit()) {
+        return name.parse::<Ipv4Addr>().ok().map(|ip| ip.to_string());
+    }
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(target: &str, headers: &[(&'static str, &str)]) -> Result<(), HostError> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        let policy = HostPolicy::new(&["bauta.internal".to_owned()]);
+        policy.check(
+            &target.parse().unwrap(),
+            &map,
+            Some("10.0.0.5:8601".parse().unwrap()),
+        )
+    }
+
+    #[test]
+    fn hosts() {
+        use HostError::{Foreign, Invalid};
+        for (host, expected) in [
+            ("localhost", Ok(())),
+            ("LOCALHOST:8601", Ok(())),
+            ("localhost.", Ok(())),
+            ("127.0.0.1:1", Ok(())),
+            ("127.9.9.9", Ok(())),
+            ("[::1]", Ok(())),
+            ("[::ffff:127.0.0.1]:8601", Ok(())),
+            ("[0:0:0:0:0:0:0:1]:8601", Ok(())),
+            ("10.0.0.5:8601", Ok(())),
+            ("bauta.internal", Ok(())),
+            ("Bauta.Internal:9", Ok(())),
+            ("10.0.0.6", Err(Foreign)),
+            ("evil.example", Err(Foreign)),
+            ("localhost.evil.example", Err(Foreign)),
+            ("127.0.0.1.evil.example", Err(Foreign)),
+            ("[::2]", Err(Foreign)),
+            ("127.1", Err(Invalid)),
+            ("0x7f.0.0.1", Err(Invalid)),
+            ("2130706433", Err(Invalid)),
+            ("", Err(Invalid)),
+            ("localhost:", Err(Invalid)),
+            ("localhost:99999", Err(Invalid)),
+            ("localhost:80:80", Err(Invalid)),
+            ("user@localhost", Err(Invalid)),
+            ("localhost/", Err(Invalid)),
+            ("localhost, evil.example", Err(Invalid)),
+            ("::1", Err(Invalid)),
+            ("[::1", Err(Invalid)),
+            ("[::1]x", Err(Invalid)),
+        ] {
+            assert_eq!(check("/", &[("host", host)]), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn host_counts_once() {
+        assert_eq!(check("/", &[]), Err(HostError::Missing));
+        assert_eq!(
+            check("/", &[("host", "localhost"), ("host", "localhost")]),
+            Err(HostError::Duplicate)
+        );
+    }
+
+    #[test]
+    fn absolute_form_is_checked_like_host() {
+        assert_eq!(
+            check("http://localhost/a", &[("host", "localhost")]),
+            Ok(())
+        );
+        assert_eq!(
+            check("http://evil.example/a", &[("host", "localhost")]),
+            Err(HostError::Foreign)
+        );
+        assert_eq!(
+            check("http://localhost/a", &[("host", "evil.example")]),
+            Err(HostError::Foreign)
+        );
+        assert_eq!(
+            check("http://u@localhost/a", &[("host", "localhost")]),
+            Err(HostError::Invalid)
+        );
+    }
+
+    #[test]
+    fn origins() {
+        for (host, origin, expected) in [
+            ("localhost:8601", "http://localhost:8601", Ok(())),
+            ("localhost", "http://localhost:80", Ok(())),
+            ("localhost:80", "http://localhost", Ok(())),
+            (
+                "localhost:8601",
+                "http://localhost:3000",
+                Err(HostError::Origin),
+            ),
+            (
+                "localhost:8601",
+                "http://127.0.0.1:8601",
+                Err(HostError::Origin),
+            ),
+            (
+                "localhost:8601",
+                "https://evil.example",
+                Err(HostError::Origin),
+            ),
+            ("localhost:8601", "null", Err(HostError::Origin)),
+            (
+                "localhost:8601",
+                "chrome-extension://abc",
+                Err(HostError::Origin),
+            ),
+            ("localhost:8601", "", Err(HostError::Origin)),
+        ] {
+            assert_eq!(
+                check("/", &[("host", host), ("origin", origin)]),
+                expected,
+                "{host} {origin}"
+            );
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Sockets with the timeouts that hyper leaves to its caller: a stalled writer, a slow request head, a polite close.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// For how long an answered connection goes on swallowing a request that nobody wants: closing at once would reset it,
+/// and a reset can destroy the answer before the client has read it.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A connected stream of either kind.
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Connects to a Unix socket.
+    pub async fn unix(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).await.map(Self::Unix)
+    }
+
+    /// Our end's address, if it is an IP one.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Makes the coming close a reset, so that it cannot be taken for the end of a message.
+    fn close_by_reset(&self) {
+        if let Self::Tcp(stream) = self {
+            // If it fails the peer sees an ordinary close: nothing better can be done for it.
+            let _ = stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+/// A stream whose writes fail once the peer has taken nothing for a while.
+pub struct Unstalled<T> {
+    inner: T,
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Unstalled<T> {
+    /// Gives `inner` a limit for every wait to write.
+    pub fn new(inner: T, limit: Duration) -> Self {
+        Self {
+            inner,
+            limit,
+            timer: None,
+        }
+    }
+
+    /// Turns a wait beyond the limit into an error.
+    fn bound<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        if polled.is_ready() {
+            self.timer = None;
+            return polled;
+        }
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer takes no bytes",
+        )))
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Unstalled<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Unstalled<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.bound(cx, polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.bound(cx, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        self.bound(cx, polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.bound(cx, polled)
+    }
+}
+
+/// What an inbound connection and the requests on it tell each other.
+pub struct Connection {
+    local: Option<SocketAddr>,
+    phase: AtomicU8,
+    unread: AtomicBool,
+    reset: AtomicBool,
+}
+
+const IDLE: u8 = 0;
+const HEAD: u8 = 1;
+const BUSY: u8 = 2;
+
+impl Connection {
+    /// A fresh connection: its first head must come within the head's time.
+    pub fn new(local: Option<SocketAddr>) -> Arc<Self> {
+        Arc::new(Self {
+            local,
+            phase: AtomicU8::new(HEAD),
+            unread: AtomicBool::new(false),
+            reset: AtomicBool::new(false),
+        })
+    }
+
+    /// Our end's address, if it is an IP one.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.local
+    }
+
+    /// A request head is complete.
+    pub fn begin(&self) {
+        self.phase.store(BUSY, Ordering::Release);
+        self.unread.store(false, Ordering::Release);
+    }
+
+    /// The answer is through; the next head may take the idle time to begin.
+    pub fn end(&self) {
+        self.phase.store(IDLE, Ordering::Release);
+    }
+
+    /// The request was answered before it was read to its end: keep reading for a moment when closing.
+    pub fn leave_unread(&self) {
+        self.unread.store(true, Ordering::Release);
+    }
+
+    /// Close by reset: the message under way ends with the connection, so a plain close would look like its end.
+    pub fn close_by_reset(&self) {
+        self.reset.store(true, Ordering::Release);
+    }
+}
+
+/// An inbound stream: a head that takes too long fails the read, an early answer lingers, a cut message resets.
+pub struct ServerIo {
+    inner: Unstalled<Socket>,
+    connection: Arc<Connection>,
+    head_limit: Duration,
+    head_timer: Option<Pin<Box<Sleep>>>,
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+impl ServerIo {
+    /// `head_limit` runs from a head's first byte to its last, `stall` for every wait to write.
+    pub fn new(
+        socket: Socket,
+        connection: Arc<Connection>,
+        head_limit: Duration,
+        stall: Duration,
+    ) -> Self {
+        Self {
+            inner: Unstalled::new(socket, stall),
+            connection,
+            head_limit,
+            head_timer: None,
+            linger: None,
+        }
+    }
+
+    /// Swallows what still comes, until the peer closes or the time is up.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut scratch = [0_u8; 8192];
+        // Bounded per turn, so that a fast sender cannot hold the worker.
+        for _ in 0..64 {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for ServerIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let phase = self.connection.phase.load(Ordering::Acquire);
+        if phase == BUSY {
+            self.head_timer = None;
+            return polled;
+        }
+        if polled.is_ready() && buf.filled().len() > before && phase == IDLE {
+            self.connection.phase.store(HEAD, Ordering::Release);
+            self.head_timer = Some(Box::pin(sleep(self.head_limit)));
+            return polled;
+        }
+        if phase == HEAD {
+            let limit = self.head_limit;
+            let timer = self
+                .head_timer
+                .get_or_insert_with(|| Box::pin(sleep(limit)));
+            if timer.deadline() <= Instant::now() || timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the request head takes too long",
+                )));
+            }
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for ServerIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            if !self.connection.unread.load(Ordering::Acquire) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        ready!(self.poll_linger(cx));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for ServerIo {
+    fn drop(&mut self) {
+        if self.connection.reset.load(Ordering::Acquire) {
+            self.inner.inner.close_by_reset();
+        }
+    }
+}

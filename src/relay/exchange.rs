@@ -1,0 +1,180 @@
+//! One exchange with an upstream: the masked request goes out, the answer streams back as it comes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::body::{MaskedBody, Upload};
+use super::{Error, Limits, Tally, head};
+use crate::net::pool::{Lease, Pool, SendError};
+
+/// Sends a request whose head is masked already, and waits for the answer's head.
+///
+/// `declared`: the client said that there is a body, even if it is empty.
+///
+/// # Errors
+/// The body fails, the upstream cannot be reached, answers garbage, or does not answer in time. Nothing is sent twice.
+pub async fn send(
+    pool: &Arc<Pool<MaskedBody>>,
+    mut request: Request<MaskedBody>,
+    declared: bool,
+    limits: Limits,
+    tally: Arc<Tally>,
+) -> Result<Response<AnswerBody>, Error> {
+    let upload = request.body().upload();
+    match request.body().length() {
+        Some(0) if !declared => {}
+        Some(length) => {
+            request
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        None => {
+            // Said outright, because hyper sends a GET's body of unknown length only then.
+            request.headers_mut().insert(
+                header::TRANSFER_ENCODING,
+                HeaderValue::from_static("chunked"),
+            );
+        }
+    }
+    let sent = tokio::select! {
+        sent = pool.send(request) => sent,
+        () = overdue(&upload, limits.response_timeout) => return Err(Error::ResponseTimeout),
+    };
+    let (response, lease) = match sent {
+        Ok(answer) => answer,
+        Err(error) => return Err(upload.take_fault().unwrap_or_else(|| reason(error))),
+    };
+    if response.status().is_informational() {
+        return Err(Error::Switched);
+    }
+    Ok(answer(response, lease, upload, limits.idle_timeout, tally))
+}
+
+fn reason(error: SendError) -> Error {
+    match error {
+        // Without a fault the body was dropped with its client.
+        SendError::Body => Error::ClientBody,
+        other => Error::Upstream(other),
+    }
+}
+
+/// Ends once the whole body was handed on and the answer's head then takes too long.
+async fn overdue(upload: &Upload, limit: Duration) {
+    upload.over().await;
+    sleep(limit).await;
+}
+
+fn answer(
+    response: Response<Incoming>,
+    lease: Lease<MaskedBody>,
+    upload: Arc<Upload>,
+    idle_timeout: Duration,
+    tally: Arc<Tally>,
+) -> Response<AnswerBody> {
+    let (mut parts, incoming) = response.into_parts();
+    head::strip_response(&mut parts.headers);
+    let body = AnswerBody {
+        incoming,
+        lease: Some(lease),
+        upload,
+        idle_timeout,
+        timer: None,
+        tally,
+    };
+    let mut out = Response::new(body);
+    *out.status_mut() = parts.status;
+    *out.headers_mut() = parts.headers;
+    if let Some(phrase) = parts.extensions.remove::<ReasonPhrase>() {
+        out.extensions_mut().insert(phrase);
+    }
+    out
+}
+
+/// An answer's body, frame by frame as it comes. Dropped before its end, it closes the upstream connection.
+pub struct AnswerBody {
+    incoming: Incoming,
+    lease: Option<Lease<MaskedBody>>,
+    upload: Arc<Upload>,
+    idle_timeout: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    tally: Arc<Tally>,
+}
+
+impl AnswerBody {
+    /// Whether the request was handed on to its end.
+    pub fn request_is_complete(&self) -> bool {
+        self.upload.is_complete()
+    }
+
+    fn settle(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && self.upload.is_complete()
+        {
+            lease.release();
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
+            let limit = this.idle_timeout;
+            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+            ready!(timer.as_mut().poll(cx));
+            this.lease = None;
+            return Poll::Ready(Some(Err(Error::AnswerStalled)));
+        };
+        if let Some(timer) = &mut this.timer {
+            timer.as_mut().reset(Instant::now() + this.idle_timeout);
+        }
+        Poll::Ready(match frame {
+            None => {
+                this.settle();
+                None
+            }
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    this.tally.count_sent(data.len());
+                }
+                Some(Ok(frame))
+            }
+            Some(Err(_)) => {
+                this.lease = None;
+                Some(Err(Error::AnswerBroken))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        // hyper does not poll a body of known length once more to hear that it has ended.
+        if self.incoming.is_end_stream() {
+            self.settle();
+        }
+    }
+}

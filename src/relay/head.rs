@@ -1,0 +1,134 @@
+//! Request and response heads: masks what a client may put there, drops what belongs to one hop (RFC 9110, 7.6.1).
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
+
+use super::{Error, Tally};
+use crate::guard::{Snapshot, Syntax};
+
+/// Headers of one hop, besides those that `Connection` names.
+const HOP_BY_HOP: [HeaderName; 6] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Request headers that we answer or write ourselves: the upstream's authority, the masked body's length, the
+/// expectation that was met by reading the body, the trailers that are dropped, a credential for a proxy.
+const OURS: [HeaderName; 5] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::TRAILER,
+    header::PROXY_AUTHORIZATION,
+];
+
+/// Masks the part of a request target that goes upstream: path and query as one text.
+///
+/// One pass, because a value may hold a raw `?`. The query's readings include the path's.
+///
+/// # Errors
+/// The engine refuses the text, or the result is not a text.
+pub fn mask_target(target: &str, snapshot: &Snapshot, tally: &Tally) -> Result<String, Error> {
+    match snapshot.mask(target.as_bytes(), Syntax::Query)? {
+        None => Ok(target.to_owned()),
+        Some((masked, hits)) => {
+            tally.add(&hits);
+            String::from_utf8(masked).map_err(|_| Error::Unwritable("target"))
+        }
+    }
+}
+
+/// The headers that go upstream: masked, without those of one hop and those that are ours to write.
+///
+/// # Errors
+/// A header's or the method's name holds a value, or a masked header's value is not valid.
+pub fn request_headers(
+    method: &Method,
+    headers: &HeaderMap,
+    snapshot: &Snapshot,
+    tally: &Tally,
+) -> Result<HeaderMap, Error> {
+    let named = connection_names(headers);
+    let kept = || {
+        headers
+            .iter()
+            .filter(|(name, _)| !is_hop(name, &named) && !OURS.contains(name))
+    };
+    let mut out = HeaderMap::with_capacity(headers.len() + 2);
+    if !any_occurrence(method, kept(), snapshot)? {
+        for (name, value) in kept() {
+            out.append(name.clone(), value.clone());
+        }
+        return Ok(out);
+    }
+    if snapshot
+        .mask(method.as_str().as_bytes(), Syntax::Text)?
+        .is_some()
+    {
+        return Err(Error::SecretInName("method"));
+    }
+    for (name, value) in kept() {
+        if snapshot
+            .mask(name.as_str().as_bytes(), Syntax::Text)?
+            .is_some()
+        {
+            return Err(Error::SecretInName("name of a header"));
+        }
+        let value = match snapshot.mask(value.as_bytes(), Syntax::Text)? {
+            None => value.clone(),
+            Some((masked, hits)) => {
+                tally.add(&hits);
+                HeaderValue::from_bytes(&masked).map_err(|_| Error::Unwritable("header"))?
+            }
+        };
+        out.append(name.clone(), value);
+    }
+    Ok(out)
+}
+
+/// Whether a value occurs anywhere in the head, in one pass over all of it: most heads hold none.
+///
+/// The parts are set apart by NUL, which no value holds and every reading ends at, so that this finds what a pass over each
+/// part alone finds.
+fn any_occurrence<'a>(
+    method: &Method,
+    headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+    snapshot: &Snapshot,
+) -> Result<bool, Error> {
+    if snapshot.is_empty() {
+        return Ok(false);
+    }
+    let mut text = method.as_str().as_bytes().to_vec();
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), value.as_bytes()] {
+            text.push(0);
+            text.extend_from_slice(part);
+        }
+    }
+    Ok(snapshot.mask(&text, Syntax::Text)?.is_some())
+}
+
+/// Drops the headers of one hop from an answer.
+pub fn strip_response(headers: &mut HeaderMap) {
+    let named = connection_names(headers);
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        while headers.remove(name).is_some() {}
+    }
+}
+
+fn is_hop(name: &HeaderName, named: &[HeaderName]) -> bool {
+    HOP_BY_HOP.contains(name) || named.contains(name)
+}
+
+/// The headers that `Connection` says belong to this hop.
+fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(header::CONNECTION).iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect()
+}

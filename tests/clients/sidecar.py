@@ -1,0 +1,83 @@
+"""Starts the real binary beside a scripted provider, and stops it again."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+CONFIG = """\
+[model]
+listen = "127.0.0.1:0"
+
+[[model.provider]]
+name = "openai"
+upstream = "{upstream}"
+
+[[model.provider]]
+name = "anthropic"
+upstream = "{upstream}"
+"""
+
+READY = re.compile(r"listening\b.*\b127\.0\.0\.1:([1-9][0-9]*)")
+# Far above what a start or a drain takes: it is met only by a process that hangs.
+PATIENCE = 60
+
+
+class Sidecar:
+    """`with Sidecar(binary, provider.url, secrets) as sidecar:` runs `bauta serve` until the block ends.
+
+    `secrets` is the document of `--secrets`. Afterwards `exit_code` and `output` tell how it ended and all
+    that it printed.
+    """
+
+    def __init__(self, binary, upstream, secrets):
+        self.binary, self.upstream, self.secrets = binary, upstream, secrets
+        self.output, self.exit_code, self.url = "", None, None
+
+    def __enter__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="bauta-clients-")
+        folder = Path(self._folder.name)
+        (folder / "bauta.toml").write_text(CONFIG.format(upstream=self.upstream))
+        secrets = folder / "secrets.json"
+        secrets.touch(mode=0o600)
+        secrets.write_text(json.dumps(self.secrets))
+        self._process = subprocess.Popen(
+            [self.binary, "serve", "--config", folder / "bauta.toml", "--secrets", secrets],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "HOME": self._folder.name, "RUST_BACKTRACE": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._ready.wait(PATIENCE) or self.url is None:
+            self.__exit__()
+            raise RuntimeError(f"bauta serve did not say where it listens; it printed:\n{self.output}")
+        return self
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.output += line
+            found = READY.search(line)
+            if found and self.url is None:
+                self.url = f"http://127.0.0.1:{found[1]}"
+                self._ready.set()
+        # The output ended: nobody needs to wait any longer.
+        self._ready.set()
+
+    def __exit__(self, *_):
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self.exit_code = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self.exit_code = self._process.wait()
+        self._reader.join(PATIENCE)
+        self._folder.cleanup()

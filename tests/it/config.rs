@@ -1,0 +1,375 @@
+//! The configuration: the reference file, and what a wrong file is told.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bauta::config::{self, Config, Error, Listen, Spelling};
+
+const REFERENCE: &str = include_str!("../../config/bauta.toml");
+
+fn parse(text: &str) -> Result<Config, String> {
+    config::parse(text, Path::new("bauta.toml")).map_err(|error| error.to_string())
+}
+
+/// The problems of a text, one per line.
+fn problems(text: &str) -> Vec<String> {
+    match parse(text) {
+        Ok(_) => Vec::new(),
+        Err(error) => error.lines().map(str::to_owned).collect(),
+    }
+}
+
+#[test]
+fn the_reference_shows_the_defaults() {
+    let expected = Config {
+        source: Some("bauta.toml".into()),
+        ..Config::default()
+    };
+    assert_eq!(parse(REFERENCE), Ok(expected));
+}
+
+/// The reference with its commented keys switched on, `ca` excepted: it must name a file.
+fn reference_in_full() -> String {
+    let uncommented = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => {
+            rest.to_owned()
+        }
+        _ => line.to_owned(),
+    };
+    REFERENCE
+        .lines()
+        .map(uncommented)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn the_reference_shows_every_key_and_no_other() {
+    let text = reference_in_full();
+    let expected = "bauta.toml:78: model.provider.ca: ca.pem is not a file. Use the path of a PEM file, absolute or from \
+                    this file's folder";
+    let found = problems(&text);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        found[0].split_once(": ").map(|(_, text)| text),
+        expected.split_once(": ").map(|(_, text)| text)
+    );
+
+    let table: toml::Table = text.parse().unwrap();
+    let mut shown = std::collections::BTreeSet::new();
+    dotted_keys("", &table, &mut shown);
+    assert_eq!(shown, config::known_keys());
+}
+
+fn dotted_keys(path: &str, table: &toml::Table, keys: &mut std::collections::BTreeSet<String>) {
+    for (key, value) in table {
+        let dotted = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
+        if let Some(inner) = value.as_table() {
+            dotted_keys(&dotted, inner, keys);
+        }
+        for item in value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(toml::Value::as_table)
+        {
+            dotted_keys(&dotted, item, keys);
+        }
+        keys.insert(dotted);
+    }
+}
+
+/// Texts of a file, and their problems.
+const WRONG: &[(&str, &[&str])] = &[
+    (
+        "lisen = 1\n",
+        &[
+            "bauta.toml:1: lisen: unknown key. Known keys here: agent, hosts, log, model, placeholder, state_dir",
+        ],
+    ),
+    (
+        "[model]\n\nlisten_on = \"\"\nlisen = 2\n",
+        &[
+            "bauta.toml:3: model.listen_on: unknown key. Did you mean \"listen\"?",
+            "bauta.toml:4: model.lisen: unknown key. Did you mean \"listen\"?",
+        ],
+    ),
+    (
+        "[vault]\n",
+        &[
+            "bauta.toml:1: vault: unknown key. Known keys here: agent, hosts, log, model, placeholder, state_dir",
+        ],
+    ),
+    (
+        "[model]\nlisten = 8601\n",
+        &["bauta.toml:2: model.listen: must be a text, not an integer. Use quotes"],
+    ),
+    (
+        "[model]\nlisten = \"8601\"\n",
+        &[
+            "bauta.toml:2: model.listen: not an address. Use \"host:port\", such as \"127.0.0.1:8601\", or \"unix:PATH\"",
+        ],
+    ),
+    (
+        "[model]\nlisten = \"127.0.0.1:x\"\n",
+        &[
+            "bauta.toml:2: model.listen: bad port. Use a number from 0 to 65535 after the last colon",
+        ],
+    ),
+    (
+        "model = 1\n",
+        &["bauta.toml:1: model: must be a table. Use [model]"],
+    ),
+    (
+        "[model.provider]\nname = \"a\"\n",
+        &["bauta.toml:1: model.provider: must be tables. Use [[model.provider]]"],
+    ),
+    (
+        "[[model.provider]]\n",
+        &[
+            "bauta.toml:1: model.provider.name: missing. Use name = \"…\", the provider's name and the path of its route",
+        ],
+    ),
+    (
+        "\n[[model.provider]]\nname = \"azure\"\n",
+        &[
+            "bauta.toml:2: model.provider.upstream: missing. Use upstream = \"https://RESOURCE.openai.azure.com\"",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"mine\"\n",
+        &[
+            "bauta.toml:1: model.provider.upstream: missing. Use upstream = \"https://api.example.com\"",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"mine\"\nupstream = \"ftp://x\"\n",
+        &[
+            "bauta.toml:3: model.provider.upstream: not an http or https URL. Use a base URL such as \"https://api.example.com\"",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"openai\"\n[[model.provider]]\nname = \"openai\"\n",
+        &[
+            "bauta.toml:4: model.provider.name: \"openai\" stands here twice. Use another name, or one table for both",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"mine\"\npath = \"openai\"\nupstream = \"https://x.example\"\n",
+        &[
+            "bauta.toml:3: model.provider.path: the path \"openai\" is that of \"openai\" already. Use another path, or \
+             name = \"openai\" to change the preset",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"a\"\nupstream = \"https://x.example\"\n[[model.provider]]\nname = \"b\"\npath = \"a\"\n\
+          upstream = \"https://x.example\"\n",
+        &[
+            "bauta.toml:6: model.provider.path: the path \"a\" is that of \"a\" already. Use another path",
+        ],
+    ),
+    (
+        "[[model.provider]]\nname = \"bauta\"\nupstream = \"https://x.example\"\n",
+        &["bauta.toml:2: model.provider.name: \"bauta\" is reserved for our own API. Use another"],
+    ),
+    (
+        "[[model.provider]]\nname = \"a\"\npath = \"Bauta\"\nupstream = \"https://x.example\"\n",
+        &["bauta.toml:3: model.provider.path: \"bauta\" is reserved for our own API. Use another"],
+    ),
+    (
+        "[[model.provider]]\nname = \"a/b\"\nupstream = \"https://x.example\"\n",
+        &[
+            "bauta.toml:2: model.provider.name: not one path segment. Use 1 to 64 letters, digits and - _ . without slashes",
+        ],
+    ),
+    (
+        "[placeholder]\noutput = \"[key]\"\n",
+        &[
+            "bauta.toml:2: placeholder.output: not a spelling. Use one of \"{key}\", \"<secret>{key}</secret>\", \
+             \"{{{key}}}\", \"%{key}%\", \"$[secret:{key}]\", \"<<<{key}>>>\"",
+        ],
+    ),
+    (
+        "[placeholder]\naccept = [\"%{key}%\"]\noutput = \"{{{key}}}\"\n",
+        &[
+            "bauta.toml:3: placeholder.output: accept does not hold it. Use accept with \"{{{key}}}\" as well, or another output",
+        ],
+    ),
+    (
+        "[placeholder]\naccept = [\"%{key}%\"]\n",
+        &[
+            "bauta.toml:1: placeholder.output: missing. accept leaves out the default \"{key}\". Use output with one that \
+             accept holds",
+        ],
+    ),
+    (
+        "[model.limits]\nidle_timeout = \"5 minutes\"\nmax_connections = 0\n",
+        &[
+            "bauta.toml:2: model.limits.idle_timeout: not a time. Use a whole number and a unit, such as \"250ms\", \"30s\", \
+             \"5m\" or \"1h\" (at most \"24h\")",
+            "bauta.toml:3: model.limits.max_connections: must be a whole number. Use 1 to 1000000",
+        ],
+    ),
+    (
+        "hosts = [\"ok.example\", \"http://x\", \"a:1\"]\n",
+        &[
+            "bauta.toml:1: hosts: not a host. Use a name or address alone, without scheme and port",
+            "bauta.toml:1: hosts: not a host. Use a name or address alone, without scheme and port",
+        ],
+    ),
+    (
+        "hosts = \"a\"\n",
+        &["bauta.toml:1: hosts: must be a list of texts. Use [\"…\", \"…\"]"],
+    ),
+    (
+        "[log]\nlevel = \"loud\"\nformat = \"xml\"\n",
+        &[
+            "bauta.toml:2: log.level: not a level. Use \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+            "bauta.toml:3: log.format: not a format. Use \"text\" or \"json\"",
+        ],
+    ),
+    (
+        "[agent]\nid = \"\"\n",
+        &["bauta.toml:2: agent.id: not an id. Use 1 to 128 letters, digits and - _ . @ :"],
+    ),
+    (
+        "state_dir = \"\"\n",
+        &["bauta.toml:1: state_dir: not a path. Use a relative or absolute path"],
+    ),
+];
+
+#[test]
+fn a_wrong_file_is_told_file_line_key_and_mend() {
+    for (text, expected) in WRONG {
+        assert_eq!(problems(text), *expected, "{text}");
+    }
+}
+
+#[test]
+fn broken_toml_names_the_line() {
+    for (text, line) in [
+        ("[model\n", 1),
+        ("state_dir = \"a\"\nstate_dir = \"b\"\n", 2),
+        ("\n\n= 3\n", 3),
+    ] {
+        let found = problems(text);
+        assert!(
+            found[0].starts_with(&format!("bauta.toml:{line}: not TOML: ")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_channel_without_its_table_is_off() {
+    assert_eq!(parse("[log]\n").unwrap().model, None);
+    assert_eq!(parse("[model]\n").unwrap().model, Config::default().model);
+}
+
+#[test]
+fn relative_paths_start_at_the_file_and_sockets_at_the_state() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), "").unwrap();
+    let text = "state_dir = \"state\"\n[model]\nlisten = \"unix:run/model.sock\"\n[[model.provider]]\nname = \"openai\"\n\
+                ca = \"ca.pem\"\n";
+    let config = config::parse(text, &folder.path().join("bauta.toml")).unwrap();
+    assert_eq!(config.state_dir, folder.path().join("state"));
+    let model = config.model.unwrap();
+    assert_eq!(
+        model.listen,
+        Listen::Unix(folder.path().join("state/run/model.sock"))
+    );
+    assert_eq!(model.providers[0].ca, Some(folder.path().join("ca.pem")));
+}
+
+#[test]
+fn a_socket_path_that_is_too_long_with_the_state_is_refused() {
+    let text = format!(
+        "state_dir = \"/{}\"\n[model]\nlisten = \"unix:model.sock\"\n",
+        "s".repeat(90)
+    );
+    assert_eq!(
+        problems(&text),
+        [
+            "bauta.toml:3: model.listen: bad socket path. Use \"unix:PATH\" with a path of 1 to 100 bytes, a relative one \
+          counted from state_dir"
+        ]
+    );
+}
+
+#[test]
+fn a_table_changes_a_preset_or_adds_a_route() {
+    let text = "[[model.provider]]\nname = \"openai\"\nupstream = \"http://127.0.0.1:9/v1/\"\n\
+                [[model.provider]]\nname = \"azure\"\nupstream = \"https://r.openai.azure.com\"\n\
+                [[model.provider]]\nname = \"mine\"\npath = \"m\"\nupstream = \"https://x.example:444\"\n\
+                [model.limits]\nidle_timeout = \"250ms\"\n\
+                [placeholder]\noutput = \"<<<{key}>>>\"\n";
+    // A table of the limits after the providers' is legal TOML.
+    let config = parse(text).unwrap();
+    let model = config.model.unwrap();
+    let route = |name: &str| {
+        let provider = model
+            .providers
+            .iter()
+            .find(|provider| provider.name == name)
+            .unwrap();
+        (provider.path.clone(), provider.upstream.to_string())
+    };
+    assert_eq!(
+        route("openai"),
+        ("openai".into(), "http://127.0.0.1:9/v1".into())
+    );
+    assert_eq!(
+        route("azure"),
+        ("azure".into(), "https://r.openai.azure.com".into())
+    );
+    assert_eq!(route("mine"), ("m".into(), "https://x.example:444".into()));
+    assert_eq!(
+        route("anthropic"),
+        ("anthropic".into(), "https://api.anthropic.com".into())
+    );
+    assert_eq!(model.limits.idle_timeout, Duration::from_millis(250));
+    assert_eq!(config.placeholder.output, Spelling::Angles);
+    assert_eq!(config.placeholder.output.write("x_a"), "<<<x_a>>>");
+}
+
+#[test]
+fn presets_are_the_documented_ones() {
+    let model = Config::default().model.unwrap();
+    let routes: Vec<String> = model
+        .providers
+        .iter()
+        .map(|provider| format!("{} {}", provider.path, provider.upstream))
+        .collect();
+    assert_eq!(
+        routes,
+        [
+            "openai https://api.openai.com",
+            "anthropic https://api.anthropic.com",
+            "gemini https://generativelanguage.googleapis.com",
+            "openrouter https://openrouter.ai/api",
+            "mistral https://api.mistral.ai",
+            "groq https://api.groq.com/openai",
+            "deepseek https://api.deepseek.com",
+            "xai https://api.x.ai",
+            "ollama http://127.0.0.1:11434",
+            "vllm http://127.0.0.1:8000",
+        ]
+    );
+}
+
+#[test]
+fn a_named_file_must_exist() {
+    let error = config::load(Some(Path::new("no/such/bauta.toml"))).unwrap_err();
+    assert!(matches!(error, Error::Read(..)));
+    assert!(
+        error
+            .to_string()
+            .starts_with("no/such/bauta.toml: cannot read the configuration: "),
+        "{error}"
+    );
+}

@@ -1,0 +1,303 @@
+//! What leaves through the model channel: values nowhere, everything else as it was.
+
+use super::model_kit::{OK, SECRETS, Sidecar, TOKEN, Upstream, VALUE, config, contains, post};
+use bauta::config::Limits;
+
+/// Standard base64, by hand: the tests know nothing of the engine.
+fn base64_of(text: &str) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for group in text.as_bytes().chunks(3) {
+        let bits = group
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - group.len()));
+        for at in 0..4 {
+            let digit = ALPHABET[(bits >> (18 - 6 * at) & 63) as usize];
+            out.push(if at <= group.len() {
+                char::from(digit)
+            } else {
+                '='
+            });
+        }
+    }
+    out
+}
+
+/// Sends a request and returns what the upstream saw of it.
+fn through(sidecar: &Sidecar, upstream: &Upstream, request: &[u8]) -> super::model_kit::Message {
+    let mut client = sidecar.connect();
+    client.send(request);
+    let mut peer = upstream.accept();
+    let message = peer.request();
+    peer.send(OK);
+    assert_eq!(client.message("POST").body, b"ok");
+    assert!(
+        !contains(&peer.seen, VALUE) && !contains(&peer.seen, TOKEN),
+        "{}",
+        peer.shown()
+    );
+    message
+}
+
+#[test]
+fn p1_bodies_of_every_type_are_masked() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    for (content_type, body, expected) in [
+        (
+            "application/json",
+            format!(r#"{{"k": "is {TOKEN}"}}"#),
+            r#"{"k": "is x_token"}"#,
+        ),
+        (
+            "application/json",
+            format!(r#"{{"{TOKEN}": 1}}"#),
+            r#"{"x_token": 1}"#,
+        ),
+        (
+            "text/plain",
+            format!("a {TOKEN} b {VALUE}"),
+            "a x_token b x_password",
+        ),
+        (
+            "application/x-ndjson",
+            format!("{{\"a\":\"{TOKEN}\"}}\n{{}}\n"),
+            "{\"a\":\"x_token\"}\n{}\n",
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            format!("a={TOKEN}&b=1"),
+            "a=x_token&b=1",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            format!("--b\r\n\r\n{TOKEN}\r\n--b--"),
+            "--b\r\n\r\nx_token\r\n--b--",
+        ),
+        (
+            "application/octet-stream",
+            format!("\u{0}\u{1}{TOKEN}"),
+            "\u{0}\u{1}x_token",
+        ),
+    ] {
+        let seen = through(
+            &sidecar,
+            &upstream,
+            &post(
+                "/p/x",
+                &format!("Content-Type: {content_type}\r\n"),
+                body.as_bytes(),
+            ),
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&seen.body),
+            expected,
+            "{content_type}"
+        );
+        assert_eq!(
+            seen.header("content-length").unwrap(),
+            expected.len().to_string()
+        );
+        assert_eq!(seen.header("content-type").unwrap(), content_type);
+    }
+    let seen = through(
+        &sidecar,
+        &upstream,
+        &post("/p/x", "", format!(r#"{{"k":"{TOKEN}"}}"#).as_bytes()),
+    );
+    assert_eq!(seen.body, br#"{"k":"x_token"}"#, "no content type");
+}
+
+#[test]
+fn p1_path_query_and_headers_are_masked() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let basic = base64_of(&format!("user:{TOKEN}"));
+    let request = format!(
+        "POST /p/v1/{TOKEN}/x?key={TOKEN}&a=b%20c HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
+         X-Note: {VALUE}\r\nX-Note: plain\r\nX-Basic: Basic {basic}\r\nCookie: a={TOKEN}\r\nContent-Length: 0\r\n\r\n"
+    );
+    let seen = through(&sidecar, &upstream, request.as_bytes());
+    assert_eq!(
+        seen.line(),
+        "POST /v1/x_token/x?key=x_token&a=b%20c HTTP/1.1"
+    );
+    assert_eq!(seen.header("authorization").unwrap(), "Bearer x_token");
+    assert_eq!(seen.headers("x-note"), ["x_password", "plain"]);
+    assert_eq!(seen.header("cookie").unwrap(), "a=x_token");
+    assert!(!contains(seen.head.as_bytes(), &basic), "{}", seen.head);
+}
+
+#[test]
+fn p1_names_that_cannot_be_masked_are_refused() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::with(
+        &config(&upstream.url(), Limits::default()),
+        r#"{"https://example.com": {"x_token": "sk-live-token-one", "x_word": "WORDWORDWORD"}}"#,
+    );
+    for request in [
+        "GET /p/ HTTP/1.1\r\nHost: localhost\r\nsk-live-token-one: 1\r\n\r\n",
+        "WORDWORDWORD /p/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ] {
+        assert_eq!(
+            sidecar.refused(request.as_bytes()).error(),
+            (400, "secret_in_name".to_owned())
+        );
+    }
+    assert!(upstream.is_untouched());
+}
+
+#[test]
+fn p6_codings_and_charsets_that_cannot_be_read_are_refused() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    for (header, expected) in [
+        ("Content-Encoding: gzip", (415, "content_coding")),
+        ("Content-Encoding: zstd", (415, "content_coding")),
+        ("Content-Encoding: identity, br", (415, "content_coding")),
+        ("Content-Encoding: unheard-of", (415, "content_coding")),
+        (
+            "Content-Type: application/json; charset=utf-16",
+            (415, "charset"),
+        ),
+        (
+            "Content-Type: text/plain; charset=\"latin1\"",
+            (415, "charset"),
+        ),
+        (
+            "Content-Type: text/plain\r\nContent-Type: application/json",
+            (400, "content_type_ambiguous"),
+        ),
+    ] {
+        let answer = sidecar.refused(&post("/p/x", &format!("{header}\r\n"), b"{}"));
+        assert_eq!(
+            answer.error(),
+            (expected.0, expected.1.to_owned()),
+            "{header}"
+        );
+    }
+    assert!(upstream.is_untouched());
+    through(
+        &sidecar,
+        &upstream,
+        &post("/p/x", "Content-Encoding: identity\r\n", b"{}"),
+    );
+}
+
+#[test]
+fn p7_bodies_without_an_occurrence_arrive_byte_for_byte() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
+    let bytes: Vec<u8> = (0..=255).collect();
+    let rows: [(&str, &[u8]); 9] = [
+        (
+            "application/json",
+            b" { \"b\" : 1.0e5,\t\"a\":\"\\u00eb\\/\" } \n",
+        ),
+        ("application/json", b"{\"cut\": \"off"),
+        ("application/json", b"not json at all"),
+        ("application/json", b"{\"a\": \"\xff\xfe\xc0\x80\"}"),
+        ("application/json", &deep),
+        ("text/plain", b"\xff\xfe\x00 \xc3"),
+        ("application/octet-stream", &bytes),
+        ("application/x-www-form-urlencoded", b"a=%zz&b=+%20+&&&=%"),
+        ("application/json", b""),
+    ];
+    for (content_type, body) in rows {
+        let seen = through(
+            &sidecar,
+            &upstream,
+            &post("/p/x", &format!("Content-Type: {content_type}\r\n"), body),
+        );
+        assert!(
+            seen.body == body,
+            "{content_type}: {}",
+            String::from_utf8_lossy(&body[..body.len().min(60)])
+        );
+        assert_eq!(
+            seen.header("content-length").unwrap(),
+            body.len().to_string()
+        );
+    }
+}
+
+#[test]
+fn p1_broken_json_is_masked_as_text() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    for (body, expected) in [
+        (
+            format!("{{\"a\": nope {TOKEN}").into_bytes(),
+            b"{\"a\": nope x_token".to_vec(),
+        ),
+        (
+            [b"{\"a\": \"\xff\xfe ", TOKEN.as_bytes(), b"\"}"].concat(),
+            b"{\"a\": \"\xff\xfe x_token\"}".to_vec(),
+        ),
+        (TOKEN.as_bytes().to_vec(), b"x_token".to_vec()),
+    ] {
+        let seen = through(
+            &sidecar,
+            &upstream,
+            &post("/p/x", "Content-Type: application/json\r\n", &body),
+        );
+        assert_eq!(seen.body, expected);
+    }
+}
+
+#[test]
+fn without_secrets_everything_passes_as_it_came() {
+    let upstream = Upstream::bind();
+    for text in ["", "{}", r#"{"https://example.com": {}}"#] {
+        let sidecar = Sidecar::with(&config(&upstream.url(), Limits::default()), text);
+        let seen = {
+            let mut client = sidecar.connect();
+            client.send(post("/p/v1?k=1", "X-A: 1\r\n", TOKEN.as_bytes()));
+            let mut peer = upstream.accept();
+            let seen = peer.request();
+            peer.send(OK);
+            client.message("POST");
+            seen
+        };
+        assert_eq!(seen.body, TOKEN.as_bytes());
+        assert_eq!(
+            seen.header("content-length").unwrap(),
+            TOKEN.len().to_string()
+        );
+    }
+}
+
+#[test]
+fn replaced_secrets_hold_for_the_next_request_and_not_for_one_in_flight() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let mut client = sidecar.connect();
+    client.send("POST /p/x HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 20\r\n\r\n");
+    // The request has its snapshot now: it asks for its body.
+    assert_eq!(client.message("POST").status(), 100);
+    let none = super::model_kit::secrets("{}");
+    sidecar
+        .running()
+        .replace_secrets(&none, &bauta::config::Placeholder::default());
+    client.send(TOKEN);
+    let mut peer = upstream.accept();
+    assert_eq!(peer.request().body, b"x_token");
+    peer.send(OK);
+    client.message("POST");
+    client.send(post("/p/x", "", TOKEN.as_bytes()));
+    assert_eq!(
+        peer.request().body,
+        TOKEN.as_bytes(),
+        "the connections live on"
+    );
+    peer.send(OK);
+    client.message("POST");
+    let some = super::model_kit::secrets(SECRETS);
+    sidecar
+        .running()
+        .replace_secrets(&some, &bauta::config::Placeholder::default());
+    client.send(post("/p/x", "", TOKEN.as_bytes()));
+    assert_eq!(peer.request().body, b"x_token");
+}
