@@ -108,7 +108,7 @@ impl Chain {
     }
 
     /// The chain up to and including its base64 decoder, if it has exactly one.
-    pub fn to_only_base64(&self) -> Option<&[Decoder]> {
+    pub fn until_base64(&self) -> Option<&[Decoder]> {
         let all = self.decoders();
         let mut at = all
             .iter()

@@ -91,10 +91,8 @@ impl Tracker {
         }
         let len = memchr::memchr2(b'"', b'\\', next).unwrap_or(next.len());
         let text = &next[..len];
-        if text
-            .iter()
-            .fold(false, |control, byte| control | (*byte < 0x20))
-        {
+        let lowest = text.iter().fold(u8::MAX, |lowest, byte| lowest.min(*byte));
+        if lowest < 0x20 {
             return text.iter().position(|byte| *byte < 0x20).unwrap_or(len);
         }
         len
@@ -204,7 +202,7 @@ impl Tracker {
                 }
                 self.begin_value(byte, at)
             }
-            (State::ObjectFirst, b'}') => self.close(true),
+            (State::ObjectFirst | State::After, b'}') => self.close(true),
             (State::ObjectFirst | State::Key, b'"') => {
                 self.begin_string(at, true);
                 true
@@ -222,7 +220,6 @@ impl Tracker {
                 };
                 true
             }
-            (State::After, b'}') => self.close(true),
             (State::After, b']') => self.close(false),
             _ => false,
         }
@@ -314,7 +311,7 @@ mod tests {
             (r#"{"a" 1}"#, 5),
             (r#""\q""#, 2),
             ("\"a\nb\"", 2),
-            (r#"{1:2}"#, 1),
+            ("{1:2}", 1),
             ("[}", 1),
             ("]", 0),
             (r#""\u00g""#, 5),

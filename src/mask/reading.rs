@@ -178,7 +178,7 @@ impl Reading {
             form,
             in_run: run.read,
         };
-        let skimmed = skim(&stretch.bytes[..to], begun, &rules, needles);
+        let skimmed = skim(&stretch.bytes[..to], &begun, &rules, needles);
         let at = skimmed.at;
         let taken = at - from;
         if taken > 0 {

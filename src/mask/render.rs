@@ -10,7 +10,7 @@ use super::symbol::Wrap;
 pub(super) fn replacement(cluster: &[Found], syntax: Syntax, needles: &Needles) -> Vec<u8> {
     let first = &cluster[0];
     let decoders = first.chain.decoders();
-    let text = match first.chain.to_only_base64() {
+    let text = match first.chain.until_base64() {
         Some(base) => {
             let text = base64_pieces(cluster, base, needles);
             let outer = base.len() - 1;
@@ -54,7 +54,7 @@ fn layers(decoders: &[Decoder]) -> usize {
 
 /// The occurrences of a cluster that lie in the same base64 text, with what stands between them, as whole groups.
 fn base64_pieces(cluster: &[Found], base: &[Decoder], needles: &Needles) -> Vec<u8> {
-    let same_text = |f: &&Found| f.chain.to_only_base64() == Some(base);
+    let same_text = |f: &&Found| f.chain.until_base64() == Some(base);
     let mut pieces: Vec<&Found> = cluster.iter().filter(same_text).collect();
     pieces
         .sort_by(|a, b| (a.first.ord.0.cmp(&b.first.ord.0)).then(b.last.ord.1.cmp(&a.last.ord.1)));

@@ -32,7 +32,7 @@ pub(super) struct Rules {
 const RARE: u8 = class::ESCAPE | class::LINE_BREAK | class::AUTHORITY_MARK;
 
 /// Takes symbols of `bytes` from `begun.at` on.
-pub(super) fn skim(bytes: &[u8], begun: Skimmed, rules: &Rules, needles: &Needles) -> Skimmed {
+pub(super) fn skim(bytes: &[u8], begun: &Skimmed, rules: &Rules, needles: &Needles) -> Skimmed {
     let mut automaton = Automaton::new(begun.state, needles);
     let mut authority = begun.authority;
     let mut tracking = authority != Authority::default();

@@ -113,7 +113,7 @@ impl Stream {
             rest = after;
             self.take_block(block);
             self.settle();
-            if self.at % BLOCK != 0 {
+            if !self.at.is_multiple_of(BLOCK) {
                 continue;
             }
             if self.findings.work > WORK_AT_FIRST + WORK_PER_BYTE * self.at {
