@@ -234,7 +234,7 @@ fn is_in_authority(symbols: &[Symbol], from: usize, to: usize) -> bool {
     if !(from..to).all(belongs) || end - first > AUTHORITY_LIMIT {
         return false;
     }
-    let has_userinfo_after = (to..end).any(|at| symbols[at].byte == Some(b'@'));
+    let has_userinfo_after = (from..end).any(|at| symbols[at].byte == Some(b'@'));
     !has_userinfo_after && follows_slashes(&symbols[..first])
 }
 

@@ -171,7 +171,8 @@ fn base64_groups(
     base64(&whole, url_safe, ends_partial && text.padded)
 }
 
-fn base64(bytes: &[u8], url_safe: bool, pad: bool) -> Vec<u8> {
+/// Encodes `bytes`.
+pub fn base64(bytes: &[u8], url_safe: bool, pad: bool) -> Vec<u8> {
     let last: &[u8; 2] = if url_safe { b"-_" } else { b"+/" };
     let alphabet: Vec<u8> = (b'A'..=b'Z')
         .chain(b'a'..=b'z')
