@@ -163,7 +163,7 @@ fn base64_groups(
     whole.extend(content);
     let rest = &bytes[to..full_end.min(bytes.len())];
     if !ends_partial {
-        while (whole.len() + rest.len()) % 3 != 0 {
+        while !(whole.len() + rest.len()).is_multiple_of(3) {
             whole.push(b' ');
         }
     }
