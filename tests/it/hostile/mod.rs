@@ -8,7 +8,7 @@ use std::fmt;
 use bauta::mask::{Hits, Masker, Refusal, Syntax};
 use bytes::Bytes;
 
-use crate::reference::Needles;
+use crate::reference::{self, Needles};
 
 pub mod encode;
 pub mod profiles;
@@ -93,8 +93,61 @@ pub fn text(needles: &Needles, program: &[Op]) -> Vec<u8> {
     text
 }
 
+/// One thing to try.
+pub struct Case {
+    /// What is searched.
+    pub needles: Needles,
+    /// In what.
+    pub text: Vec<u8>,
+    /// What the text is.
+    pub syntax: Syntax,
+    /// In what pieces it comes.
+    pub pattern: Vec<u8>,
+}
+
+/// Reads a case from any bytes: the first three choose the needles, the syntax and the pieces, the rest is a program.
+pub fn case(input: &[u8]) -> Option<Case> {
+    let [profile, syntax, pieces, program_bytes @ ..] = input else {
+        return None;
+    };
+    let needles = profiles::profile(*profile);
+    let syntax = SYNTAXES[usize::from(*syntax) % SYNTAXES.len()];
+    let pattern = match pieces {
+        0..64 => Vec::new(),
+        64..128 => vec![1],
+        _ => vec![pieces & 7, pieces >> 3 & 7, pieces & 31],
+    };
+    let text = text(&needles, &program(program_bytes));
+    Some(Case {
+        needles,
+        text,
+        syntax,
+        pattern,
+    })
+}
+
+/// What the engine makes of a case, if that is not what the reference makes of it. `masker` has the case's needles.
+pub fn difference(case: &Case, masker: &Masker) -> Option<String> {
+    let expected = reference::mask(&case.needles, &case.text, case.syntax);
+    let found = engine(masker, &case.text, case.syntax, &case.pattern);
+    if found.as_ref() == Ok(&expected) {
+        return None;
+    }
+    let readable =
+        |(output, hits): &(Vec<u8>, Hits)| format!("b\"{}\" {hits:?}", output.escape_ascii());
+    Some(format!(
+        "as {:?}, in pieces of {:?}: b\"{}\"\n{:?}engine:    {}\nreference: {}",
+        case.syntax,
+        case.pattern,
+        case.text.escape_ascii(),
+        case.needles,
+        found.as_ref().map_or_else(ToString::to_string, readable),
+        readable(&expected),
+    ))
+}
+
 /// Reads a program from any bytes: ASCII is itself, the rest are operations.
-pub fn program(bytes: &[u8]) -> Vec<Op> {
+fn program(bytes: &[u8]) -> Vec<Op> {
     let mut ops = Vec::new();
     let mut bytes = bytes.iter().copied();
     while let Some(byte) = bytes.next() {

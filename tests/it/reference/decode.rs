@@ -136,15 +136,13 @@ fn json_unit(input: &[Symbol]) -> Unit {
         b't' => b'\t',
         b'u' => {
             let first = hex_number(input, 2, 4)?;
-            if (0xD800..0xDC00).contains(&first)
-                && starts_with(input.get(6..).unwrap_or_default(), b"\\u")
-            {
-                if let Some(second @ 0xDC00..0xE000) = hex_number(input, 8, 4) {
-                    return Some((
-                        utf8(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00)),
-                        12,
-                    ));
-                }
+            let pair = (0xD800..0xDC00).contains(&first)
+                && starts_with(input.get(6..).unwrap_or_default(), b"\\u");
+            if let Some(second @ 0xDC00..0xE000) = hex_number(input, 8, 4).filter(|_| pair) {
+                return Some((
+                    utf8(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00)),
+                    12,
+                ));
             }
             return Some((utf8(first), 6));
         }

@@ -138,8 +138,9 @@ fn is_word(symbols: &[Symbol], from: usize, to: usize) -> bool {
     let inside = &symbols[from..to];
     let starts_word = matches!(first_char(inside), Neighbour::Char(first) if is_word_char(first));
     let ends_word = matches!(last_char(inside), Neighbour::Char(last) if is_word_char(last));
-    !(starts_word && last_char(&symbols[..from]).goes_on())
-        && !(ends_word && first_char(&symbols[to..]).goes_on())
+    let goes_on_before = starts_word && last_char(&symbols[..from]).goes_on();
+    let goes_on_after = ends_word && first_char(&symbols[to..]).goes_on();
+    !goes_on_before && !goes_on_after
 }
 
 fn is_word_char(char: char) -> bool {
@@ -234,7 +235,7 @@ fn is_in_authority(symbols: &[Symbol], from: usize, to: usize) -> bool {
     if !(from..to).all(belongs) || end - first > AUTHORITY_LIMIT {
         return false;
     }
-    let has_userinfo_after = (to..end).any(|at| symbols[at].byte == Some(b'@'));
+    let has_userinfo_after = (from..end).any(|at| symbols[at].byte == Some(b'@'));
     !has_userinfo_after && follows_slashes(&symbols[..first])
 }
 

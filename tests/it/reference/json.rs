@@ -71,13 +71,6 @@ pub fn scan(text: &[u8]) -> Document {
             Expect::TopLevel | Expect::FirstElement | Expect::Element | Expect::Member(_)
         );
         let wants_key = matches!(expect, Expect::FirstKey | Expect::Key);
-        let after_value = |open: &[u8]| {
-            if open.is_empty() {
-                Expect::TopLevel
-            } else {
-                Expect::Comma
-            }
-        };
         match byte {
             b' ' | b'\t' | b'\n' | b'\r' => at += 1,
             b'"' if wants_value || wants_key => {
@@ -104,43 +97,6 @@ pub fn scan(text: &[u8]) -> Document {
                 };
                 at = end + 1;
             }
-            b'[' | b'{' if wants_value => {
-                open.push(byte);
-                expect = if byte == b'[' {
-                    Expect::FirstElement
-                } else {
-                    Expect::FirstKey
-                };
-                at += 1;
-            }
-            b']' if open.last() == Some(&b'[')
-                && matches!(expect, Expect::FirstElement | Expect::Comma) =>
-            {
-                open.pop();
-                expect = after_value(&open);
-                at += 1;
-            }
-            b'}' if open.last() == Some(&b'{')
-                && matches!(expect, Expect::FirstKey | Expect::Comma) =>
-            {
-                open.pop();
-                expect = after_value(&open);
-                at += 1;
-            }
-            b',' if expect == Expect::Comma => {
-                expect = if open.last() == Some(&b'[') {
-                    Expect::Element
-                } else {
-                    Expect::Key
-                };
-                at += 1;
-            }
-            b':' if matches!(expect, Expect::Colon(_)) => {
-                if let Expect::Colon(key) = expect {
-                    expect = Expect::Member(key);
-                }
-                at += 1;
-            }
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I' if wants_value => {
                 let length = text[at..]
                     .iter()
@@ -154,7 +110,13 @@ pub fn scan(text: &[u8]) -> Document {
                 expect = after_value(&open);
                 at += length;
             }
-            _ => break,
+            _ => {
+                let Some(next) = punctuation(byte, expect, &mut open) else {
+                    break;
+                };
+                expect = next;
+                at += 1;
+            }
         }
     }
     document.valid = at;
@@ -162,6 +124,44 @@ pub fn scan(text: &[u8]) -> Document {
         document.tokens.pop();
     }
     document
+}
+
+fn after_value(open: &[u8]) -> Expect {
+    if open.is_empty() {
+        Expect::TopLevel
+    } else {
+        Expect::Comma
+    }
+}
+
+/// What may come after `byte`, if that is punctuation that may stand here.
+fn punctuation(byte: u8, expect: Expect, open: &mut Vec<u8>) -> Option<Expect> {
+    let innermost = open.last().copied();
+    match (byte, expect) {
+        (b'[', Expect::TopLevel | Expect::FirstElement | Expect::Element | Expect::Member(_)) => {
+            open.push(byte);
+            Some(Expect::FirstElement)
+        }
+        (b'{', Expect::TopLevel | Expect::FirstElement | Expect::Element | Expect::Member(_)) => {
+            open.push(byte);
+            Some(Expect::FirstKey)
+        }
+        (b']', Expect::FirstElement | Expect::Comma) if innermost == Some(b'[') => {
+            open.pop();
+            Some(after_value(open))
+        }
+        (b'}', Expect::FirstKey | Expect::Comma) if innermost == Some(b'{') => {
+            open.pop();
+            Some(after_value(open))
+        }
+        (b',', Expect::Comma) => Some(if innermost == Some(b'[') {
+            Expect::Element
+        } else {
+            Expect::Key
+        }),
+        (b':', Expect::Colon(key)) => Some(Expect::Member(key)),
+        _ => None,
+    }
 }
 
 /// Reads a string's content from `start`: where the closing quote is, or where the text stops being valid (or ends).

@@ -13,9 +13,6 @@ const STEPS: usize = 3;
 const JSON_LEVELS: usize = 6;
 /// So many percent decoders in a row are one step.
 const PERCENT_LEVELS: usize = 2;
-/// Whether longer rows of the same decoder count as several steps (true) or are not read at all (false).
-pub const ROWS_REPEAT: bool = false;
-
 /// One text: the root, or what a decoder made of another.
 pub struct Text {
     /// The text before, unless this is the root.
@@ -159,8 +156,8 @@ fn reads_otherwise(one: &[Symbol], other: &[Symbol]) -> bool {
 fn extend(chain: &[Decoder], decoder: Decoder) -> Option<Vec<Decoder>> {
     let mut longer = chain.to_vec();
     longer.push(decoder);
-    let steps: Option<usize> = longer.chunk_by(same_row).map(|row| steps(row)).sum();
-    steps.filter(|&steps| steps <= STEPS).map(|_| longer)
+    let steps: usize = longer.chunk_by(same_row).map(steps).sum();
+    (steps <= STEPS).then_some(longer)
 }
 
 fn same_row(one: &Decoder, next: &Decoder) -> bool {
@@ -168,12 +165,13 @@ fn same_row(one: &Decoder, next: &Decoder) -> bool {
     (*one == Decoder::Json && *next == Decoder::Json) || (percent(one) && percent(next))
 }
 
-/// What a row of the same decoder counts; `None` if it is too long.
-fn steps(row: &[Decoder]) -> Option<usize> {
+/// What a row of the same decoder counts. A row that is too long for one step is two: otherwise a decoder that changes nothing,
+/// put into the row, would make a reading of what is none, and whether it is there could depend on what stands elsewhere.
+fn steps(row: &[Decoder]) -> usize {
     let levels = match row[0] {
         Decoder::Json => JSON_LEVELS,
         Decoder::Percent | Decoder::Query => PERCENT_LEVELS,
         Decoder::Html | Decoder::Base64(_) | Decoder::Hex(_) => 1,
     };
-    (ROWS_REPEAT || row.len() <= levels).then_some(row.len().div_ceil(levels))
+    row.len().div_ceil(levels)
 }

@@ -163,7 +163,7 @@ fn base64_groups(
     whole.extend(content);
     let rest = &bytes[to..full_end.min(bytes.len())];
     if !ends_partial {
-        while (whole.len() + rest.len()) % 3 != 0 {
+        while !(whole.len() + rest.len()).is_multiple_of(3) {
             whole.push(b' ');
         }
     }
@@ -171,7 +171,8 @@ fn base64_groups(
     base64(&whole, url_safe, ends_partial && text.padded)
 }
 
-fn base64(bytes: &[u8], url_safe: bool, pad: bool) -> Vec<u8> {
+/// Encodes `bytes`.
+pub fn base64(bytes: &[u8], url_safe: bool, pad: bool) -> Vec<u8> {
     let last: &[u8; 2] = if url_safe { b"-_" } else { b"+/" };
     let alphabet: Vec<u8> = (b'A'..=b'Z')
         .chain(b'a'..=b'z')
