@@ -112,14 +112,13 @@ impl Watch {
             // A removed folder has lost its watch already.
             let _ = watcher.unwatch(gone);
         }
-        let mut watched: HashSet<PathBuf> = self.folders.intersection(&folders).cloned().collect();
+        let mut kept: HashSet<PathBuf> = self.folders.intersection(&folders).cloned().collect();
         for folder in folders {
-            if watched.contains(&folder)
-                || watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok()
+            if kept.contains(&folder) || watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok()
             {
-                watched.insert(folder);
+                kept.insert(folder);
             }
         }
-        self.folders = watched;
+        self.folders = kept;
     }
 }

@@ -40,8 +40,8 @@ const STEPS: usize = 3;
 const JSON_REPEATS: usize = 6;
 /// Repeats of percent-encoding that count as one step.
 const PERCENT_REPEATS: usize = 2;
-/// Decoders in the longest chain: two groups of six JSON levels around one other.
-const LONGEST: usize = 2 * JSON_REPEATS + 1;
+/// Decoders in the longest chain: six levels of JSON, percent twice, six levels of JSON.
+const LONGEST: usize = 2 * JSON_REPEATS + PERCENT_REPEATS;
 
 /// The decoders that lead from the root text to a reading, outermost first.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -158,6 +158,8 @@ impl Chain {
 mod tests {
     use super::{Chain, Decoder as D};
 
+    const J: D = D::Json;
+
     fn is_reading(decoders: &[D]) -> bool {
         let mut chain = Some(Chain::ROOT);
         for d in decoders {
@@ -175,6 +177,7 @@ mod tests {
             &[D::Html, D::Html, D::Html],
             &[D::Json, D::Json, D::Base64(1), D::Json, D::Json],
             &[D::Percent, D::Percent, D::Json, D::Percent, D::Percent],
+            &[J, J, J, J, J, J, D::Percent, D::Percent, J, J, J, J, J, J],
         ] {
             assert!(is_reading(yes), "{yes:?}");
         }

@@ -432,8 +432,8 @@ pub(super) struct Base64 {
     skip: u8,
     layer: usize,
     group: Vec<Sym>,
-    /// End of the `=` signs, and how many.
-    padding: Option<(u64, usize)>,
+    /// The last of the `=` signs, and how many.
+    padding: Option<(Sym, usize)>,
     ord: u32,
     url_safe: bool,
 }
@@ -495,7 +495,7 @@ impl Base64 {
     fn pad(&mut self, sym: &Sym) {
         let so_far = self.padding.map_or(0, |(_, n)| n);
         if matches!(self.group.len(), 2 | 3) && self.group.len() + so_far < 4 {
-            self.padding = Some((sym.end, so_far + 1));
+            self.padding = Some((*sym, so_far + 1));
         }
     }
 
@@ -512,10 +512,8 @@ impl Base64 {
                 .fold(0, |bits, sym| bits << 6 | sextet(sym.byte));
             let bytes = (bits << (6 * (4 - chars))).to_be_bytes();
             let bytes = &bytes[1..chars];
-            let (first, mut last) = (self.group[0], self.group[chars - 1]);
-            if let Some((end, _)) = self.padding {
-                last.end = end;
-            }
+            let first = self.group[0];
+            let last = self.padding.map_or(self.group[chars - 1], |(last, _)| last);
             for (at, byte) in bytes.iter().enumerate() {
                 let mut sym = Sym::joined(&first, &last, *byte);
                 sym.ord = (self.ord, self.ord);

@@ -77,16 +77,13 @@ fn percent_decode(bytes: &[u8]) -> Vec<u8> {
     let mut rest = bytes;
     while let Some((&byte, after)) = rest.split_first() {
         let digits = after.first_chunk::<2>().filter(|_| byte == b'%');
-        match digits.and_then(|[high, low]| Some(hex(*high)? << 4 | hex(*low)?)) {
-            Some(decoded) => {
-                out.push(decoded);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(byte);
-                rest = after;
-            }
-        }
+        let decoded = digits.and_then(|[high, low]| Some((hex(*high)? << 4) | hex(*low)?));
+        out.push(decoded.unwrap_or(byte));
+        rest = if decoded.is_some() {
+            &after[2..]
+        } else {
+            after
+        };
     }
     out
 }

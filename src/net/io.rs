@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -26,11 +25,6 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Connects to a Unix socket.
-    pub async fn unix(path: &Path) -> io::Result<Self> {
-        UnixStream::connect(path).await.map(Self::Unix)
-    }
-
     /// Our end's address, if it is an IP one.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match self {
@@ -103,11 +97,44 @@ impl AsyncWrite for Socket {
     }
 }
 
+/// A limit for each wait in a row of waits: it runs while somebody waits, and starts anew with every step forward.
+pub struct Patience {
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+}
+
+impl Patience {
+    /// Patience for `limit` at a time.
+    pub fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            timer: None,
+            waiting: false,
+        }
+    }
+
+    /// Something came forward.
+    pub fn renew(&mut self) {
+        self.waiting = false;
+    }
+
+    /// Ready once the wait that the first of these calls began has taken too long.
+    pub fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        if !self.waiting {
+            timer.as_mut().reset(Instant::now() + limit);
+            self.waiting = true;
+        }
+        timer.as_mut().poll(cx)
+    }
+}
+
 /// A stream whose writes fail once the peer has taken nothing for a while.
 pub struct Unstalled<T> {
     inner: T,
-    limit: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
 }
 
 impl<T> Unstalled<T> {
@@ -115,8 +142,7 @@ impl<T> Unstalled<T> {
     pub fn new(inner: T, limit: Duration) -> Self {
         Self {
             inner,
-            limit,
-            timer: None,
+            patience: Patience::new(limit),
         }
     }
 
@@ -127,12 +153,10 @@ impl<T> Unstalled<T> {
         polled: Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
         if polled.is_ready() {
-            self.timer = None;
+            self.patience.renew();
             return polled;
         }
-        let limit = self.limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        ready!(timer.as_mut().poll(cx));
+        ready!(self.patience.poll_lost(cx));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
             "the peer takes no bytes",

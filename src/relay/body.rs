@@ -14,10 +14,10 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
-use tokio::time::{Instant, Sleep, sleep};
 
 use super::{Error, Limits, Tally};
 use crate::guard::{Snapshot, Stream, Syntax};
+use crate::net::io::Patience;
 
 /// Pieces below this many bytes are copied together: each piece costs as much again, and may keep a whole read buffer alive.
 const SMALL: usize = 4096;
@@ -81,7 +81,7 @@ struct Source {
     /// `None` where there is nothing to mask.
     stream: Option<Stream>,
     limits: Limits,
-    timer: Pin<Box<Sleep>>,
+    patience: Patience,
     tally: Arc<Tally>,
 }
 
@@ -119,12 +119,12 @@ impl MaskedBody {
             return Ok(body);
         }
         let stream = (!snapshot.is_empty()).then(|| snapshot.stream(syntax));
-        let timer = Box::pin(sleep(limits.idle_timeout));
+        let patience = Patience::new(limits.idle_timeout);
         let source = body.source.insert(Source {
             incoming,
             stream,
             limits,
-            timer,
+            patience,
             tally,
         });
         if source.stream.is_none() && hint.exact().is_some() {
@@ -160,13 +160,10 @@ impl MaskedBody {
             return Poll::Ready(Ok(()));
         };
         let Poll::Ready(frame) = Pin::new(&mut source.incoming).poll_frame(cx) else {
-            ready!(source.timer.as_mut().poll(cx));
+            ready!(source.patience.poll_lost(cx));
             return Poll::Ready(Err(Error::ClientStalled));
         };
-        source
-            .timer
-            .as_mut()
-            .reset(Instant::now() + source.limits.idle_timeout);
+        source.patience.renew();
         let mut out = Vec::new();
         // A chunked body says that it has ended only by its last frame.
         let mut ended = frame.is_none();
@@ -179,7 +176,9 @@ impl MaskedBody {
             },
         };
         result?;
-        out.into_iter().for_each(|piece| self.queue.push(piece));
+        for piece in out {
+            self.queue.push(piece);
+        }
         ended |= source.stream.is_none() && source.incoming.is_end_stream();
         if ended {
             self.queue.flush();

@@ -10,10 +10,11 @@ use http::{HeaderValue, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::sleep;
 
 use super::body::{MaskedBody, Upload};
 use super::{Error, Limits, Tally, head};
+use crate::net::io::Patience;
 use crate::net::pool::{Lease, Pool, SendError};
 
 /// Sends a request whose head is masked already, and waits for the answer's head.
@@ -86,8 +87,7 @@ fn answer(
         incoming,
         lease: Some(lease),
         upload,
-        idle_timeout,
-        timer: None,
+        patience: Patience::new(idle_timeout),
         tally,
     };
     let mut out = Response::new(body);
@@ -104,8 +104,7 @@ pub struct AnswerBody {
     incoming: Incoming,
     lease: Option<Lease<MaskedBody>>,
     upload: Arc<Upload>,
-    idle_timeout: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
     tally: Arc<Tally>,
 }
 
@@ -134,15 +133,11 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
         let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
-            let limit = this.idle_timeout;
-            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-            ready!(timer.as_mut().poll(cx));
+            ready!(this.patience.poll_lost(cx));
             this.lease = None;
             return Poll::Ready(Some(Err(Error::AnswerStalled)));
         };
-        if let Some(timer) = &mut this.timer {
-            timer.as_mut().reset(Instant::now() + this.idle_timeout);
-        }
+        this.patience.renew();
         Poll::Ready(match frame {
             None => {
                 this.settle();

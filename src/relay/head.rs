@@ -112,8 +112,11 @@ fn any_occurrence<'a>(
     Ok(snapshot.mask(&text, Syntax::Text)?.is_some())
 }
 
-/// Drops the headers of one hop from an answer.
+/// Drops the headers of one hop from an answer, and a length that its transfer coding overrides (RFC 9112, 6.3).
 pub fn strip_response(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     let named = connection_names(headers);
     for name in HOP_BY_HOP.iter().chain(&named) {
         while headers.remove(name).is_some() {}

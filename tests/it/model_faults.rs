@@ -92,9 +92,9 @@ fn an_answer_cut_at_any_byte_never_looks_complete() {
                 peer.request();
                 peer.send(&answer[..cut]);
                 if reset {
-                    peer.reset()
+                    peer.reset();
                 } else {
-                    drop(peer)
+                    drop(peer);
                 }
                 let Some(got) = client.message_or_end("GET") else {
                     // The cut may be known before the head has left.
@@ -132,9 +132,9 @@ fn an_answer_until_close_ends_with_the_close_and_not_with_a_reset() {
         let head = client.head();
         assert_eq!(client.chunk().unwrap(), b"some", "{head}");
         if reset {
-            peer.reset()
+            peer.reset();
         } else {
-            drop(peer)
+            drop(peer);
         }
         assert_eq!(client.chunk(), if reset { None } else { Some(Vec::new()) });
     }
@@ -266,9 +266,9 @@ fn a_client_gone_while_it_waits_cancels_the_upstream() {
                 assert_eq!(client.chunk().unwrap(), b"a");
             }
             if reset {
-                client.reset()
+                client.reset();
             } else {
-                drop(client)
+                drop(client);
             }
             peer.end();
         }
@@ -282,9 +282,9 @@ fn a_client_gone_inside_its_body_never_looks_complete_upstream() {
     for reset in [false, true] {
         let (client, mut peer) = uploading(&sidecar, &upstream);
         if reset {
-            client.reset()
+            client.reset();
         } else {
-            drop(client)
+            drop(client);
         }
         assert!(!saw_last_chunk(&mut peer));
     }
@@ -351,6 +351,32 @@ fn p8_a_limit_met_after_the_beginning_went_on_aborts_the_upstream_and_answers_th
     );
 }
 
+/// An HTML character reference that never ends: a value may hide behind it for as long as it goes on.
+const ENDLESS: usize = 100 << 10;
+
+#[test]
+fn p8_a_span_that_cannot_be_read_in_full_is_refused_before_anything_is_sent() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let body = [b"&#".to_vec(), vec![b'0'; ENDLESS]].concat();
+    let answer = sidecar.refused(&post("/p/x", "Content-Type: text/plain\r\n", &body));
+    assert_eq!(answer.error(), (413, "encoded_span_too_long".to_owned()));
+    assert!(upstream.is_untouched());
+}
+
+#[test]
+fn p8_a_refusal_after_the_beginning_went_on_aborts_the_upstream_and_answers_the_client() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let (mut client, mut peer) = uploading(&sidecar, &upstream);
+    client.send(chunk(&[b"&#".to_vec(), vec![b'0'; ENDLESS]].concat()));
+    assert!(!saw_last_chunk(&mut peer));
+    assert_eq!(
+        client.message("POST").error(),
+        (413, "encoded_span_too_long".to_owned())
+    );
+}
+
 #[test]
 fn an_answer_that_comes_before_the_request_is_through_reaches_the_client() {
     let upstream = Upstream::bind();
@@ -360,6 +386,30 @@ fn an_answer_that_comes_before_the_request_is_through_reaches_the_client() {
     let got = client.message("POST");
     assert_eq!((got.status(), &got.body[..]), (429, &b"slow"[..]));
     assert!(!saw_last_chunk(&mut peer));
+}
+
+#[test]
+fn an_upstream_that_takes_no_bytes_is_given_up() {
+    let upstream = Upstream::bind();
+    let limits = Limits {
+        idle_timeout: SHORT,
+        ..Limits::default()
+    };
+    let sidecar = Sidecar::limited(&upstream, limits);
+    let mut client = sidecar.connect();
+    client.send(CHUNKED_POST);
+    let _peer = upstream_of(&mut client, &upstream);
+    assert_eq!(
+        client.message("POST").error(),
+        (504, "upstream_stalled".to_owned())
+    );
+}
+
+/// Sends until nobody takes any more; the upstream never reads.
+fn upstream_of(client: &mut Wire, upstream: &Upstream) -> Wire {
+    let block = chunk(&vec![b'.'; 1 << 20]);
+    while client.try_send(&block).is_ok() {}
+    upstream.accept()
 }
 
 #[test]

@@ -320,3 +320,32 @@ fn heads_beyond_the_limits_are_refused() {
     }
     assert!(upstream.is_untouched());
 }
+
+#[test]
+fn answers_are_framed_once() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let rows = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ];
+    for answer in rows {
+        let mut client = sidecar.connect();
+        client.send(post("/p/x", "", b"{}"));
+        let mut peer = upstream.accept();
+        peer.request();
+        peer.send(answer);
+        drop(peer);
+        let got = client.message("POST");
+        assert_eq!(
+            (got.complete, &got.body[..]),
+            (true, &b"ok"[..]),
+            "{answer} {}",
+            got.head
+        );
+        let framings = got.headers("content-length").len() + got.headers("transfer-encoding").len();
+        assert_eq!(framings, 1, "{}", got.head);
+    }
+}

@@ -211,7 +211,7 @@ impl Wire {
     }
 
     fn fill(&mut self) -> io::Result<usize> {
-        let mut buffer = [0; 64 << 10];
+        let mut buffer = [0; 16 << 10];
         let count = self.stream.read(&mut buffer)?;
         self.seen.extend_from_slice(&buffer[..count]);
         Ok(count)

@@ -8,7 +8,7 @@ use super::model_kit::{OK, Sidecar, TOKEN, Upstream, VALUE, contains, post};
 fn sse_passes_event_by_event_in_lockstep() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);
-    for length in [None, Some(())] {
+    for chunked in [true, false] {
         let mut client = sidecar.connect();
         client.send(post(
             "/p/v1/messages",
@@ -21,27 +21,28 @@ fn sse_passes_event_by_event_in_lockstep() {
             .map(|at| format!("event: delta\ndata: {{\"n\":{at}}}\n\n"))
             .collect();
         let total: usize = events.iter().map(String::len).sum();
-        match length {
-            None => peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            Some(()) => peer.send(format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {total}\r\n\r\n")),
-        }
+        let framing = if chunked {
+            "Transfer-Encoding: chunked".to_owned()
+        } else {
+            format!("Content-Length: {total}")
+        };
+        peer.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{framing}\r\n\r\n"
+        ));
         // The head comes before any event.
         let head = client.head();
         assert!(head.contains("text/event-stream"), "{head}");
         for event in &events {
             // The next event is sent only after the client has this one.
-            match length {
-                None => {
-                    peer.send(format!("{:x}\r\n{event}\r\n", event.len()));
-                    assert_eq!(client.chunk().unwrap(), event.as_bytes());
-                }
-                Some(()) => {
-                    peer.send(event);
-                    assert_eq!(client.until(b"\n\n"), event.as_bytes());
-                }
+            if chunked {
+                peer.send(format!("{:x}\r\n{event}\r\n", event.len()));
+                assert_eq!(client.chunk().unwrap(), event.as_bytes());
+            } else {
+                peer.send(event);
+                assert_eq!(client.until(b"\n\n"), event.as_bytes());
             }
         }
-        if length.is_none() {
+        if chunked {
             peer.send("0\r\n\r\n");
             assert_eq!(client.chunk(), Some(Vec::new()));
         }
@@ -72,7 +73,7 @@ fn p1_values_split_over_one_byte_chunks_are_masked() {
 fn p1_a_value_over_the_edge_of_what_is_held_back_is_masked() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);
-    for before in (0..TOKEN.len() + 1).step_by(5) {
+    for before in (0..=TOKEN.len()).step_by(5) {
         let edge = (8 << 20) - before;
         let body = [
             vec![b'.'; edge],

@@ -3,12 +3,15 @@
 use super::model_kit::{OK, Sidecar, Upstream, config};
 use bauta::config::Limits;
 
+/// What comes of a request: it goes on, or status and code of our error.
+type Expected<T> = Result<T, (u16, &'static str)>;
+
 #[test]
 fn targets_reach_one_path_below_the_base_or_none() {
     let upstream = Upstream::bind();
     let base = format!("{}/base/v1", upstream.url());
     let sidecar = Sidecar::with(&config(&base, Limits::default()), super::model_kit::SECRETS);
-    let rows: [(&str, Result<&str, (u16, &str)>); 40] = [
+    let rows: [(&str, Expected<&str>); 40] = [
         ("/p/x", Ok("/base/v1/x")),
         ("/p", Ok("/base/v1")),
         ("/p/", Ok("/base/v1/")),
@@ -129,7 +132,7 @@ fn only_our_own_names_and_no_web_page_may_call() {
     let sidecar = Sidecar::before(&upstream);
     let port = sidecar.addr.port();
     let own = format!("Host: localhost:{port}\r\nOrigin: http://localhost:{port}");
-    let rows: [(&str, Result<(), (u16, &str)>); 17] = [
+    let rows: [(&str, Expected<()>); 17] = [
         ("Host: localhost", Ok(())),
         ("Host: LOCALHOST:1", Ok(())),
         ("Host: 127.0.0.1:8601", Ok(())),
