@@ -11,6 +11,7 @@ it must find none, but every name in its place. The last line is `N passed, N fa
 import gzip
 import http.client
 import json
+import signal
 import sys
 import time
 import traceback
@@ -392,6 +393,8 @@ SINGLE_TURN = [exchange for exchange in EXCHANGES if "tools" not in exchange.__n
 
 def main(arguments):
     binary, *words = arguments
+    # An order to stop unwinds the stack, so that the sidecars are stopped too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     report = Report(words)
     report.case("readings: self-test", self_test)

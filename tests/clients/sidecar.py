@@ -9,7 +9,11 @@ import tempfile
 import threading
 from pathlib import Path
 
+# All that it can say is said, so that what it says can be searched for values.
 CONFIG = """\
+[log]
+level = "trace"
+
 [model]
 listen = "127.0.0.1:0"
 
