@@ -25,6 +25,7 @@ impl Decode {
                 padding: None,
                 ord: 0,
                 url_safe: false,
+                run: None,
             }),
             Decoder::Hex(skip) => Self::Hex(Hex {
                 skip,
@@ -441,6 +442,8 @@ pub(super) struct Base64 {
     padding: Option<(Sym, usize)>,
     ord: u32,
     url_safe: bool,
+    /// Where the run begins in the raw text.
+    run: Option<u64>,
 }
 
 impl Base64 {
@@ -448,6 +451,7 @@ impl Base64 {
         if sym.byte == b'=' {
             return self.pad(sym);
         }
+        self.run.get_or_insert(sym.start);
         self.url_safe |= matches!(sym.byte, b'-' | b'_');
         if self.skip > 0 {
             self.skip -= 1;
@@ -494,7 +498,8 @@ impl Base64 {
         #[allow(clippy::cast_possible_truncation)] // a stretch is at most a block
         let taken = bytes.len() as u32;
         self.ord = ord.wrapping_add(taken);
-        Stretch::base64(bytes, above, first, ord, self.layer, url_safe_from)
+        let run = self.run.unwrap_or(0);
+        Stretch::base64(bytes, above, first, (run, ord), self.layer, url_safe_from)
     }
 
     fn pad(&mut self, sym: &Sym) {
@@ -527,6 +532,7 @@ impl Base64 {
                 wrap.padded = self.padding.is_some();
                 wrap.variant = self.url_safe;
                 wrap.ord = (self.ord, self.ord);
+                wrap.run = self.run.unwrap_or(0);
                 self.ord = self.ord.wrapping_add(1);
                 emit(sym, false);
             }

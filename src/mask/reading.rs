@@ -111,7 +111,7 @@ impl Reading {
     pub fn push(&mut self, sym: &Sym, form: bool, needles: &Needles, findings: &mut Findings) {
         let class = class::OF[usize::from(sym.byte)];
         if class & class::ESCAPE != 0 {
-            self.wake(sym.byte, form, needles);
+            self.wake(sym.byte, form, needles, findings);
         }
         let keep = self.base64.unread().max(self.hex.unread()) + 1;
         self.scan.step(sym, &self.chain, keep, needles, findings);
@@ -216,7 +216,7 @@ impl Reading {
     /// Takes a byte of a JSON string's escape: only the JSON decoder may read it.
     pub fn push_escape(&mut self, sym: &Sym, needles: &Needles, findings: &mut Findings) {
         if sym.byte == b'\\' {
-            self.wake(b'\\', false, needles);
+            self.wake(b'\\', false, needles, findings);
         }
         self.gap_here(needles, findings);
         for below in &mut self.below {
@@ -285,7 +285,7 @@ impl Reading {
     // --- escapes ---
 
     /// An escape of some decoder begins: makes sure that its reading exists.
-    fn wake(&mut self, byte: u8, form: bool, needles: &Needles) {
+    fn wake(&mut self, byte: u8, form: bool, needles: &Needles, findings: &mut Findings) {
         let decoders: &[Decoder] = match byte {
             b'\\' => &[Decoder::Json],
             b'%' if form => &[Decoder::Percent, Decoder::FormPercent],
@@ -296,7 +296,7 @@ impl Reading {
         };
         // The reading that an escape was passed without must exist where what it read can still matter.
         if byte != b'\\' && self.scan.near_escape(needles) {
-            self.wake(b'\\', false, needles);
+            self.wake(b'\\', false, needles, findings);
         }
         // Copies are of the readings as they stood before any of these woke.
         let as_it_stood = self.below.len();
@@ -311,15 +311,30 @@ impl Reading {
                 decoder: *decoder,
                 decode: Decode::new(*decoder, chain.layers()),
                 since: usize::MAX,
-                reading: self.copy(chain, needles, as_it_stood),
+                reading: self.copy(chain, needles, as_it_stood, findings),
             });
         }
     }
 
     /// This reading, its first `siblings` readings below included, as the reading `chain`.
-    fn copy(&self, chain: Chain, needles: &Needles, siblings: usize) -> Self {
+    fn copy(
+        &self,
+        chain: Chain,
+        needles: &Needles,
+        siblings: usize,
+        findings: &mut Findings,
+    ) -> Self {
+        if let Some(pending) = self.pending(needles) {
+            findings.adopt(&self.chain, &chain, pending);
+        }
         let keep = self.base64.unread().max(self.hex.unread());
         let below = self.below[..siblings].iter().filter_map(|below| {
+            // What JSON's decoder reads in a gap, and is pending still, is no part of any other decoder's text.
+            if self.scan.near_gap(below.reading.scan.window(needles))
+                && below.decoder == Decoder::Json
+            {
+                return None;
+            }
             let chain = chain.then(below.decoder)?;
             Some(Below {
                 decoder: below.decoder,
@@ -327,7 +342,7 @@ impl Reading {
                 since: below.since,
                 reading: below
                     .reading
-                    .copy(chain, needles, below.reading.below.len()),
+                    .copy(chain, needles, below.reading.below.len(), findings),
             })
         });
         Self {

@@ -12,9 +12,9 @@ pub(super) fn replacement(cluster: &[Found], syntax: Syntax, needles: &Needles) 
     let decoders = first.chain.decoders();
     let text = match first.chain.until_base64() {
         Some((base, true)) => {
-            let text = base64_pieces(cluster, base, needles);
+            let (text, last) = base64_pieces(cluster, base, needles);
             let outer = base.len() - 1;
-            encode(text, &decoders[..outer], 0, first)
+            encode(text, &decoders[..outer], 0, last)
         }
         _ => encode(needles.replacement(first.name).into(), decoders, 0, first),
     };
@@ -52,11 +52,20 @@ fn layers(decoders: &[Decoder]) -> usize {
     decoders.iter().filter(|d| d.is_layer()).count()
 }
 
-/// The occurrences of a cluster that lie in the same base64 text, with what stands between them, as whole groups.
-fn base64_pieces(cluster: &[Found], base: &[Decoder], needles: &Needles) -> Vec<u8> {
-    let same_text = |f: &&Found| f.chain.until_base64().is_some_and(|(b, _)| b == base);
-    let mut pieces: Vec<&Found> = cluster.iter().filter(same_text).collect();
+/// The occurrences of a cluster that lie in the same base64 text, with what stands between them, as whole groups; and the
+/// one that ends last.
+fn base64_pieces<'a>(
+    cluster: &'a [Found],
+    base: &[Decoder],
+    needles: &Needles,
+) -> (Vec<u8>, &'a Found) {
     let layer = layers(base) - 1;
+    let run = cluster[0].first.wraps[layer].run;
+    let same_text = |f: &&Found| {
+        let same_chain = f.chain.until_base64().is_some_and(|(b, _)| b == base);
+        same_chain && f.first.wraps[layer].run == run
+    };
+    let mut pieces: Vec<&Found> = cluster.iter().filter(same_text).collect();
     let ord = |f: &Found| (f.first.wraps[layer].ord.0, f.last.wraps[layer].ord.1);
     pieces.sort_by(|a, b| (ord(a).0.cmp(&ord(b).0)).then(ord(b).1.cmp(&ord(a).1)));
     let name = |f: &Found| {
@@ -81,7 +90,8 @@ fn base64_pieces(cluster: &[Found], base: &[Decoder], needles: &Needles) -> Vec<
             to = piece;
         }
     }
-    base64_groups(&text, &from.first.wraps[layer], &to.last.wraps[layer])
+    let text = base64_groups(&text, &from.first.wraps[layer], &to.last.wraps[layer]);
+    (text, to)
 }
 
 /// RFC 8259 section 7.

@@ -52,6 +52,19 @@ pub(super) struct Findings {
     pub work: u64,
 }
 
+impl Findings {
+    /// What the reading `from` found at or after `start` the reading `to`, a copy of it, would have found too: it may share
+    /// a base64 group with what that one finds next, or lie in what is a key in the one and not in the other.
+    pub fn adopt(&mut self, from: &Chain, to: &Chain, start: u64) {
+        let same = |f: &&Found| f.chain == *from && f.start() >= start;
+        let mut copies: Vec<Found> = self.values.iter().filter(same).cloned().collect();
+        for copy in &mut copies {
+            copy.chain = *to;
+        }
+        self.values.append(&mut copies);
+    }
+}
+
 /// What stands before the first symbol of a history.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Edge {
@@ -133,9 +146,15 @@ impl Scan {
         if self.history.len() > 64 {
             let keep = keep.max(self.window(needles));
             if self.history.len() > 2 * keep + 32 {
-                self.history.trim(keep);
+                self.trim(keep);
             }
         }
+    }
+
+    /// Forgets all but the last `keep` symbols: what stood before them is beyond what can matter.
+    fn trim(&mut self, keep: usize) {
+        self.history.trim(keep);
+        self.edge = Edge::Text;
     }
 
     /// A gap: nothing matches across it, and no word ends at it.
@@ -174,6 +193,11 @@ impl Scan {
         true
     }
 
+    /// Whether a gap is among the last `window` symbols.
+    pub fn near_gap(&self, window: usize) -> bool {
+        self.edge == Edge::Gap && self.history.len() <= window
+    }
+
     /// Whether what stands before an escape that was passed by `escape` can still matter.
     pub fn near_escape(&self, needles: &Needles) -> bool {
         self.edge == Edge::Escape && self.history.len() <= self.window(needles)
@@ -192,14 +216,12 @@ impl Scan {
         self.authority = skipped.authority;
         let keep = keep.max(self.window(needles)) + 1;
         if to - from >= keep {
-            self.history.clear();
             self.history.extend(stretch, to - keep, to);
-            // What stood before is beyond what can matter.
-            self.edge = Edge::Text;
+            self.trim(keep);
         } else {
             self.history.extend(stretch, from, to);
             if self.history.len() > 2 * keep + 32 {
-                self.history.trim(keep);
+                self.trim(keep);
             }
         }
     }

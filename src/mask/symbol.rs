@@ -18,6 +18,8 @@ pub(super) struct Wrap {
     pub variant: bool,
     /// base64: first and last ordinal in the run's decoded bytes.
     pub ord: (u32, u32),
+    /// base64: where the run begins in the raw text.
+    pub run: u64,
 }
 
 impl Wrap {
@@ -103,7 +105,8 @@ enum Place<'a> {
         /// What they were decoded from, and the index of the first group's first character.
         above: &'a Stretch<'a>,
         first: usize,
-        /// Ordinal of the first byte in the run.
+        /// Where the run begins in the raw text, and the ordinal of the first byte in it.
+        run: u64,
         ord: u32,
         layer: usize,
         /// From this byte on the run is known to use the URL-safe alphabet.
@@ -123,7 +126,7 @@ impl<'a> Stretch<'a> {
         bytes: &'a [u8],
         above: &'a Stretch<'a>,
         first: usize,
-        ord: u32,
+        (run, ord): (u64, u32),
         layer: usize,
         url_safe_from: usize,
     ) -> Self {
@@ -132,6 +135,7 @@ impl<'a> Stretch<'a> {
             place: Place::Base64 {
                 above,
                 first,
+                run,
                 ord,
                 layer,
                 url_safe_from,
@@ -145,6 +149,7 @@ impl<'a> Stretch<'a> {
             Place::Base64 {
                 above,
                 first,
+                run,
                 ord,
                 layer,
                 url_safe_from,
@@ -160,6 +165,7 @@ impl<'a> Stretch<'a> {
                 sym.wraps[layer] = Wrap::of_group(&self.bytes[3 * group..3 * group + 3], at % 3);
                 sym.wraps[layer].variant = at >= url_safe_from;
                 sym.wraps[layer].ord = (ord, ord);
+                sym.wraps[layer].run = run;
                 sym
             }
         }
