@@ -21,11 +21,12 @@ use std::sync::Arc;
 use tokio::sync::watch as signal;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Listen, Placeholder};
-use crate::guard::{Guard, Snapshot};
+use crate::config::{Config, Listen, Placeholder, Spelling};
+use crate::guard::{Guard, Needles, Snapshot};
+use crate::mask::Masker;
 use crate::model::{Channel, SettingsError};
 use crate::net::server::{self, Listener};
-use crate::secret::Secret;
+use crate::secret::{Secret, Submission};
 
 pub use serve::{ServeError, serve};
 
@@ -139,4 +140,10 @@ impl Running {
 
 fn snapshot(secrets: &[Secret], placeholder: &Placeholder) -> Snapshot {
     Snapshot::new(secrets, |key| placeholder.output.write(key))
+}
+
+/// The masker of a submission, for commands that need no channel, and the keys by the number under which it reports them.
+pub fn needles(submission: &Submission, spelling: Spelling) -> (Masker, Vec<String>) {
+    let needles = Needles::new(submission.iter(), |key| spelling.write(key));
+    (needles.masker, needles.keys)
 }

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
                 Err(error) => Err(error.into()),
             },
             demo: |_| anyhow::bail!("the channels are not part of this build"),
+            needles: app::needles,
         },
     )
 }

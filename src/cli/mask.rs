@@ -1,6 +1,6 @@
 //! `bauta mask`: a streaming filter from standard input to standard output.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,10 +10,10 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::output::{self, Output, Stop};
-use super::secrets;
-use crate::config::{self, Spelling};
-use crate::mask::{Masker, Refusal, Rule, Stream, Syntax};
-use crate::secret::{Key, Masking, Secret, Source, Submission};
+use super::{Needles, secrets};
+use crate::config;
+use crate::mask::{Masker, Refusal, Stream, Syntax};
+use crate::secret::Source;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
@@ -35,6 +35,7 @@ pub(super) fn run(
     syntax: SyntaxChoice,
     count: bool,
     output: Output,
+    needles: Needles,
 ) -> Result<ExitCode, Stop> {
     let source = match source {
         None => {
@@ -55,33 +56,13 @@ pub(super) fn run(
     for text in &loaded.warnings {
         output.warning(text);
     }
-    let (masker, keys) = masker(&loaded.submission, config.placeholder.output);
+    let (masker, keys) = needles(&loaded.submission, config.placeholder.output);
     drop(loaded);
     let stream = copy(Filter::new(&masker, syntax))?;
     if count {
         say_counts(&stream, &keys, output);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The masker, and the keys by the number under which it reports them. Of two keys with one value the first in key order names it.
-fn masker(submission: &Submission, spelling: Spelling) -> (Masker, Vec<Key>) {
-    let mut builder = Masker::builder();
-    let keys: BTreeSet<&Key> = submission.iter().map(Secret::key).collect();
-    let mut numbered = Vec::with_capacity(keys.len());
-    for key in keys {
-        let name = builder.name(key.as_str(), &spelling.write(key.as_str()));
-        for secret in submission.iter().filter(|secret| secret.key() == key) {
-            let rule = match secret.masking() {
-                Masking::Anywhere => Rule::Anywhere,
-                Masking::Word => Rule::Word,
-                Masking::No => continue,
-            };
-            builder.value(name, secret.value().expose().as_bytes(), rule);
-        }
-        numbered.push(key.clone());
-    }
-    (builder.build(), numbered)
 }
 
 /// Copies standard input, masked. What was read is written before more is waited for, but for what may begin a value.
@@ -188,7 +169,7 @@ impl<'m> Filter<'m> {
 }
 
 /// How often each key was found, on standard error.
-fn say_counts(stream: &Stream, keys: &[Key], output: Output) {
+fn say_counts(stream: &Stream, keys: &[String], output: Output) {
     let mut counts: BTreeMap<&str, u64> = keys.iter().map(|key| (key.as_str(), 0)).collect();
     for ((name, _), count) in stream.hits() {
         let key = usize::try_from(name.0)

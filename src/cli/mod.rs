@@ -1,7 +1,7 @@
 //! The command line: what was typed becomes one call of one function.
 //!
-//! The way through: [`main`] parses, turns on process hardening, and runs one command. Commands that need the channels
-//! ([`Commands`]) are handed in by the binary, so that this room knows nothing of them.
+//! The way through: [`main`] parses, turns on process hardening, and runs one command. What needs
+//! the channels or the values ([`Commands`]) is handed in by the binary, so that this room knows nothing of them.
 //!
 //! Invariants: results go to standard output, everything else to standard error; no output holds a value; every error says what
 //! to do next; a broken pipe on standard output ends the command quietly.
@@ -24,7 +24,9 @@ use clap::{Args, Parser, Subcommand};
 pub use mask::SyntaxChoice;
 use output::{Output, Stop};
 
-use crate::secret::Source;
+use crate::config::Spelling;
+use crate::mask::Masker;
+use crate::secret::{Source, Submission};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -137,12 +139,17 @@ pub struct Demo {
     pub global: Global,
 }
 
-/// The commands that need the channels. An error is printed with its causes and ends with exit code 1.
+/// Makes the masker of some secrets in a spelling, and gives the keys by the number under which it reports them.
+pub type Needles = fn(&Submission, Spelling) -> (Masker, Vec<String>);
+
+/// What the commands need of other rooms: the channels, and values, which this one never sees. An error is printed with its causes and ends with exit code 1.
 pub struct Commands {
     /// Runs the sidecar until it is told to stop.
     pub serve: fn(Serve) -> anyhow::Result<ExitCode>,
     /// Runs the demonstration.
     pub demo: fn(Demo) -> anyhow::Result<ExitCode>,
+    /// Looks for values.
+    pub needles: Needles,
 }
 
 /// Says what is wrong with a command's configuration or secrets, a line each, and gives the exit code for that.
@@ -189,6 +196,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commands: &Commands) -> Ex
             syntax,
             count,
             output,
+            commands.needles,
         ),
         Command::Secret(SecretCommand::Test { pattern, url }) => {
             test_pattern::run(&pattern, &url, output)

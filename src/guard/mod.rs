@@ -7,19 +7,20 @@
 //!
 //! It does no I/O and decides nothing about substitution, which needs the audit log first.
 
+mod needles;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 pub use crate::mask::{Form, Hits, NameId, Refusal, Stream, Syntax};
+pub use needles::Needles;
 
-use crate::mask::{Masker, Rule};
-use crate::secret::{Masking, Secret};
+use crate::secret::Secret;
 
 /// The needles of one moment, and the keys that hits are reported under.
 pub struct Snapshot {
-    masker: Masker,
-    keys: Vec<String>,
+    needles: Needles,
 }
 
 impl Snapshot {
@@ -30,42 +31,19 @@ impl Snapshot {
         secrets: impl IntoIterator<Item = &'a Secret>,
         write: impl Fn(&str) -> String,
     ) -> Self {
-        let mut secrets: Vec<&Secret> = secrets.into_iter().collect();
-        secrets.sort_by(|a, b| a.key().cmp(b.key()));
-        let mut builder = Masker::builder();
-        let mut keys: Vec<String> = Vec::new();
-        let mut current = None;
-        for secret in secrets {
-            let key = secret.key().as_str();
-            let name = match current {
-                Some(name) if keys.last().is_some_and(|last| last == key) => name,
-                _ => {
-                    keys.push(key.to_owned());
-                    builder.name(key, &write(key))
-                }
-            };
-            current = Some(name);
-            let rule = match secret.masking() {
-                Masking::Anywhere => Rule::Anywhere,
-                Masking::Word => Rule::Word,
-                Masking::No => continue,
-            };
-            builder.value(name, secret.value().expose().as_bytes(), rule);
-        }
         Self {
-            masker: builder.build(),
-            keys,
+            needles: Needles::new(secrets, write),
         }
     }
 
     /// Whether there is nothing to mask, so that texts need not be read.
     pub fn is_empty(&self) -> bool {
-        self.masker.is_empty()
+        self.needles.masker.is_empty()
     }
 
     /// Starts one pass over one text.
     pub fn stream(&self, syntax: Syntax) -> Stream {
-        self.masker.stream(syntax)
+        self.needles.masker.stream(syntax)
     }
 
     /// Masks one whole text; `None` if it holds nothing.
@@ -73,7 +51,17 @@ impl Snapshot {
     /// # Errors
     /// The text cannot be read in full within the engine's limits.
     pub fn mask(&self, text: &[u8], syntax: Syntax) -> Result<Option<(Vec<u8>, Hits)>, Refusal> {
-        self.masker.mask(text, syntax)
+        self.needles.masker.mask(text, syntax)
+    }
+
+    /// Whether a name that cannot be rewritten, such as a header's, holds a value.
+    ///
+    /// A value that counts as a whole word only does not count here: `user` must not refuse every `User-Agent`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::mask`].
+    pub fn is_in_name(&self, name: &[u8]) -> Result<bool, Refusal> {
+        Ok(self.needles.anywhere.mask(name, Syntax::Text)?.is_some())
     }
 
     /// The key of a hit.
@@ -81,7 +69,7 @@ impl Snapshot {
         // A hit can only carry an id that the builder gave out.
         usize::try_from(id.0)
             .ok()
-            .and_then(|at| self.keys.get(at))
+            .and_then(|at| self.needles.keys.get(at))
             .map_or("unknown", String::as_str)
     }
 }

@@ -60,8 +60,8 @@ impl Resolver {
     ) -> u64 {
         let (keys, exempt) = (&findings.keys, &findings.exempt);
         findings.values.retain(|value| {
-            let same = |e: &(u64, u64, u32)| *e == (value.start(), value.end(), value.rank);
-            !exempt.iter().any(same) && !keys.iter().any(|key| protects(key, value))
+            let is_known = |e: &(u64, u64, u32)| *e == (value.start(), value.end(), value.rank);
+            !exempt.iter().any(is_known) && !keys.iter().any(|key| protects(key, value))
         });
         findings.values.sort_by(rank);
         let mut at = 0;

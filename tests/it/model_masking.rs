@@ -149,6 +149,55 @@ fn p1_names_that_cannot_be_masked_are_refused() {
 }
 
 #[test]
+fn a_value_that_counts_as_a_word_refuses_no_name() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::with(
+        &config(&upstream.url(), Limits::default()),
+        r#"{"https://example.com": {"x_token": "sk-live-token-one", "x_group": "user", "x_verb": "POST"}}"#,
+    );
+    let request = "POST /p/x HTTP/1.1\r\nHost: localhost\r\nUser-Agent: the user\r\nX-User: sk-live-token-one\r\n\
+                   Content-Length: 8\r\n\r\nthe user";
+    let seen = through(&sidecar, &upstream, request.as_bytes());
+    assert_eq!(seen.line(), "POST /x HTTP/1.1");
+    assert_eq!(seen.header("user-agent").unwrap(), "the x_group");
+    assert_eq!(seen.header("x-user").unwrap(), "x_token");
+    assert_eq!(seen.body, b"the x_group");
+    let refused = "POST /p/x HTTP/1.1\r\nHost: localhost\r\nUser-sk-live-token-one: 1\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(
+        sidecar.refused(refused.as_bytes()).error(),
+        (400, "secret_in_name".to_owned())
+    );
+}
+
+#[test]
+fn p1_a_value_of_several_lines_goes_with_other_line_ends_and_line_by_line() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::with(
+        &config(&upstream.url(), Limits::default()),
+        r#"{"https://example.com": {"x_pem": "-----BEGIN KEY-----\nMIGHAgEAMBMGByqGSM49\ntD0mVh9d5u2yXcR7pLw1\n-----END KEY-----"}}"#,
+    );
+    for (body, expected) in [
+        (
+            r#"{"k":"-----BEGIN KEY-----\r\nMIGHAgEAMBMGByqGSM49\r\ntD0mVh9d5u2yXcR7pLw1\r\n-----END KEY-----"}"#,
+            r#"{"k":"x_pem"}"#,
+        ),
+        (r#"{"k":"2: tD0mVh9d5u2yXcR7pLw1"}"#, r#"{"k":"2: x_pem"}"#),
+        (
+            r#"{"k":"-----BEGIN KEY-----"}"#,
+            r#"{"k":"-----BEGIN KEY-----"}"#,
+        ),
+    ] {
+        let request = post(
+            "/p/x",
+            "Content-Type: application/json\r\n",
+            body.as_bytes(),
+        );
+        let seen = through(&sidecar, &upstream, &request);
+        assert_eq!(String::from_utf8_lossy(&seen.body), expected);
+    }
+}
+
+#[test]
 fn p6_codings_and_charsets_that_cannot_be_read_are_refused() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);
