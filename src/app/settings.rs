@@ -6,7 +6,7 @@ use crate::net::dial::Target;
 use crate::net::{pool, server};
 use crate::relay;
 
-/// Body bytes that are held back for an exact length (DESIGN 8.1).
+/// Body bytes that are held back for an exact length.
 const BUFFER_BYTES: u64 = 8 << 20;
 
 /// Header lines of a request: several times what any SDK sends.

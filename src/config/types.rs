@@ -35,7 +35,7 @@ pub struct Agent {
     pub profiles: Vec<String>,
 }
 
-/// How placeholders are written and read (DESIGN 6).
+/// How placeholders are written and read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placeholder {
     /// The spelling that masking writes; always one of `accept`.

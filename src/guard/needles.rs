@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::mask::{Masker, NameId, Rule};
 use crate::secret::{Masking, Secret};
 
-/// Characters from which on a line of a value is looked for alone (DESIGN 5.1).
+/// Characters from which on a line of a value is looked for alone.
 const LINE_CHARS: usize = 16;
 
 /// The maskers of some secrets.

@@ -34,7 +34,7 @@ impl Decoder {
     }
 }
 
-/// Steps of a chain (DESIGN 5.1).
+/// Steps of a chain.
 const STEPS: usize = 3;
 /// Repeats of JSON escaping that count as one step.
 const JSON_REPEATS: usize = 6;

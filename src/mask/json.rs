@@ -7,7 +7,7 @@
 /// Longest bare token; a longer one is no JSON that anybody sends.
 const LONGEST_TOKEN: u64 = 4096;
 
-/// Members whose whole value a short secret never replaces (DESIGN 5.3).
+/// Members whose whole value a short secret never replaces.
 const EXEMPT_MEMBERS: [&[u8]; 6] = [b"role", b"type", b"model", b"id", b"object", b"status"];
 const LONGEST_EXEMPT: usize = 6;
 

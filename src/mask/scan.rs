@@ -56,12 +56,11 @@ impl Findings {
     /// What the reading `from` found at or after `start` the reading `to`, a copy of it, would have found too: it may share
     /// a base64 group with what that one finds next, or lie in what is a key in the one and not in the other.
     pub fn adopt(&mut self, from: &Chain, to: &Chain, start: u64) {
-        let same = |f: &&Found| f.chain == *from && f.start() >= start;
-        let mut copies: Vec<Found> = self.values.iter().filter(same).cloned().collect();
-        for copy in &mut copies {
-            copy.chain = *to;
+        for found in [&mut self.values, &mut self.keys] {
+            let near = |f: &&Found| f.chain == *from && f.end() > start;
+            let copies: Vec<Found> = found.iter().filter(near).cloned().collect();
+            found.extend(copies.into_iter().map(|copy| Found { chain: *to, ..copy }));
         }
-        self.values.append(&mut copies);
     }
 }
 

@@ -95,7 +95,7 @@ words! {
 }
 
 words! {
-    /// Which masking rule applies (DESIGN 5.3).
+    /// Which masking rule applies.
     MaskOption {
         /// By the value.
         Auto = "auto",

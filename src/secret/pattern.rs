@@ -1,4 +1,4 @@
-//! Domain patterns: `[scheme://]host[:port]`, canonical from the moment they exist (DESIGN 7.2).
+//! Domain patterns: `[scheme://]host[:port]`, canonical from the moment they exist.
 
 use std::fmt;
 use std::net::Ipv4Addr;

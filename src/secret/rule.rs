@@ -1,4 +1,4 @@
-//! Which values are looked for where (DESIGN 5.3).
+//! Which values are looked for where.
 
 use super::{MaskOption, Value};
 

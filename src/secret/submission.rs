@@ -1,4 +1,4 @@
-//! A submission: the domain-specific format of DESIGN 7.1, checked as a whole.
+//! A submission: the domain-specific format of secrets, checked as a whole.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
