@@ -23,8 +23,10 @@
 //! No I/O, no clock, no runtime, no knowledge of secrets, HTTP or content codings. Nothing here is `Debug` that holds
 //! a value. The room imports no other of the crate.
 
+mod authority;
 mod chain;
 mod decode;
+mod history;
 mod json;
 mod needle;
 mod reading;
@@ -34,6 +36,7 @@ mod scan;
 mod skim;
 mod stream;
 mod symbol;
+mod wait;
 mod word;
 
 #[cfg(test)]

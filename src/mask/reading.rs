@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 
 use super::chain::{Chain, Decoder};
 use super::decode::Decode;
+use super::history::History;
 use super::needle::Needles;
-use super::scan::{Findings, History, Scan};
+use super::scan::{Findings, Scan};
 use super::skim::{Rules, Skimmed, skim};
 use super::symbol::{Stretch, Sym, class};
 

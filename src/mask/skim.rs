@@ -4,9 +4,9 @@
 
 use aho_corasick::automaton::StateID;
 
+use super::authority::Authority;
 use super::decode::may_escape;
 use super::needle::Needles;
-use super::scan::Authority;
 use super::symbol::class;
 
 /// Where a stretch was left, and what it led to.

@@ -1,0 +1,188 @@
+//! The grammars of escapes: what the held bytes are.
+
+use super::super::symbol::Sym;
+
+/// What the held bytes of an escape are.
+pub enum Verdict {
+    /// Not decided yet.
+    More,
+    /// The first `len` of them are one unit for this character (or, for percent, this byte).
+    Unit { len: usize, is: Is },
+    /// A numeric reference begins: its digits follow, without bound.
+    Number { hex: bool, digit: u32 },
+    /// The first of them stands for itself.
+    Literal,
+}
+
+/// What a unit stands for.
+#[derive(Clone, Copy)]
+pub enum Is {
+    Byte(u8),
+    Char(char),
+}
+
+/// The value of `digits`, or how the attempt to read four hex digits failed.
+enum Unicode {
+    Code(u32),
+    More,
+    No,
+}
+
+fn unicode(held: &[Sym]) -> Unicode {
+    let mut code = 0;
+    for i in 0..4 {
+        let Some(sym) = held.get(i) else {
+            return Unicode::More;
+        };
+        let Some(digit) = char::from(sym.byte).to_digit(16) else {
+            return Unicode::No;
+        };
+        code = code * 16 + digit;
+    }
+    Unicode::Code(code)
+}
+
+/// RFC 8259 section 7.
+pub fn json(held: &[Sym], at_end: bool) -> Verdict {
+    let Some(second) = held.get(1) else {
+        return Verdict::More;
+    };
+    let simple = match second.byte {
+        b'"' | b'\\' | b'/' => second.byte,
+        b'b' => 0x08,
+        b'f' => 0x0c,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'u' => return json_unicode(held, at_end),
+        _ => return Verdict::Literal,
+    };
+    Verdict::Unit {
+        len: 2,
+        is: Is::Byte(simple),
+    }
+}
+
+fn json_unicode(held: &[Sym], at_end: bool) -> Verdict {
+    let high = match unicode(&held[2..]) {
+        Unicode::Code(code) => code,
+        Unicode::More => return Verdict::More,
+        Unicode::No => return Verdict::Literal,
+    };
+    let alone = Verdict::Unit {
+        len: 6,
+        is: Is::Char(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER)),
+    };
+    if !(0xd800..0xdc00).contains(&high) {
+        return alone;
+    }
+    for (at, expected) in [(6, b'\\'), (7, b'u')] {
+        match held.get(at) {
+            None if at_end => return alone,
+            None => return Verdict::More,
+            Some(sym) if sym.byte != expected => return alone,
+            Some(_) => {}
+        }
+    }
+    match unicode(&held[8..]) {
+        Unicode::Code(low @ 0xdc00..=0xdfff) => {
+            let c = char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
+            Verdict::Unit {
+                len: 12,
+                is: Is::Char(c.unwrap_or(char::REPLACEMENT_CHARACTER)),
+            }
+        }
+        Unicode::More if !at_end => Verdict::More,
+        _ => alone,
+    }
+}
+
+/// RFC 3986 section 2.1.
+pub fn percent(held: &[Sym]) -> Verdict {
+    let mut byte = 0;
+    for i in 1..3 {
+        let Some(sym) = held.get(i) else {
+            return Verdict::More;
+        };
+        match char::from(sym.byte)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+        {
+            Some(digit) => byte = byte << 4 | digit,
+            None => return Verdict::Literal,
+        }
+    }
+    Verdict::Unit {
+        len: 3,
+        is: Is::Byte(byte),
+    }
+}
+
+/// Names with the character that they stand for, and whether they need the semicolon.
+const NAMES: [(&[u8], char, bool); 10] = [
+    (b"amp", '&', false),
+    (b"lt", '<', false),
+    (b"gt", '>', false),
+    (b"quot", '"', false),
+    (b"apos", '\'', true),
+    (b"nbsp", '\u{a0}', false),
+    (b"AMP", '&', false),
+    (b"LT", '<', false),
+    (b"GT", '>', false),
+    (b"QUOT", '"', false),
+];
+
+/// WHATWG HTML, 13.2.5.72: character references, of the names only those that escape text.
+pub fn html(held: &[Sym], at_end: bool) -> Verdict {
+    let Some(second) = held.get(1) else {
+        return Verdict::More;
+    };
+    if second.byte == b'#' {
+        return html_number(held);
+    }
+    for (name, c, strict) in NAMES {
+        let given = &held[1..];
+        let same = given
+            .iter()
+            .zip(name)
+            .take_while(|(sym, byte)| sym.byte == **byte)
+            .count();
+        if same == name.len() {
+            let unit = |len| Verdict::Unit {
+                len,
+                is: Is::Char(c),
+            };
+            return match given.get(name.len()) {
+                Some(sym) if sym.byte == b';' => unit(name.len() + 2),
+                None if !at_end => Verdict::More,
+                _ if strict => Verdict::Literal,
+                _ => unit(name.len() + 1),
+            };
+        }
+        if same == given.len() {
+            return Verdict::More;
+        }
+    }
+    Verdict::Literal
+}
+
+fn html_number(held: &[Sym]) -> Verdict {
+    let Some(third) = held.get(2) else {
+        return Verdict::More;
+    };
+    if !matches!(third.byte, b'x' | b'X') {
+        let digit = char::from(third.byte).to_digit(10);
+        return digit.map_or(Verdict::Literal, |digit| Verdict::Number {
+            hex: false,
+            digit,
+        });
+    }
+    let Some(fourth) = held.get(3) else {
+        return Verdict::More;
+    };
+    let digit = char::from(fourth.byte).to_digit(16);
+    digit.map_or(Verdict::Literal, |digit| Verdict::Number {
+        hex: true,
+        digit,
+    })
+}

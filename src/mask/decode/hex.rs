@@ -1,0 +1,51 @@
+//! Hex: one alignment of one run.
+
+use super::super::symbol::Sym;
+
+/// Hex, one alignment of one run.
+#[derive(Clone)]
+pub struct Hex {
+    skip: u8,
+    layer: usize,
+    first: Option<Sym>,
+    upper: bool,
+    lower: bool,
+}
+
+impl Hex {
+    /// `skip`: digits of the run that are dropped first. `layer`: how many layers lie outside.
+    pub fn new(skip: u8, layer: usize) -> Self {
+        Self {
+            skip,
+            layer,
+            first: None,
+            upper: false,
+            lower: false,
+        }
+    }
+
+    /// First raw byte of the pair under way.
+    pub fn pending(&self) -> Option<u64> {
+        self.first.as_ref().map(|sym| sym.start)
+    }
+
+    pub fn push(&mut self, sym: &Sym, emit: &mut impl FnMut(Sym, bool)) {
+        self.upper |= sym.byte.is_ascii_uppercase();
+        self.lower |= sym.byte.is_ascii_lowercase();
+        if self.skip > 0 {
+            self.skip -= 1;
+            return;
+        }
+        let Some(first) = self.first.take() else {
+            self.first = Some(*sym);
+            return;
+        };
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => byte - b'0',
+            _ => (byte | 0x20) - b'a' + 10,
+        };
+        let mut pair = Sym::joined(&first, sym, digit(first.byte) << 4 | digit(sym.byte));
+        pair.wraps[self.layer].variant = self.upper && !self.lower;
+        emit(pair, false);
+    }
+}
