@@ -1,6 +1,7 @@
 //! How fast the engine reads, beside aho-corasick's own scan of the same needles over the same bytes.
 //!
-//! `cargo bench --bench mask` prints a table; `-- --smoke` runs each cell once, as CI does.
+//! `cargo bench --bench mask` prints a table; with `--test`, as `cargo test --benches` passes it, it runs once over little, to see
+//! that it works.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -51,12 +52,12 @@ fn secrets(n: usize, random: &mut Random) -> Vec<Vec<u8>> {
     all
 }
 
-/// A conversation of about 200 KB in which some 6 % of the bytes are backslashes.
-fn conversation(random: &mut Random) -> Vec<u8> {
+/// A conversation of `count` messages of some 5 KB each in which some 6 % of the bytes are backslashes.
+fn conversation(count: usize, random: &mut Random) -> Vec<u8> {
     let code = "    if (user.name === \"admin\" && path != 'C:\\\\temp\\\\x') {\n\treturn fetch(`https://api.example.com/v1/items?id=${id}&limit=20`);\n    }\n";
     let prose = "The quick brown fox reads the configuration file and reports what it found there, line by line. ";
     let mut messages = Vec::new();
-    for i in 0..40 {
+    for i in 0..count {
         let mut content = String::new();
         while content.len() < 3600 {
             content.push_str(if random.below(3) == 0 { prose } else { code });
@@ -69,12 +70,12 @@ fn conversation(random: &mut Random) -> Vec<u8> {
         .into_bytes()
 }
 
-/// The same with two base64 pictures: about 5 MB.
-fn with_pictures(random: &mut Random) -> Vec<u8> {
-    let mut body = conversation(random);
+/// The same with two base64 pictures of `size` bytes each.
+fn with_pictures(count: usize, size: usize, random: &mut Random) -> Vec<u8> {
+    let mut body = conversation(count, random);
     body.truncate(body.len() - 1);
     for name in ["a", "b"] {
-        let picture = random.text(LETTERS, 2_400_000);
+        let picture = random.text(LETTERS, size);
         body.extend_from_slice(format!(",\"{name}\":\"data:image/png;base64,").as_bytes());
         body.extend_from_slice(&picture);
         body.push(b'"');
@@ -108,17 +109,29 @@ fn rate(bytes: usize, time: Duration) -> f64 {
 }
 
 fn main() {
-    let smoke = std::env::args().any(|arg| arg == "--smoke");
+    let smoke = std::env::args().any(|arg| arg == "--test");
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let bodies = [
-        ("200 KB", conversation(&mut random)),
-        ("5 MB", with_pictures(&mut random)),
-    ];
+    let (bodies, counts): (_, &[usize]) = if smoke {
+        let pictures = with_pictures(1, PIECE, &mut random);
+        (
+            [("5 KB", conversation(1, &mut random)), ("130 KB", pictures)],
+            &[10],
+        )
+    } else {
+        let pictures = with_pictures(40, 2_400_000, &mut random);
+        (
+            [
+                ("200 KB", conversation(40, &mut random)),
+                ("5 MB", pictures),
+            ],
+            &[10, 500, 10_000],
+        )
+    };
     println!(
         "{:>8} {:>8} {:>12} {:>12} {:>8}",
         "secrets", "body", "engine GB/s", "scan GB/s", "ratio"
     );
-    for n in [10, 500, 10_000] {
+    for &n in counts {
         let values = secrets(n, &mut random);
         let mut builder = Masker::builder();
         for (i, value) in values.iter().enumerate() {

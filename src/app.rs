@@ -8,6 +8,7 @@
 //!
 //! No request is looked at here.
 
+mod demo;
 mod log;
 mod reload;
 mod serve;
@@ -28,6 +29,7 @@ use crate::model::{Channel, SettingsError};
 use crate::net::server::{self, Listener};
 use crate::secret::{Secret, Submission};
 
+pub use demo::{DemoError, demo};
 pub use serve::{ServeError, serve};
 
 /// Why nothing runs.

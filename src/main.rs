@@ -14,7 +14,7 @@ fn main() -> ExitCode {
                 Err(error) if error.is_input() => Ok(cli::wrong_input(args.global, &error)),
                 Err(error) => Err(error.into()),
             },
-            demo: |_| anyhow::bail!("the channels are not part of this build"),
+            demo: |args| Ok(app::demo(args)?),
             needles: app::needles,
         },
     )

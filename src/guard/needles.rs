@@ -166,7 +166,7 @@ mod tests {
         for (value, expected) in rows {
             let mut forms = Vec::new();
             other_forms(value, |form, is_line| {
-                forms.push((form.to_owned(), is_line))
+                forms.push((form.to_owned(), is_line));
             });
             let expected: Vec<_> = expected
                 .iter()

@@ -40,6 +40,10 @@ def escape_all(text):
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02X}" for i in range(0, len(units), 2))
 
 
+def numbered(secrets):
+    return {f"f{n}": value for n, value in enumerate(secrets.values())}
+
+
 def listed(secrets, encode):
     return "\n".join(f"{n}: {encode(value)}" for n, value in enumerate(secrets.values()))
 
@@ -72,7 +76,7 @@ CARRIERS = {
     "percent": lambda s: listed(s, lambda v: urllib.parse.quote(v, safe="")),
     "percent, every byte": lambda s: listed(s, lambda v: "".join(f"%{byte:02x}" for byte in v.encode())),
     "percent, twice": lambda s: listed(s, lambda v: urllib.parse.quote(urllib.parse.quote(v, safe=""), safe="")),
-    "form": lambda s: urllib.parse.urlencode({f"f{n}": v for n, v in enumerate(s.values())}),
+    "form, %20": lambda s: urllib.parse.urlencode(numbered(s), quote_via=urllib.parse.quote),
     "HTML": lambda s: listed(s, html.escape),
     "HTML, numeric": lambda s: listed(s, lambda v: "".join(f"&#x{ord(char):X};" for char in v)),
     "base64": lambda s: listed(s, b64),
@@ -82,11 +86,19 @@ CARRIERS = {
     "base64, wrapped": lambda s: listed(s, wrapped),
     "Basic credentials": lambda s: listed(s, lambda v: f"Authorization: Basic {b64(v, b'user:')}"),
     "hex": lambda s: listed(s, lambda v: v.encode().hex()),
-    "hex, \\x": lambda s: listed(s, lambda v: "".join(f"\\x{byte:02X}" for byte in v.encode())),
     "base64 of JSON": lambda s: b64(json.dumps(s)),
     "base64 of JSON in JSON": lambda s: json.dumps({"kept": b64(json.dumps({"v": json.dumps(s)}))}),
     "percent of base64": lambda s: listed(s, lambda v: urllib.parse.quote(b64(v), safe="")),
     "hex of percent": lambda s: listed(s, lambda v: urllib.parse.quote(v, safe="").encode().hex()),
+}
+
+# Readings that the engine does not follow yet; SECURITY.md states them as limits. They are part of the control, which shows
+# that the decoder sees them, and move up once the engine reads them.
+NOT_READ = {
+    # `+` is a space in a body that is a form or in a query, but not in a form's text inside a JSON string.
+    "form": lambda s: urllib.parse.urlencode(numbered(s)),
+    # `\\xHH` is not among the decoders yet.
+    "hex, \\x": lambda s: listed(s, lambda v: "".join(f"\\x{byte:02X}" for byte in v.encode())),
 }
 
 HARMLESS = (

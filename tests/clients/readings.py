@@ -27,6 +27,7 @@ JSON_LEVELS = 6
 # Fragments that a decoder cuts out of a text are joined with a byte that no value and no encoding holds.
 CUT = b"\x00"
 LINE = 16
+ARMOUR = re.compile("-----.*-----")
 
 JSON_SIMPLE = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f"}
 JSON_ESCAPE = re.compile(
@@ -147,12 +148,16 @@ def readings(text):
 
 
 def needles(value):
-    """The spellings under which a value counts: both normal forms, other line ends, each long line alone."""
+    """The spellings under which a value counts: both normal forms, other line ends, each long line alone.
+
+    The lines in which PEM names what it holds are in every key, and no secret.
+    """
     forms = set()
     for form in ("NFC", "NFD"):
         text = unicodedata.normalize(form, value)
         forms |= {text, text.replace("\r\n", "\n"), text.replace("\r\n", "\n").replace("\n", "\r\n")}
-        forms |= {line.strip() for line in text.splitlines() if len(line.strip()) >= LINE}
+        lines = {line.strip() for line in text.splitlines()}
+        forms |= {line for line in lines if len(line) >= LINE and not ARMOUR.fullmatch(line)}
     forms.add(value)
     return {form.encode() for form in forms}
 

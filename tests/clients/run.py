@@ -22,7 +22,7 @@ import anthropic
 import openai
 
 import readings
-from carriers import CARRIERS, DOCUMENT, HARMLESS, SECRETS
+from carriers import CARRIERS, DOCUMENT, HARMLESS, NOT_READ, SECRETS
 from exchanges import EXCHANGES, MODEL, Clients, chat, list_models
 from scripted_provider import CALL_ID, ERRORS, TEXT, TOOL, Provider
 from sidecar import Sidecar
@@ -340,7 +340,7 @@ def run_control(report):
     with Provider(NAMES) as provider:
         clients = Clients.direct(provider)
         for exchange in EXCHANGES:
-            for carried, carry in CARRIERS.items():
+            for carried, carry in (CARRIERS | NOT_READ).items():
                 report.case(f"control: {exchange.__name__}, {carried}", control, provider, clients, exchange, carry)
         report.case("control: models", list_models, clients)
         report.case("control: lockstep openai", lockstep_openai, provider, clients)

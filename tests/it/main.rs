@@ -5,6 +5,7 @@
 mod architecture;
 mod cli;
 mod config;
+mod demo;
 mod equivalence;
 mod hostile;
 mod model_child;

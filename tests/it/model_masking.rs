@@ -30,7 +30,8 @@ fn through(sidecar: &Sidecar, upstream: &Upstream, request: &[u8]) -> super::mod
     client.send(request);
     let mut peer = upstream.accept();
     let message = peer.request();
-    peer.send(OK);
+    // Said, as the next request must not meet a connection that is about to be dropped.
+    peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
     assert_eq!(client.message("POST").body, b"ok");
     assert!(
         !contains(&peer.seen, VALUE) && !contains(&peer.seen, TOKEN),
