@@ -178,6 +178,7 @@ const ONCE_DIFFERENT: &[(u8, Syntax, &str)] = &[
         r#"{"a":"%25 &amp; \\n","role":"admin","admin":1}"#,
     ),
     (6, Syntax::Text, "https://a.b@c/ https://x:a.b@c/"),
+    (7, Syntax::Text, r"AA0IHF6\r\n\tejJ6"),
 ];
 
 fn difference(case: &Case) -> Option<String> {
