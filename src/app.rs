@@ -51,6 +51,13 @@ pub enum StartError {
     Settings(#[from] SettingsError),
 }
 
+impl StartError {
+    /// Whether the configuration is at fault, and not the system.
+    pub fn is_input(&self) -> bool {
+        !matches!(self, Self::Listen { .. })
+    }
+}
+
 fn listen_mend(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "End the program that uses it, or set another model.listen",

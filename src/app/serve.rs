@@ -33,7 +33,11 @@ pub enum ServeError {
 impl ServeError {
     /// Whether configuration or secrets are at fault, and not the system.
     pub fn is_input(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Source(_) | Self::Secrets(..))
+        match self {
+            Self::Config(_) | Self::Source(_) | Self::Secrets(..) => true,
+            Self::Start(error) => error.is_input(),
+            Self::System(_) => false,
+        }
     }
 }
 

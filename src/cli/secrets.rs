@@ -1,7 +1,7 @@
 //! Reads a secrets file for a command, and words what is wrong with it.
 
 use super::output::Stop;
-use crate::secret::{self, Limits, Problem, Secret, Source, Submission};
+use crate::secret::{self, Limits, Problem, Source, Submission};
 
 /// Secrets, and the warnings about them.
 pub(super) struct Loaded {
@@ -31,12 +31,6 @@ pub(super) fn load(source: &Source) -> Result<Loaded, Stop> {
             .iter()
             .map(|problem| placed(source, problem)),
     );
-    warnings.extend(
-        submission
-            .iter()
-            .filter_map(not_in_force)
-            .map(|text| format!("{source}: {text}")),
-    );
     Ok(Loaded {
         submission,
         warnings,
@@ -49,12 +43,4 @@ fn placed(source: &Source, problem: &Problem) -> String {
         Some(place) => format!("{source}: {problem} ({place})"),
         None => format!("{source}: {problem}"),
     }
-}
-
-/// The engine searches a value as it was written.
-fn not_in_force(secret: &Secret) -> Option<String> {
-    secret.options().ignore_case.then(|| {
-        let (key, pattern) = (secret.key(), secret.pattern());
-        format!("'ignore_case' is not in force yet: only the written letter case is masked ({key} of {pattern})")
-    })
 }

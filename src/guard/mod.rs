@@ -61,7 +61,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::mask`].
     pub fn is_in_name(&self, name: &[u8]) -> Result<bool, Refusal> {
-        Ok(self.needles.anywhere.mask(name, Syntax::Text)?.is_some())
+        Ok(self.needles.names.mask(name, Syntax::Text)?.is_some())
     }
 
     /// The key of a hit.

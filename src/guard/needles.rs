@@ -14,8 +14,8 @@ const LINE_CHARS: usize = 16;
 pub struct Needles {
     /// Finds every value by its rule.
     pub masker: Masker,
-    /// Finds only what counts as a value anywhere: for texts that cannot be rewritten.
-    pub anywhere: Masker,
+    /// Finds only what counts as a value anywhere, also in lower case: for names that cannot be rewritten.
+    pub names: Masker,
     /// The keys, in order: a hit's number is its key's place.
     pub keys: Vec<String>,
 }
@@ -35,28 +35,22 @@ impl Needles {
             .map(|s| s.key().as_str().to_owned())
             .collect();
         keys.dedup();
-        let (masker, words) = build(&secrets, &keys, &write, |_| true);
-        let anywhere = if words {
-            build(&secrets, &keys, &write, |rule| rule == Rule::Anywhere).0
-        } else {
-            masker.clone()
-        };
         Self {
-            masker,
-            anywhere,
+            masker: build(&secrets, &keys, &write, false),
+            names: build(&secrets, &keys, &write, true),
             keys,
         }
     }
 }
 
-/// A masker of the values whose rule is wanted, and whether any of them counts as a word only. The secrets are in the order of the
-/// keys.
+/// A masker of the values; for names of those that count anywhere, also in the lower case that names are brought to. The secrets
+/// are in the order of the keys.
 fn build(
     secrets: &[&Secret],
     keys: &[String],
     write: impl Fn(&str) -> String,
-    wanted: impl Fn(Rule) -> bool,
-) -> (Masker, bool) {
+    for_names: bool,
+) -> Masker {
     let mut builder = Masker::builder();
     let ids: Vec<NameId> = keys
         .iter()
@@ -75,27 +69,43 @@ fn build(
         };
         found.push((ids[at], secret.value().expose(), rule));
     }
+    let mut add = |id: NameId, form: &[u8], rule: Rule| {
+        if !for_names {
+            builder.value(id, form, rule);
+        } else if rule == Rule::Anywhere {
+            builder.value(id, form, rule);
+            builder.value(id, &Zeroizing::new(form.to_ascii_lowercase()), rule);
+        }
+    };
     for (id, value, rule) in &found {
-        if wanted(*rule) {
-            builder.value(*id, value.as_bytes(), *rule);
+        add(*id, value.as_bytes(), *rule);
+    }
+    for (id, value, rule) in &found {
+        other_lines(value, |form, is_line| {
+            add(
+                *id,
+                form.as_bytes(),
+                if is_line { Rule::Anywhere } else { *rule },
+            );
+        });
+        if let Some(form) = latin1(value) {
+            add(*id, &form, *rule);
         }
     }
-    for (id, value, rule) in &found {
-        other_forms(value, |form, is_line| {
-            let rule = if is_line { Rule::Anywhere } else { *rule };
-            if wanted(rule) {
-                builder.value(*id, form.as_bytes(), rule);
-            }
-        });
-    }
-    let words = found.iter().any(|(_, _, rule)| *rule == Rule::Word);
-    (builder.build(), words)
+    builder.build()
+}
+
+/// The value in ISO 8859-1, the charset of old of headers and Basic credentials, where that differs.
+fn latin1(value: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let bytes = value.chars().map(|c| u8::try_from(c).ok());
+    let bytes = Zeroizing::new(bytes.collect::<Option<Vec<u8>>>()?);
+    (bytes.as_slice() != value.as_bytes()).then_some(bytes)
 }
 
 /// The other forms of a value with several lines: with the other line ends, and each long line alone.
 ///
 /// The lines in which PEM names what it holds are no secret, and alike in every key.
-fn other_forms(value: &str, mut add: impl FnMut(&str, bool)) {
+fn other_lines(value: &str, mut add: impl FnMut(&str, bool)) {
     if !value.contains(['\n', '\r']) {
         return;
     }
@@ -165,7 +175,7 @@ mod tests {
         ];
         for (value, expected) in rows {
             let mut forms = Vec::new();
-            other_forms(value, |form, is_line| {
+            other_lines(value, |form, is_line| {
                 forms.push((form.to_owned(), is_line));
             });
             let expected: Vec<_> = expected
@@ -192,7 +202,7 @@ mod tests {
                 })
             };
             assert_eq!(of(&needles.masker), *expected, "{text}");
-            assert_eq!(of(&needles.anywhere) != *text, *anywhere, "{text}");
+            assert_eq!(of(&needles.names) != *text, *anywhere, "{text}");
         }
     }
 

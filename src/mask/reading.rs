@@ -330,10 +330,10 @@ impl Reading {
         }
         let keep = self.base64.unread().max(self.hex.unread());
         let below = self.below[..siblings].iter().filter_map(|below| {
-            // What JSON's decoder reads in a gap, and is pending still, is no part of any other decoder's text.
-            if self.scan.near_gap(below.reading.scan.window(needles))
-                && below.decoder == Decoder::Json
-            {
+            // What JSON's decoder reads in a gap of the root, and is pending still, is no part of any other decoder's text.
+            let window = below.reading.scan.window(needles);
+            let json_of_root = self.chain == Chain::ROOT && below.decoder == Decoder::Json;
+            if json_of_root && self.scan.near_gap(window) {
                 return None;
             }
             let chain = chain.then(below.decoder)?;

@@ -101,13 +101,16 @@ impl Scan {
         for wait in &mut waits {
             wait.found.chain = *chain;
         }
+        let history = self.history.tail(self.window(needles).max(keep));
         let edge = match self.edge {
+            // What stood there is beyond what can matter.
+            _ if history.len() < self.history.len() => Edge::Text,
             Edge::Escape if !chain.begins_with_json() => Edge::Gap,
             edge => edge,
         };
         Self {
             state: self.state,
-            history: self.history.tail(self.window(needles).max(keep)),
+            history,
             edge,
             authority: self.authority,
             waits,

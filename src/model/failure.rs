@@ -123,6 +123,7 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::ClientBody => (StatusCode::BAD_REQUEST, "body_broken"),
         Error::ClientStalled => (StatusCode::REQUEST_TIMEOUT, "body_stalled"),
         Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+        Error::Charset => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "charset"),
         Error::Refused(Refusal::PendingTooLong) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "encoded_span_too_long")
         }
@@ -154,6 +155,7 @@ fn relay_text(error: &Error, provider: &str) -> String {
         Error::ClientBody => "Send it again",
         Error::ClientStalled => "Send it again; model.limits.idle_timeout is the limit",
         Error::TooLarge(_) => "Send less, or raise model.limits.max_body_bytes",
+        Error::Charset => "Send it as UTF-8",
         Error::Refused(_) => "Send the data in fewer encodings, or as a file that needs none",
         Error::SecretInName(_) => "Take the secret out of it: names cannot be masked",
         Error::Unwritable(_) => "Choose another [placeholder] output",

@@ -44,8 +44,9 @@ pub(super) fn find<'a>(
         .iter()
         .find(|route| route.provider.path == first)
         .ok_or(Failure::Route)?;
-    if rest.starts_with("//") {
-        // With an empty base path, upstream would see a target that begins with two slashes: an authority, to some.
+    if matches!(rest.as_bytes(), [b'/', b'/' | b'\\', ..]) {
+        // With an empty base path, upstream would see a target that begins with two slashes: an authority, to some. So is a
+        // slash and a backslash (WHATWG URL).
         return Err(Failure::DoubleSlash);
     }
     Ok((Arc::clone(route), rest))

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -47,10 +47,36 @@ pub enum DialError {
     Timeout,
     /// The handshake failed, or the certificate is not trusted for this name.
     #[error("TLS failed: {0}")]
-    Tls(String),
+    Tls(&'static str),
     /// Our own TLS settings cannot work.
     #[error(transparent)]
     Settings(#[from] TlsError),
+}
+
+/// Why a handshake failed, in our words: rustls repeats names of the certificate, which the other side chose.
+fn tls_reason(error: &io::Error) -> &'static str {
+    let inner = error
+        .get_ref()
+        .and_then(|e| e.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(error)) => match error {
+            CertificateError::UnknownIssuer => "the certificate's issuer is not trusted",
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the certificate is not valid yet"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the certificate is for another name"
+            }
+            CertificateError::Revoked => "the certificate was revoked",
+            _ => "the certificate is not valid",
+        },
+        Some(rustls::Error::AlertReceived(_)) => "the other side ended the handshake",
+        Some(_) => "the handshake failed",
+        None => "the connection broke",
+    }
 }
 
 /// A dialled stream.
@@ -108,7 +134,7 @@ impl Dialer {
         let handshake = timeout_at(deadline, connector.connect(name, tcp));
         match handshake.await {
             Err(_) => Err(DialError::Timeout),
-            Ok(Err(error)) => Err(DialError::Tls(error.to_string())),
+            Ok(Err(error)) => Err(DialError::Tls(tls_reason(&error))),
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
         }
     }

@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
-use super::{Error, Limits, Tally};
+use super::{Error, Limits, Tally, content};
 use crate::guard::{Snapshot, Stream, Syntax};
 use crate::net::io::Patience;
 
@@ -80,6 +80,9 @@ struct Source {
     incoming: Incoming,
     /// `None` where there is nothing to mask.
     stream: Option<Stream>,
+    syntax: Syntax,
+    /// The body's first bytes, until they are enough to tell its charset.
+    opening: Vec<u8>,
     limits: Limits,
     patience: Patience,
     tally: Arc<Tally>,
@@ -123,6 +126,8 @@ impl MaskedBody {
         let source = body.source.insert(Source {
             incoming,
             stream,
+            syntax,
+            opening: Vec::with_capacity(content::OPENING),
             limits,
             patience,
             tally,
@@ -200,6 +205,14 @@ impl Source {
     fn push(&mut self, data: Bytes, out: &mut Vec<Bytes>) -> Result<(), Error> {
         if self.tally.count_received(data.len()) > self.limits.max_body_bytes {
             return Err(Error::TooLarge(self.limits.max_body_bytes));
+        }
+        let wanted = content::OPENING - self.opening.len();
+        if wanted > 0 {
+            self.opening
+                .extend_from_slice(&data[..wanted.min(data.len())]);
+            if !content::is_utf8_text(&self.opening, self.syntax) {
+                return Err(Error::Charset);
+            }
         }
         match &mut self.stream {
             Some(stream) => stream.push(data, out)?,

@@ -55,6 +55,21 @@ pub fn syntax(headers: &HeaderMap) -> Result<Syntax, ContentError> {
     Ok(of_type(essence))
 }
 
+/// Bytes of a body's beginning that decide whether [`is_utf8_text`].
+pub const OPENING: usize = 4;
+
+/// Whether a body that begins so may be read: not where it shows to be UTF-16 or UTF-32, by its byte order mark or, for JSON,
+/// by the zeros beside the first character (as many JSON parsers detect it).
+pub fn is_utf8_text(opening: &[u8], syntax: Syntax) -> bool {
+    let begins = |first: u8| matches!(first, b'{' | b'[' | b'"');
+    match opening {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff] => false,
+        [0, 0, 0, first] if syntax == Syntax::Json => !begins(*first),
+        [first, 0, ..] | [0, first, ..] if syntax == Syntax::Json => !begins(*first),
+        _ => true,
+    }
+}
+
 fn of_type(essence: &str) -> Syntax {
     if essence == "application/x-www-form-urlencoded" {
         Syntax::Form
@@ -101,6 +116,30 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         syntax(&headers)
+    }
+
+    #[test]
+    fn openings() {
+        for (opening, json, text) in [
+            (&b"{\"a\""[..], true, true),
+            (b"{", true, true),
+            (b"", true, true),
+            (b"\xef\xbb\xbf{", true, true),
+            (b"\xff\xfe{\0", false, false),
+            (b"\xfe\xff\0{", false, false),
+            (b"\0\0\xfe\xff", false, false),
+            (b"{\0\"\0", false, true),
+            (b"\0{\0\"", false, true),
+            (b"[\0\0\0", false, true),
+            (b"\0\0\0[", false, true),
+            // Beginnings of MP4, PNG and JPEG.
+            (b"\0\0\0\x20", true, true),
+            (b"\x89PNG", true, true),
+            (b"\xff\xd8\xff\xe0", true, true),
+        ] {
+            assert_eq!(is_utf8_text(opening, Syntax::Json), json, "{opening:?}");
+            assert_eq!(is_utf8_text(opening, Syntax::Text), text, "{opening:?}");
+        }
     }
 
     #[test]

@@ -59,19 +59,20 @@ pub fn request_headers(
             .filter(|(name, _)| !is_hop(name, &named) && !OURS.contains(name))
     };
     let mut out = HeaderMap::with_capacity(headers.len() + 2);
-    if !any_occurrence(method, kept(), snapshot)? {
+    if snapshot.is_in_name(method.as_str().as_bytes())? {
+        return Err(Error::SecretInName("method"));
+    }
+    if snapshot.is_in_name(&joined(kept().map(|(name, _)| name.as_str().as_bytes())))? {
+        return Err(Error::SecretInName("name of a header"));
+    }
+    let values = joined(kept().map(|(_, value)| value.as_bytes()));
+    if snapshot.mask(&values, Syntax::Text)?.is_none() {
         for (name, value) in kept() {
             out.append(name.clone(), value.clone());
         }
         return Ok(out);
     }
-    if snapshot.is_in_name(method.as_str().as_bytes())? {
-        return Err(Error::SecretInName("method"));
-    }
     for (name, value) in kept() {
-        if snapshot.is_in_name(name.as_str().as_bytes())? {
-            return Err(Error::SecretInName("name of a header"));
-        }
         let value = match snapshot.mask(value.as_bytes(), Syntax::Text)? {
             None => value.clone(),
             Some((masked, hits)) => {
@@ -84,26 +85,17 @@ pub fn request_headers(
     Ok(out)
 }
 
-/// Whether a value occurs anywhere in the head, in one pass over all of it: most heads hold none.
+/// The parts as one text, so that one pass over it tells whether any holds a value: most hold none.
 ///
-/// The parts are set apart by NUL, which no value holds and every reading ends at, so that this finds what a pass over each
-/// part alone finds.
-fn any_occurrence<'a>(
-    method: &Method,
-    headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
-    snapshot: &Snapshot,
-) -> Result<bool, Error> {
-    if snapshot.is_empty() {
-        return Ok(false);
+/// They are set apart by NUL, which no value holds and every reading ends at, so that this finds what a pass over each part
+/// alone finds.
+fn joined<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut text = Vec::new();
+    for part in parts {
+        text.push(0);
+        text.extend_from_slice(part);
     }
-    let mut text = method.as_str().as_bytes().to_vec();
-    for (name, value) in headers {
-        for part in [name.as_str().as_bytes(), value.as_bytes()] {
-            text.push(0);
-            text.extend_from_slice(part);
-        }
-    }
-    Ok(snapshot.mask(&text, Syntax::Text)?.is_some())
+    text
 }
 
 /// Drops the headers of one hop from an answer, and a length that its transfer coding overrides (RFC 9112, 6.3).

@@ -48,6 +48,9 @@ pub enum Error {
     /// The request body is longer than `max_body_bytes`.
     #[error("the request body is longer than the limit of {0} bytes")]
     TooLarge(u64),
+    /// The request body shows to be UTF-16 or UTF-32.
+    #[error("the request body has a charset other than utf-8")]
+    Charset,
     /// The engine refuses to read it.
     #[error("{0}")]
     Refused(#[from] Refusal),

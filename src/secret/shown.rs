@@ -24,9 +24,8 @@ pub(super) fn plain(text: &str) -> String {
 pub(super) fn url(text: &str) -> String {
     let start = text.find("://").map_or(0, |at| at + 3);
     let (head, rest) = text.split_at(start);
-    // A password may hold any of these characters; the last `@` before the query is the safe end of it.
-    let user_end = rest.find(['?', '#']).unwrap_or(rest.len());
-    let (prefix, rest) = match rest[..user_end].rfind('@') {
+    // A password may hold any character, also those that begin a query: the last `@` of all is the safe end of it.
+    let (prefix, rest) = match rest.rfind('@') {
         Some(at) => ("…@", &rest[at + 1..]),
         None => ("", rest),
     };
@@ -56,6 +55,8 @@ mod tests {
             ("https://u:p@example.com/a", "https://…@example.com/a"),
             ("https://u:p/w@example.com", "https://…@example.com"),
             ("u:p@example.com", "…@example.com"),
+            ("https://u:p?w@example.com", "https://…@example.com"),
+            ("https://u:p#w@example.com/?a=b", "https://…@example.com/?…"),
             ("https://h/?token=1", "https://h/?…"),
             ("https://h/#token=1", "https://h/#…"),
             ("https://h/?", "https://h/?"),

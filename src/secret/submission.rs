@@ -333,6 +333,11 @@ impl<'a> Check<'a> {
     }
 
     fn warn_about(&mut self, value: &Value, options: &Options) {
+        if options.ignore_case {
+            self.warning(
+                "'ignore_case' is not in force yet: only the written letter case is masked",
+            );
+        }
         if options.mask == MaskOption::Auto && rule(options.mask, value) == Masking::No {
             self.warning(
                 "Not masked: a value under 4 bytes stands in ordinary text by chance. \

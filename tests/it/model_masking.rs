@@ -140,6 +140,8 @@ fn p1_names_that_cannot_be_masked_are_refused() {
     for request in [
         "GET /p/ HTTP/1.1\r\nHost: localhost\r\nsk-live-token-one: 1\r\n\r\n",
         "WORDWORDWORD /p/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        // Names of headers arrive in lower case.
+        "GET /p/ HTTP/1.1\r\nHost: localhost\r\nX-WordWordWord: 1\r\n\r\n",
     ] {
         assert_eq!(
             sidecar.refused(request.as_bytes()).error(),
@@ -236,6 +238,44 @@ fn p6_codings_and_charsets_that_cannot_be_read_are_refused() {
 }
 
 #[test]
+fn p6_a_body_that_shows_to_be_utf_16_is_refused() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let utf16 = |text: &str| {
+        text.encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect::<Vec<u8>>()
+    };
+    let marked = [&[0xff, 0xfe][..], &utf16("{}")].concat();
+    for (header, body) in [
+        ("Content-Type: application/json\r\n", &utf16("{}")),
+        ("Content-Type: application/json\r\n", &marked),
+        ("Content-Type: text/plain\r\n", &marked),
+        ("", &marked),
+    ] {
+        let answer = sidecar.refused(&post("/p/x", header, body));
+        assert_eq!(answer.error(), (415, "charset".to_owned()), "{header}");
+    }
+    assert!(upstream.is_untouched());
+}
+
+#[test]
+fn p1_latin_1_is_read_too() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::with(
+        &config(&upstream.url(), Limits::default()),
+        r#"{"https://example.com": {"x_password": "p\u00e4sswort-123"}}"#,
+    );
+    let mut request = b"GET /p/x?p=p%E4sswort-123 HTTP/1.1\r\nHost: localhost\r\nX-P: p".to_vec();
+    // "ada:(password)" in Latin-1.
+    request.extend_from_slice(b"\xe4sswort-123\r\nX-A: Basic YWRhOnDkc3N3b3J0LTEyMw==\r\n\r\n");
+    let seen = through(&sidecar, &upstream, &request);
+    assert_eq!(seen.line(), "GET /x?p=x_password HTTP/1.1");
+    assert_eq!(seen.header("x-p").unwrap(), "x_password");
+    assert_eq!(seen.header("x-a").unwrap(), "Basic YWRhOnhfcGFzc3dvcmQ=");
+}
+
+#[test]
 fn p7_bodies_without_an_occurrence_arrive_byte_for_byte() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);
@@ -250,7 +290,7 @@ fn p7_bodies_without_an_occurrence_arrive_byte_for_byte() {
         ("application/json", b"not json at all"),
         ("application/json", b"{\"a\": \"\xff\xfe\xc0\x80\"}"),
         ("application/json", &deep),
-        ("text/plain", b"\xff\xfe\x00 \xc3"),
+        ("text/plain", b"\xc0\xff\xfe\x00 \xc3"),
         ("application/octet-stream", &bytes),
         ("application/x-www-form-urlencoded", b"a=%zz&b=+%20+&&&=%"),
         ("application/json", b""),

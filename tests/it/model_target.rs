@@ -132,13 +132,12 @@ fn only_our_own_names_and_no_web_page_may_call() {
     let sidecar = Sidecar::before(&upstream);
     let port = sidecar.addr.port();
     let own = format!("Host: localhost:{port}\r\nOrigin: http://localhost:{port}");
-    let rows: [(&str, Expected<()>); 17] = [
+    let rows: [(&str, Expected<()>); 18] = [
         ("Host: localhost", Ok(())),
         ("Host: LOCALHOST:1", Ok(())),
         ("Host: 127.0.0.1:8601", Ok(())),
         ("Host: [::1]:8601", Ok(())),
         ("Host: bauta.internal", Ok(())),
-        (&own, Ok(())),
         ("Host: evil.example", Err((421, "host_foreign"))),
         ("Host: localhost.evil.example", Err((421, "host_foreign"))),
         ("Host: 10.1.2.3", Err((421, "host_foreign"))),
@@ -152,6 +151,12 @@ fn only_our_own_names_and_no_web_page_may_call() {
         ),
         (
             "Host: localhost\r\nOrigin: https://evil.example",
+            Err((403, "origin_foreign")),
+        ),
+        // A page that came through us is a page too.
+        (&own, Err((403, "origin_foreign"))),
+        (
+            "Host: localhost\r\nSec-Fetch-Site: cross-site",
             Err((403, "origin_foreign")),
         ),
         (
