@@ -58,6 +58,8 @@ impl Resolver {
         syntax: Syntax,
         needles: &Needles,
     ) -> u64 {
+        let pairs = findings.values.len() * (1 + findings.keys.len() + findings.exempt.len());
+        findings.work += pairs as u64 / 4;
         let (keys, exempt) = (&findings.keys, &findings.exempt);
         findings.values.retain(|value| {
             let is_known = |e: &(u64, u64, u32)| *e == (value.start(), value.end(), value.rank);

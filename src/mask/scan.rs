@@ -46,15 +46,21 @@ pub(super) struct Findings {
     pub exempt: Vec<(u64, u64, u32)>,
     /// The string that the raw byte at hand closes.
     pub closing: Option<StringEnd>,
-    /// Symbols scanned so far, in all readings.
+    /// Symbols scanned so far, in all readings, and findings gone through again.
     pub work: u64,
 }
 
 impl Findings {
+    /// How many wait to be settled.
+    pub fn len(&self) -> usize {
+        self.values.len() + self.keys.len()
+    }
+
     /// What the reading `from` found at or after `start` the reading `to`, a copy of it, would have found too: it may share
     /// a base64 group with what that one finds next, or lie in what is a key in the one and not in the other.
     pub fn adopt(&mut self, from: &Chain, to: &Chain, start: u64) {
         for found in [&mut self.values, &mut self.keys] {
+            self.work += found.len() as u64;
             let near = |f: &&Found| f.chain == *from && f.end() > start;
             let copies: Vec<Found> = found.iter().filter(near).cloned().collect();
             found.extend(copies.into_iter().map(|copy| Found { chain: *to, ..copy }));

@@ -18,7 +18,11 @@ const MOST_PENDING: u64 = 64 * 1024;
 /// The text is settled, and checked against `MOST_PENDING`, whenever this many bytes more have come: at fixed places of
 /// the text, so that chunking does not matter.
 const BLOCK: u64 = 4096;
-/// Symbols that all readings together may cost: so many for every byte, and some to begin with.
+/// Most bytes taken at once, between two looks at what it cost.
+const STRETCH: usize = 512;
+/// Findings that are settled before the next block ends, and no others before there are twice as many.
+const MANY_FINDINGS: usize = 256;
+/// Steps that all readings together may cost: so many for every byte, and some to begin with.
 const WORK_PER_BYTE: u64 = 256;
 const WORK_AT_FIRST: u64 = 1 << 22;
 
@@ -35,6 +39,8 @@ pub struct Stream {
     at: u64,
     /// Up to here the edits are known.
     settled: u64,
+    /// How many findings are too many to wait for the block's end.
+    settle_from: usize,
     /// Pieces taken and not handed on; the first begins at `out_at`.
     held: VecDeque<Bytes>,
     out_at: u64,
@@ -52,6 +58,7 @@ impl Stream {
             resolver: Resolver::default(),
             at: 0,
             settled: 0,
+            settle_from: MANY_FINDINGS,
             held: VecDeque::new(),
             out_at: 0,
             refused: None,
@@ -111,22 +118,16 @@ impl Stream {
             let to_block_end = usize::try_from(BLOCK - self.at % BLOCK).unwrap_or(usize::MAX);
             let (block, after) = rest.split_at(to_block_end.min(rest.len()));
             rest = after;
-            self.take_block(block);
+            self.take_block(block)?;
             self.settle();
-            if !self.at.is_multiple_of(BLOCK) {
-                continue;
-            }
-            if self.findings.work > WORK_AT_FIRST + WORK_PER_BYTE * self.at {
-                return Err(Refusal::TooDeep);
-            }
-            if self.at - self.settled > MOST_PENDING {
+            if self.at.is_multiple_of(BLOCK) && self.at - self.settled > MOST_PENDING {
                 return Err(Refusal::PendingTooLong);
             }
         }
         Ok(())
     }
 
-    fn take_block(&mut self, block: &[u8]) {
+    fn take_block(&mut self, block: &[u8]) -> Result<(), Refusal> {
         let form = matches!(self.syntax, Syntax::Form | Syntax::Query);
         let mut rest = block;
         while !rest.is_empty() {
@@ -134,6 +135,7 @@ impl Stream {
                 .tracker
                 .as_ref()
                 .map_or(rest.len(), |tracker| tracker.plain(rest));
+            let plain = plain.min(STRETCH);
             if plain > 0 {
                 let stretch = Stretch::raw(rest, self.at);
                 self.findings.closing = None;
@@ -146,6 +148,7 @@ impl Stream {
                 );
                 self.at += plain as u64;
                 rest = &rest[plain..];
+                self.keep_up()?;
                 continue;
             }
             let escape = self
@@ -165,7 +168,21 @@ impl Stream {
                 }
             }
             rest = &rest[taken..];
+            self.keep_up()?;
         }
+        Ok(())
+    }
+
+    /// Settles when much waits for it, so that no finding is gone through again and again; and refuses what costs too much.
+    fn keep_up(&mut self) -> Result<(), Refusal> {
+        if self.findings.len() > self.settle_from {
+            self.settle();
+            self.settle_from = MANY_FINDINGS + 2 * self.findings.len();
+        }
+        if self.findings.work > WORK_AT_FIRST + WORK_PER_BYTE * self.at {
+            return Err(Refusal::TooDeep);
+        }
+        Ok(())
     }
 
     /// Follows the structure of JSON past a byte: whether it is part of an escape, and the token that it ends.

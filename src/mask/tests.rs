@@ -156,3 +156,23 @@ fn p8_what_is_pending_has_a_limit() {
     assert_eq!(stream.push(zeros, &mut out), Err(Refusal::PendingTooLong));
     assert_eq!(stream.finish(&mut out), Err(Refusal::PendingTooLong));
 }
+
+#[test]
+fn p8_what_reading_costs_has_a_limit() {
+    // Every byte begins an escape of another decoder; and the same around names, which must be remembered.
+    for unit in ["\\%&", "x_key%\\&"] {
+        let text = unit.repeat(200_000);
+        let refused = masker().mask(text.as_bytes(), Syntax::Text);
+        assert_eq!(refused.err(), Some(Refusal::TooDeep), "{unit}");
+    }
+    // What agents send costs far less: JSON in JSON in JSON, full of names and values.
+    let mut text =
+        r#"{"u":"https://h/?a=x_key&p=password%20","h":"<a href=\"x?a=1&amp;b=x_key\">100%</a>"}"#
+            .repeat(2_000);
+    for _ in 0..3 {
+        text = format!("{text:?}");
+        for syntax in [Syntax::Json, Syntax::Text] {
+            assert!(masker().mask(text.as_bytes(), syntax).is_ok());
+        }
+    }
+}
