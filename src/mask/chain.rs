@@ -13,6 +13,8 @@ pub(super) enum Decoder {
     FormPercent,
     /// HTML character references.
     Html,
+    /// Quoted-printable.
+    QuotedPrintable,
     /// base64; the number is how many characters of a run are dropped first (0 to 3).
     Base64(u8),
     /// Hex; the number is how many digits of a run are dropped first (0 or 1).
@@ -133,6 +135,7 @@ impl Chain {
             all if all.iter().all(|d| *d == Decoder::Json) => Form::Json,
             all if all.iter().all(|d| d.is_percent()) => Form::Percent,
             all if all.iter().all(|d| *d == Decoder::Html) => Form::Html,
+            all if all.iter().all(|d| *d == Decoder::QuotedPrintable) => Form::QuotedPrintable,
             [Decoder::Base64(_)] => Form::Base64,
             [Decoder::Hex(_)] => Form::Hex,
             _ => Form::Chain,
@@ -159,6 +162,7 @@ mod tests {
             &[D::Percent, D::Percent],
             &[D::FormPercent, D::Percent],
             &[D::Html, D::Html, D::Html],
+            &[D::Json, D::QuotedPrintable, D::Base64(0)],
             &[D::Json, D::Json, D::Base64(1), D::Json, D::Json],
             &[D::Percent, D::Percent, D::Json, D::Percent, D::Percent],
             &[D::Json; 18],
@@ -172,6 +176,7 @@ mod tests {
             &[D::Percent; 7],
             &[D::Json, D::FormPercent],
             &[D::Html; 4],
+            &[D::QuotedPrintable; 4],
             &[D::Json, D::Base64(0), D::Json, D::Hex(0)],
         ] {
             assert!(!is_reading(no), "{no:?}");

@@ -4,6 +4,9 @@
 //! A text is a sequence of JSON values, apart or together (so NDJSON is one). At the first byte that cannot
 //! continue such a sequence the tracker says so, once and for all. Nesting costs a bit a level.
 
+use super::opaque::{self, Opaque};
+use super::signed::{self, Event};
+
 /// Most levels of nesting, a bit each; deeper text is read as plain text, which finds as much.
 const DEEPEST: usize = 1 << 20;
 
@@ -12,7 +15,8 @@ const LONGEST_TOKEN: u64 = 4096;
 
 /// Members whose whole value a short secret never replaces.
 const EXEMPT_MEMBERS: [&[u8]; 6] = [b"role", b"type", b"model", b"id", b"object", b"status"];
-const LONGEST_EXEMPT: usize = 6;
+/// Longest key that is known at all.
+const LONGEST_KEY: usize = 17;
 
 /// A string that ends at this byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub(super) struct Step {
     pub string: Option<StringEnd>,
     /// It ends the bare token `[start, here)`.
     pub token: Option<(u64, u64)>,
+    /// It begins or ends what a signature may cover.
+    pub signed: Option<Event>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,8 +74,13 @@ pub(super) struct Tracker {
     in_key: bool,
     /// The value that comes belongs to an exempt member.
     exempt: bool,
-    key: [u8; LONGEST_EXEMPT],
-    /// Length of the key so far; over `LONGEST_EXEMPT` if it is none of the exempt ones.
+    /// The value that comes belongs to the member of `key`.
+    member: bool,
+    /// The string at hand has ended.
+    closed: bool,
+    opaque: opaque::Reader,
+    key: [u8; LONGEST_KEY],
+    /// Length of the key so far; over `LONGEST_KEY` if it is longer or has escapes.
     key_len: usize,
 }
 
@@ -82,7 +93,10 @@ impl Tracker {
             start: 0,
             in_key: false,
             exempt: false,
-            key: [0; LONGEST_EXEMPT],
+            member: false,
+            closed: false,
+            opaque: opaque::Reader::default(),
+            key: [0; LONGEST_KEY],
             key_len: 0,
         }
     }
@@ -120,9 +134,25 @@ impl Tracker {
         (self.state == State::Token).then_some(self.start)
     }
 
+    /// Takes plain text of a string, the first byte of it at offset `at`.
+    pub fn pass(&mut self, plain: &[u8], at: u64) {
+        self.opaque.take(plain, at);
+    }
+
+    /// What is opaque of the string that the last byte stood in or closed.
+    pub fn opaque(&self) -> Opaque {
+        self.opaque.opaque()
+    }
+
     /// Takes the byte at offset `at`; `None` if the text is not JSON from here on.
     pub fn step(&mut self, byte: u8, at: u64) -> Option<Step> {
         let mut step = Step::default();
+        if std::mem::take(&mut self.closed) {
+            self.opaque.end();
+        }
+        if matches!(self.state, State::Escape | State::Hex(_)) && !self.in_key {
+            self.opaque.take(&[byte], at);
+        }
         match self.state {
             State::Str => return self.string_byte(byte, at),
             State::Escape => {
@@ -158,7 +188,18 @@ impl Tracker {
         if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
             return Some(step);
         }
-        self.structure(byte, at).then_some(step)
+        let depth = self.depth;
+        let fits = self.structure(byte, at);
+        if self.depth < depth {
+            step.signed = Some(Event::Close { depth });
+        } else if self.state == State::Str && !self.in_key {
+            let name = self.member_name().and_then(signed::Name::of);
+            step.signed = name.map(|_| Event::Begin {
+                depth,
+                at: self.start,
+            });
+        }
+        fits.then_some(step)
     }
 
     fn string_byte(&mut self, byte: u8, at: u64) -> Option<Step> {
@@ -174,18 +215,27 @@ impl Tracker {
                     let key = self.key.get(..self.key_len);
                     self.exempt = key.is_some_and(|key| EXEMPT_MEMBERS.contains(&key));
                     self.state = State::Colon;
+                    self.member = true;
                 } else {
+                    let name = self.member_name().and_then(signed::Name::of);
+                    step.signed = name.map(|name| Event::End { name, at });
+                    self.closed = true;
                     self.value_done();
                 }
             }
             b'\\' => {
                 step.escape = true;
-                self.key_len = usize::MAX;
+                if self.in_key {
+                    self.key_len = usize::MAX;
+                } else {
+                    self.opaque.take(&[byte], at);
+                }
                 self.state = State::Escape;
             }
             0..=0x1f => return None,
+            _ if !self.in_key => self.opaque.take(&[byte], at),
             _ => {
-                if self.in_key && self.key_len <= LONGEST_EXEMPT {
+                if self.key_len <= LONGEST_KEY {
                     if let Some(slot) = self.key.get_mut(self.key_len) {
                         *slot = byte;
                     }
@@ -243,6 +293,7 @@ impl Tracker {
                 self.stack[word] = (self.stack[word] & !(1 << bit)) | (u64::from(object) << bit);
                 self.depth += 1;
                 self.exempt = false;
+                self.member = false;
                 self.state = if object {
                     State::ObjectFirst
                 } else {
@@ -261,8 +312,18 @@ impl Tracker {
     fn begin_string(&mut self, at: u64, key: bool) {
         self.start = at + 1;
         self.in_key = key;
-        self.key_len = 0;
+        if key {
+            self.key_len = 0;
+        } else {
+            let member = self.member.then(|| self.key.get(..self.key_len)).flatten();
+            self.opaque.begin(self.start, member);
+        }
         self.state = State::Str;
+    }
+
+    /// Of which member the value at hand is, as far as that is known.
+    fn member_name(&self) -> Option<&[u8]> {
+        self.member.then(|| self.key.get(..self.key_len)).flatten()
     }
 
     fn in_object(&self) -> bool {
@@ -280,6 +341,7 @@ impl Tracker {
 
     fn value_done(&mut self) {
         self.exempt = false;
+        self.member = false;
         self.state = if self.depth == 0 {
             State::Top
         } else {
@@ -338,6 +400,7 @@ mod tests {
                 escape,
                 string,
                 token,
+                ..
             } = tracker.step(*b, i as u64).expect("valid");
             escapes.extend(escape.then_some(i));
             strings.extend(string);

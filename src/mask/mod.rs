@@ -23,16 +23,19 @@
 //! No I/O, no clock, no runtime, no knowledge of secrets, HTTP or content codings. Nothing here is `Debug` that holds
 //! a value. The room imports no other of the crate.
 
+mod ahead;
 mod authority;
 mod chain;
 mod decode;
 mod history;
 mod json;
 mod needle;
+mod opaque;
 mod reading;
 mod render;
 mod resolve;
 mod scan;
+mod signed;
 mod skim;
 mod stream;
 mod symbol;
@@ -63,6 +66,19 @@ pub enum Syntax {
     Path,
 }
 
+/// What becomes of a value in a block that a provider signed, an object of JSON with the string members `thinking` and
+/// `signature`: to rewrite it would break the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Signed {
+    /// The text is refused.
+    Refuse,
+    /// The value goes on as it is, and is not counted.
+    Pass,
+    /// The value is masked as anywhere.
+    #[default]
+    Mask,
+}
+
 /// In which form a value was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
@@ -74,6 +90,8 @@ pub enum Form {
     Percent,
     /// With HTML character references.
     Html,
+    /// In quoted-printable.
+    QuotedPrintable,
     /// In base64.
     Base64,
     /// In hex.
@@ -91,6 +109,7 @@ impl Form {
             Self::Json => "json",
             Self::Percent => "percent",
             Self::Html => "html",
+            Self::QuotedPrintable => "quoted-printable",
             Self::Base64 => "base64",
             Self::Hex => "hex",
             Self::Chain => "chain",
@@ -110,4 +129,7 @@ pub enum Refusal {
     /// Reading it in every encoding would cost more than 256 steps a byte.
     #[error("the text is nested in too many encodings to be read in full")]
     TooDeep,
+    /// A value stands in a block that is signed (see [`Signed::Refuse`]): the name that it goes by.
+    #[error("a block that the provider signed holds a secret")]
+    Signed(NameId),
 }

@@ -9,7 +9,7 @@ use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::{Anchored, MatchKind, dfa, nfa};
 use zeroize::Zeroizing;
 
-use super::{Hits, Refusal, Stream, Syntax, word};
+use super::{Hits, Refusal, Signed, Stream, Syntax, word};
 
 /// A name that values are masked under, numbered in the order of registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +29,14 @@ pub enum Rule {
 #[derive(Default)]
 pub struct Builder {
     names: Vec<Name>,
-    values: Vec<(Zeroizing<Vec<u8>>, NameId, Rule)>,
+    values: Vec<Value>,
+}
+
+struct Value {
+    text: Zeroizing<Vec<u8>>,
+    name: NameId,
+    rule: Rule,
+    any_case: bool,
 }
 
 struct Name {
@@ -55,9 +62,22 @@ impl Builder {
     /// Registers a value under a name. Of two names with the same value the earlier registration is written.
     /// An empty value is ignored.
     pub fn value(&mut self, name: NameId, value: &[u8], rule: Rule) {
+        self.add(name, value, rule, false);
+    }
+
+    /// As [`value`](Self::value), for a value that counts in any case of its ASCII letters.
+    pub fn value_any_case(&mut self, name: NameId, value: &[u8], rule: Rule) {
+        self.add(name, value, rule, true);
+    }
+
+    fn add(&mut self, name: NameId, value: &[u8], rule: Rule, any_case: bool) {
         if !value.is_empty() {
-            self.values
-                .push((Zeroizing::new(value.to_vec()), name, rule));
+            self.values.push(Value {
+                text: Zeroizing::new(value.to_vec()),
+                name,
+                rule,
+                any_case,
+            });
         }
     }
 
@@ -85,10 +105,16 @@ impl Masker {
         self.0.shortest == 0
     }
 
-    /// Starts one pass over one text.
+    /// Starts one pass over one text, in which signed blocks are masked like all else.
     #[must_use]
     pub fn stream(&self, syntax: Syntax) -> Stream {
-        Stream::new(Arc::clone(&self.0), syntax)
+        self.stream_with(syntax, Signed::Mask)
+    }
+
+    /// Starts one pass over one text.
+    #[must_use]
+    pub fn stream_with(&self, syntax: Syntax, signed: Signed) -> Stream {
+        Stream::new(Arc::clone(&self.0), syntax, signed)
     }
 
     /// Masks one whole text; `None` if nothing was found.
@@ -108,7 +134,6 @@ impl Masker {
 }
 
 /// What a pattern of the automaton stands for.
-#[derive(Clone, Copy)]
 pub(super) struct Pattern {
     pub len: usize,
     /// Index of the name; and for values the rank of their registration.
@@ -117,6 +142,19 @@ pub(super) struct Pattern {
     pub kind: Kind,
     /// Its first and last character are word characters, so that what stands beside them matters.
     pub edges: (bool, bool),
+    /// Its own text, where the automaton knows it without case but it counts as it is only.
+    exact: Option<Zeroizing<Box<[u8]>>>,
+}
+
+impl Pattern {
+    /// Whether it is what the automaton found it for, `byte` being the byte at a place of the match.
+    pub fn is_exact(&self, byte: impl Fn(usize) -> u8) -> bool {
+        let same = |text: &Zeroizing<Box<[u8]>>| {
+            let mut bytes = text.iter().enumerate();
+            bytes.all(|(at, own)| byte(at) == *own)
+        };
+        self.exact.as_ref().is_none_or(same)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,6 +180,8 @@ pub(super) struct Needles {
     /// Low bits that are zero in every state.
     shift: u32,
     pub start: StateID,
+    /// Every byte as the automaton takes it: itself, or in lower case if some value counts in any case.
+    fold: [u8; 256],
     filter: Filter,
     replacements: Vec<String>,
     /// Length of the shortest value; 0 if there is none.
@@ -150,18 +190,29 @@ pub(super) struct Needles {
 
 impl Needles {
     fn new(builder: Builder) -> Self {
-        let mut texts: Vec<&[u8]> = Vec::new();
+        let fold = folding(builder.values.iter().any(|value| value.any_case));
+        let mut texts = Vec::new();
         let mut patterns = Vec::new();
-        for (rank, (value, name, rule)) in builder.values.iter().enumerate() {
-            texts.push(value);
-            patterns.push(pattern(value, *name, rank, Kind::Value(*rule)));
+        let mut add = |text: &[u8], any_case: bool, mut pattern: Pattern| {
+            let folded: Vec<u8> = text.iter().map(|byte| fold[usize::from(*byte)]).collect();
+            // What the automaton takes for it may be in another case.
+            if !any_case && fold != folding(false) && text.iter().any(u8::is_ascii_alphabetic) {
+                pattern.exact = Some(Zeroizing::new(text.into()));
+            }
+            texts.push(Zeroizing::new(folded));
+            patterns.push(pattern);
+        };
+        for (rank, value) in builder.values.iter().enumerate() {
+            let pattern = pattern(&value.text, value.name, rank, Kind::Value(value.rule));
+            add(&value.text, value.any_case, pattern);
         }
-        let shortest = texts.iter().map(|t| t.len()).min().unwrap_or(0);
+        let lengths = builder.values.iter().map(|value| value.text.len());
+        let shortest = lengths.min().unwrap_or(0);
         for (i, name) in builder.names.iter().enumerate() {
             if !name.key.is_empty() && shortest > 0 {
                 let id = NameId(u32::try_from(i).expect("checked when it was registered"));
-                texts.push(name.key.as_bytes());
-                patterns.push(pattern(name.key.as_bytes(), id, i, Kind::Key));
+                let pattern = pattern(name.key.as_bytes(), id, i, Kind::Key);
+                add(name.key.as_bytes(), false, pattern);
             }
         }
         let engine = Engine::new(&texts);
@@ -173,7 +224,8 @@ impl Needles {
             depth,
             shift,
             start,
-            filter: Filter::new(&texts),
+            filter: Filter::new(&texts, fold),
+            fold,
             replacements: builder.names.into_iter().map(|n| n.replacement).collect(),
             shortest,
         }
@@ -182,7 +234,19 @@ impl Needles {
     /// Advances by one byte.
     #[inline]
     pub fn next(&self, state: StateID, byte: u8) -> StateID {
-        self.engine.next(state, byte)
+        self.engine.next(state, self.fold[usize::from(byte)])
+    }
+
+    /// After `taken` bytes of a needle brought it to `state`: where `byte` leads if a needle goes on so, and whether that
+    /// one ends there.
+    #[inline]
+    pub fn prefix(&self, state: StateID, byte: u8, taken: usize) -> Option<(StateID, bool)> {
+        let next = self.next(state, byte);
+        if self.depth(next) != taken + 1 {
+            return None;
+        }
+        let ends = self.is_match(next) && self.matches(next).any(|p| p.len == taken + 1);
+        Some((next, ends))
     }
 
     /// Which windows of bytes begin a needle, perhaps.
@@ -244,6 +308,7 @@ pub(super) struct Filter {
     /// Bytes of a window: four, or as many as the shortest needle has.
     window: usize,
     mask: u32,
+    fold: [u8; 256],
 }
 
 /// Most bytes of a window.
@@ -254,7 +319,7 @@ const LEAST_BITS: u32 = 15;
 const MOST_BITS: u32 = 21;
 
 impl Filter {
-    fn new(texts: &[&[u8]]) -> Self {
+    fn new(texts: &[Zeroizing<Vec<u8>>], fold: [u8; 256]) -> Self {
         let shortest = texts.iter().map(|text| text.len()).min().unwrap_or(WINDOW);
         let window = shortest.min(WINDOW);
         let wanted = (texts.len() * BITS_PER_NEEDLE)
@@ -266,6 +331,7 @@ impl Filter {
             shift: u32::BITS - log,
             window,
             mask: u32::MAX >> (8 * (WINDOW - window)),
+            fold,
         };
         for text in texts {
             let mut first = [0; WINDOW];
@@ -296,14 +362,28 @@ impl Filter {
             None if next.len() < self.window => return false,
             None => first[..next.len()].copy_from_slice(next),
         }
+        let first = first.map(|byte| self.fold[usize::from(byte)]);
         let (word, bit) = self.slot(u32::from_le_bytes(first));
         self.bits[word] & bit != 0
     }
 }
 
+/// Every byte as itself, or ASCII letters in lower case.
+fn folding(lower: bool) -> [u8; 256] {
+    let mut fold = [0; 256];
+    for (slot, byte) in fold.iter_mut().zip(0..=u8::MAX) {
+        *slot = if lower {
+            byte.to_ascii_lowercase()
+        } else {
+            byte
+        };
+    }
+    fold
+}
+
 /// The length of the needle prefix that each state stands for. The automaton's state after a needle's prefix is that
 /// prefix's own, so walking every needle visits every state but the start.
-fn depths(engine: &Engine, texts: &[&[u8]]) -> (Vec<u32>, u32) {
+fn depths(engine: &Engine, texts: &[Zeroizing<Vec<u8>>]) -> (Vec<u32>, u32) {
     let mut found = Vec::new();
     let mut low_bits = 0;
     for text in texts {
@@ -337,25 +417,26 @@ fn pattern(text: &[u8], name: NameId, rank: usize, kind: Kind) -> Pattern {
             word::begins_with_word_char(text),
             word::ends_with_word_char(text),
         ),
+        exact: None,
     }
 }
 
 impl Engine {
-    fn new(texts: &[&[u8]]) -> Self {
+    fn new(texts: &[Zeroizing<Vec<u8>>]) -> Self {
         let total: usize = texts.iter().map(|t| t.len()).sum();
         if total <= DFA_BYTES {
             let dfa = dfa::Builder::new()
                 .match_kind(MatchKind::Standard)
                 .prefilter(false)
                 .start_kind(aho_corasick::StartKind::Unanchored)
-                .build(texts);
+                .build(texts.iter().map(|text| text.as_slice()));
             // Invariant: at most 16 KiB of needles are far under the automaton's limit of 2^31 states.
             return Self::Dfa(dfa.expect("a small automaton"));
         }
         let nfa = nfa::contiguous::Builder::new()
             .match_kind(MatchKind::Standard)
             .prefilter(false)
-            .build(texts);
+            .build(texts.iter().map(|text| text.as_slice()));
         // Invariant: the limits on secrets keep the needles under 2^31 bytes, the automaton's limit.
         Self::Nfa(nfa.expect("needles under 2 GiB"))
     }

@@ -7,8 +7,9 @@
 
 use std::collections::VecDeque;
 
+use super::ahead::Ahead;
 use super::chain::{Chain, Decoder};
-use super::decode::Decode;
+use super::decode::{Decode, Decoded};
 use super::history::History;
 use super::needle::Needles;
 use super::scan::{Findings, Scan};
@@ -101,7 +102,7 @@ impl Reading {
     fn new(chain: Chain, needles: &Needles, history: History) -> Self {
         Self {
             chain,
-            scan: Scan::new(needles, history),
+            scan: Scan::new(&chain, needles, history),
             base64: Run::default(),
             hex: Run::default(),
             below: Vec::new(),
@@ -111,7 +112,7 @@ impl Reading {
     /// Takes the next symbol.
     pub fn push(&mut self, sym: &Sym, form: bool, needles: &Needles, findings: &mut Findings) {
         let class = class::OF[usize::from(sym.byte)];
-        if class & class::ESCAPE != 0 {
+        if class & class::ESCAPE != 0 && !sym.inert {
             self.wake(sym.byte, form, needles, findings);
         }
         let keep = self.base64.unread().max(self.hex.unread()) + 1;
@@ -129,6 +130,25 @@ impl Reading {
         self.sleep(needles);
     }
 
+    /// Takes what its decoder made; `since` counts the symbols let through since the last that was not.
+    fn take(
+        &mut self,
+        decoded: Decoded,
+        since: &mut usize,
+        needles: &Needles,
+        findings: &mut Findings,
+    ) {
+        let (Decoded::Literal(sym) | Decoded::Byte(sym)) = &decoded else {
+            *since = 0;
+            return;
+        };
+        *since = match decoded {
+            Decoded::Literal(_) => since.saturating_add(1),
+            _ => 0,
+        };
+        self.push(sym, false, needles, findings);
+    }
+
     /// Takes `stretch[from..to]`.
     pub fn push_stretch(
         &mut self,
@@ -142,7 +162,15 @@ impl Reading {
         while at < to {
             at = self.skim(stretch, (at, to), form, needles, findings);
             if at < to {
-                self.push(&stretch.sym(at), form, needles, findings);
+                let mut sym = stretch.sym(at);
+                if class::OF[usize::from(sym.byte)] & class::ESCAPE != 0 {
+                    let ahead = Ahead {
+                        text: &stretch.bytes[at..],
+                        ends: false,
+                    };
+                    sym.inert = sym.byte != b'+' && !ahead.may_escape();
+                }
+                self.push(&sym, form, needles, findings);
                 at += 1;
             }
         }
@@ -293,6 +321,7 @@ impl Reading {
             b'%' => &[Decoder::Percent],
             b'+' if form => &[Decoder::FormPercent],
             b'&' => &[Decoder::Html],
+            b'=' => &[Decoder::QuotedPrintable],
             _ => &[],
         };
         // The reading that an escape was passed without must exist where what it read can still matter.
@@ -493,9 +522,8 @@ impl Below {
             reading,
             ..
         } = self;
-        decode.push(sym, &mut |sym, literal| {
-            *since = if literal { since.saturating_add(1) } else { 0 };
-            reading.push(&sym, false, needles, findings);
+        decode.push(sym, &mut |decoded| {
+            reading.take(decoded, since, needles, findings);
         });
     }
 
@@ -535,9 +563,8 @@ impl Below {
             reading,
             ..
         } = self;
-        decode.flush(&mut |sym, literal| {
-            *since = if literal { since.saturating_add(1) } else { 0 };
-            reading.push(&sym, false, needles, findings);
+        decode.flush(&mut |decoded| {
+            reading.take(decoded, since, needles, findings);
         });
     }
 

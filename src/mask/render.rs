@@ -39,6 +39,7 @@ fn encode(mut text: Vec<u8>, decoders: &[Decoder], outside: usize, found: &Found
             Decoder::Json => json(&text),
             Decoder::Percent | Decoder::FormPercent => percent(&text),
             Decoder::Html => html(&text),
+            Decoder::QuotedPrintable => quoted_printable(&text),
             Decoder::Hex(_) => hex(&text, found.last.wraps[layer].variant),
             Decoder::Base64(_) => {
                 base64_groups(&text, &found.first.wraps[layer], &found.last.wraps[layer])
@@ -134,6 +135,19 @@ fn html(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// RFC 2045 section 6.7, in one line: a soft break is never needed where nobody counts.
+fn quoted_printable(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'=' => out.extend_from_slice(b"=3D"),
+            b' '..=b'~' => out.push(*byte),
+            _ => out.extend_from_slice(format!("={byte:02X}").as_bytes()),
+        }
+    }
+    out
+}
+
 fn hex(text: &[u8], upper: bool) -> Vec<u8> {
     let digits: &[u8; 16] = if upper {
         b"0123456789ABCDEF"
@@ -187,7 +201,7 @@ fn base64(bytes: &[u8], url_safe: bool, padded: bool) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{base64, hex, json, percent};
+    use super::{base64, hex, json, percent, quoted_printable};
 
     #[test]
     fn encodes_by_the_rfcs() {
@@ -198,5 +212,6 @@ mod tests {
         assert_eq!(hex(b"\x0fz", true), b"0F7A");
         assert_eq!(json(b"a\"\\\n"), b"a\\\"\\\\\\u000a");
         assert_eq!(percent(b"{{a_b}}/%"), b"%7B%7Ba_b%7D%7D%2F%25");
+        assert_eq!(quoted_printable(b"a_b =\n\xe9"), b"a_b =3D=0A=E9");
     }
 }

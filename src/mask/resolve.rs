@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::chain::Decoder;
 use super::needle::{NameId, Needles};
 use super::scan::{Findings, Found};
-use super::{Form, Hits, Syntax, render};
+use super::signed::{Blocks, Fate};
+use super::{Form, Hits, Refusal, Signed, Syntax, render};
 
 /// Raw bytes to replace. Edits come in order and do not overlap; an insertion has `start == end`.
 pub(super) struct Edit {
@@ -22,19 +23,26 @@ pub(super) struct Resolver {
     /// The edits so far.
     pub edits: Vec<Edit>,
     pub hits: Hits,
+    /// What is not settled waits for whether a block is signed.
+    pub waits_for_signature: bool,
 }
 
 impl Resolver {
     /// Settles the findings that nothing before `safe` can change any more, and returns up to where the text is
     /// settled.
+    ///
+    /// # Errors
+    /// One of them stands in a signed block.
     pub fn settle(
         &mut self,
         findings: &mut Findings,
         safe: u64,
         syntax: Syntax,
+        blocks: &mut Blocks,
         needles: &Needles,
-    ) -> u64 {
+    ) -> Result<u64, Refusal> {
         let mut settled = safe;
+        self.waits_for_signature = false;
         if let Some((start, _)) = self
             .tokens
             .iter()
@@ -43,12 +51,13 @@ impl Resolver {
             settled = *start;
         }
         if !findings.values.is_empty() {
-            settled = self.settle_values(findings, settled, syntax, needles);
+            settled = self.settle_values(findings, settled, syntax, blocks, needles)?;
         }
         findings.keys.retain(|key| key.end() > settled);
         findings.exempt.retain(|(_, end, _)| *end > settled);
         self.tokens.retain(|(_, end)| *end > settled);
-        settled
+        blocks.forget(settled);
+        Ok(settled)
     }
 
     fn settle_values(
@@ -56,8 +65,9 @@ impl Resolver {
         findings: &mut Findings,
         safe: u64,
         syntax: Syntax,
+        blocks: &mut Blocks,
         needles: &Needles,
-    ) -> u64 {
+    ) -> Result<u64, Refusal> {
         let pairs = findings.values.len() * (1 + findings.keys.len() + findings.exempt.len());
         findings.work += pairs as u64 / 4;
         let (keys, exempt) = (&findings.keys, &findings.exempt);
@@ -77,6 +87,20 @@ impl Resolver {
                 settled = token.map_or(start, |(first, _)| first.min(start));
                 break;
             }
+            match (blocks.mode, blocks.fate(start, end)) {
+                (Signed::Mask, _) | (_, Fate::Free) => {}
+                (Signed::Refuse, Fate::Signed) => return Err(Refusal::Signed(cluster[0].name)),
+                (Signed::Refuse, Fate::Unknown) => blocks.replaced(start, end, cluster[0].name),
+                (Signed::Pass, Fate::Signed) => {
+                    at += cluster.len();
+                    continue;
+                }
+                (Signed::Pass, Fate::Unknown) => {
+                    self.waits_for_signature = true;
+                    settled = token.map_or(start, |(first, _)| first.min(start));
+                    break;
+                }
+            }
             if quoted != token {
                 self.quote(quoted.map(|(_, end)| end));
                 self.quote(token.map(|(start, _)| start));
@@ -89,7 +113,7 @@ impl Resolver {
         }
         self.quote(quoted.map(|(_, end)| end));
         findings.values.drain(..at);
-        settled.min(safe)
+        Ok(settled.min(safe))
     }
 
     /// The bare token that a cluster lies in, if no other value lies partly in it: it becomes a string.

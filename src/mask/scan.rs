@@ -8,10 +8,11 @@ use super::chain::Chain;
 use super::history::History;
 use super::json::StringEnd;
 use super::needle::{Kind, NameId, Needles, Rule};
+use super::opaque::Opaque;
 use super::skim::Skimmed;
 use super::symbol::{Stretch, Sym};
 use super::wait::{Fate, Wait};
-use super::word::{self, LONGEST_CHAR};
+use super::word::{self, BESIDE, LONGEST_CHAR};
 
 /// An occurrence of a value or of a key.
 #[derive(Clone)]
@@ -22,7 +23,7 @@ pub(super) struct Found {
     pub rank: u32,
     pub first: Sym,
     pub last: Sym,
-    /// For keys: it stands in the raw text as it is.
+    /// It stands in the raw text as it is.
     pub literal: bool,
 }
 
@@ -46,6 +47,8 @@ pub(super) struct Findings {
     pub exempt: Vec<(u64, u64, u32)>,
     /// The string that the raw byte at hand closes.
     pub closing: Option<StringEnd>,
+    /// What is opaque of the string that the raw byte at hand stands in or closes.
+    pub opaque: Opaque,
     /// Symbols scanned so far, in all readings, and findings gone through again.
     pub work: u64,
 }
@@ -88,11 +91,15 @@ pub(super) struct Scan {
     edge: Edge,
     pub authority: Authority,
     pub waits: Vec<Wait>,
+    /// How many symbols before a match decide whether it counts.
+    beside: usize,
 }
 
 impl Scan {
-    pub fn new(needles: &Needles, history: History) -> Self {
+    pub fn new(chain: &Chain, needles: &Needles, history: History) -> Self {
+        let in_layer = chain.layers() > 0;
         Self {
+            beside: if in_layer { BESIDE } else { LONGEST_CHAR },
             state: needles.start,
             history,
             edge: Edge::Text,
@@ -120,12 +127,13 @@ impl Scan {
             edge,
             authority: self.authority,
             waits,
+            beside: self.beside,
         }
     }
 
     /// How many of the last symbols decide what this scanner will find.
     pub fn window(&self, needles: &Needles) -> usize {
-        needles.depth(self.state) + LONGEST_CHAR
+        needles.depth(self.state) + self.beside
     }
 
     /// Takes the next symbol. `keep`: how many of the last symbols the caller wants kept besides.
@@ -248,8 +256,15 @@ impl Scan {
     fn matched(&mut self, chain: &Chain, needles: &Needles, findings: &mut Findings) {
         for pattern in needles.matches(self.state) {
             let at = self.history.len() - pattern.len;
+            if !pattern.is_exact(|i| self.history.byte(at + i)) {
+                continue;
+            }
             let word = pattern.kind != Kind::Value(Rule::Anywhere);
             if word && pattern.edges.0 && self.word_char_before(at) {
+                continue;
+            }
+            let value = pattern.kind != Kind::Key;
+            if word && value && chain.layers() > 0 && !word::is_text(&self.before::<BESIDE>(at)) {
                 continue;
             }
             // At a passed escape it is a word only in the reading of JSON escapes.
@@ -270,6 +285,9 @@ impl Scan {
                 last,
                 literal: last.end - first.start == pattern.len as u64,
             };
+            if word && value && found.literal && findings.opaque.holds(found.start(), found.end()) {
+                continue;
+            }
             if word {
                 self.waits.push(Wait::new(found, pattern, self.authority));
             } else {
@@ -282,12 +300,13 @@ impl Scan {
         if at == 0 {
             return self.edge == Edge::Gap;
         }
-        let mut before = [0; LONGEST_CHAR];
-        let len = at.min(LONGEST_CHAR);
-        for (i, slot) in before[..len].iter_mut().enumerate() {
-            *slot = self.history.byte(at - len + i);
-        }
-        word::ends_with_word_char(&before[..len])
+        word::ends_with_word_char(&self.before::<LONGEST_CHAR>(at))
+    }
+
+    /// The last bytes before the one at `at`, at most `N`.
+    fn before<const N: usize>(&self, at: usize) -> Vec<u8> {
+        let from = at.saturating_sub(N);
+        (from..at).map(|i| self.history.byte(i)).collect()
     }
 
     fn settle(&mut self, findings: &mut Findings, mut fate: impl FnMut(&mut Wait) -> Fate) {

@@ -4,8 +4,8 @@
 
 use aho_corasick::automaton::StateID;
 
+use super::ahead::Ahead;
 use super::authority::Authority;
-use super::decode::may_escape;
 use super::needle::Needles;
 use super::symbol::class;
 
@@ -106,7 +106,11 @@ fn stops(next: &[u8], base64: usize, rules: &Rules) -> bool {
         b'+' => rules.form,
         b'\n' | b'\r' => base64 > 0,
         b':' | b'/' => false,
-        _ => may_escape(next),
+        _ => Ahead {
+            text: next,
+            ends: false,
+        }
+        .may_escape(),
     }
 }
 

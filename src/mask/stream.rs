@@ -7,14 +7,18 @@ use bytes::Bytes;
 
 use super::json::{Step, Tracker};
 use super::needle::Needles;
+use super::opaque::Opaque;
 use super::reading::Reading;
 use super::resolve::{Edit, Resolver};
 use super::scan::Findings;
+use super::signed::Blocks;
 use super::symbol::{Stretch, Sym};
-use super::{Hits, Refusal, Syntax};
+use super::{Hits, Refusal, Signed, Syntax};
 
 /// Most bytes that may wait for what follows them.
 const MOST_PENDING: u64 = 64 * 1024;
+/// Most bytes that may wait for whether the block that they stand in is signed.
+const MOST_UNSIGNED: u64 = 4 * 1024 * 1024;
 /// The text is settled, and checked against `MOST_PENDING`, whenever this many bytes more have come: at fixed places of
 /// the text, so that chunking does not matter.
 const BLOCK: u64 = 4096;
@@ -34,6 +38,7 @@ pub struct Stream {
     /// Follows the text while it is JSON.
     tracker: Option<Tracker>,
     findings: Findings,
+    blocks: Blocks,
     resolver: Resolver,
     /// Bytes taken.
     at: u64,
@@ -48,13 +53,14 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(needles: Arc<Needles>, syntax: Syntax) -> Self {
+    pub(super) fn new(needles: Arc<Needles>, syntax: Syntax, signed: Signed) -> Self {
         Self {
             root: Reading::root(&needles),
             tracker: (syntax == Syntax::Json).then(Tracker::new),
             needles,
             syntax,
             findings: Findings::default(),
+            blocks: Blocks::new(signed),
             resolver: Resolver::default(),
             at: 0,
             settled: 0,
@@ -99,9 +105,10 @@ impl Stream {
         if let Some(start) = self.tracker.take().and_then(|tracker| tracker.open_token()) {
             self.resolver.tokens.push((start, self.at));
         }
-        self.settled =
-            self.resolver
-                .settle(&mut self.findings, self.at, self.syntax, &self.needles);
+        self.blocks.stop(self.at);
+        let settled = self.settle_to(self.at);
+        self.refused = settled.err();
+        settled?;
         self.hand_on(out);
         Ok(())
     }
@@ -119,8 +126,13 @@ impl Stream {
             let (block, after) = rest.split_at(to_block_end.min(rest.len()));
             rest = after;
             self.take_block(block)?;
-            self.settle();
-            if self.at.is_multiple_of(BLOCK) && self.at - self.settled > MOST_PENDING {
+            self.settle()?;
+            let most = if self.resolver.waits_for_signature {
+                MOST_UNSIGNED
+            } else {
+                MOST_PENDING
+            };
+            if self.at.is_multiple_of(BLOCK) && self.at - self.settled > most {
                 return Err(Refusal::PendingTooLong);
             }
         }
@@ -137,6 +149,10 @@ impl Stream {
                 .map_or(rest.len(), |tracker| tracker.plain(rest));
             let plain = plain.min(STRETCH);
             if plain > 0 {
+                if let Some(tracker) = &mut self.tracker {
+                    tracker.pass(&rest[..plain], self.at);
+                    self.findings.opaque = tracker.opaque();
+                }
                 let stretch = Stretch::raw(rest, self.at);
                 self.findings.closing = None;
                 self.root.push_stretch(
@@ -164,7 +180,7 @@ impl Stream {
                 if passed {
                     self.follow(*byte);
                 } else {
-                    self.take_byte(*byte);
+                    self.take_byte(*byte)?;
                 }
             }
             rest = &rest[taken..];
@@ -176,7 +192,7 @@ impl Stream {
     /// Settles when much waits for it, so that no finding is gone through again and again; and refuses what costs too much.
     fn keep_up(&mut self) -> Result<(), Refusal> {
         if self.findings.len() > self.settle_from {
-            self.settle();
+            self.settle()?;
             self.settle_from = MANY_FINDINGS + 2 * self.findings.len();
         }
         if self.findings.work > WORK_AT_FIRST + WORK_PER_BYTE * self.at {
@@ -192,17 +208,22 @@ impl Stream {
             .as_mut()
             .map(|tracker| tracker.step(byte, self.at));
         self.at += 1;
+        if let Some(tracker) = &self.tracker {
+            self.findings.opaque = tracker.opaque();
+        }
         match step {
             Some(Some(step)) => step,
             Some(None) => {
                 self.tracker = None;
+                self.findings.opaque = Opaque::default();
+                self.blocks.stop(self.at - 1);
                 Step::default()
             }
             None => Step::default(),
         }
     }
 
-    fn take_byte(&mut self, byte: u8) {
+    fn take_byte(&mut self, byte: u8) -> Result<(), Refusal> {
         let sym = Sym::raw(byte, self.at);
         let step = self.follow(byte);
         self.findings.closing = step.string;
@@ -215,15 +236,32 @@ impl Stream {
                 .push(&sym, form, &self.needles, &mut self.findings);
         }
         self.resolver.tokens.extend(step.token);
+        if let Some(event) = step.signed
+            && self.blocks.mode != Signed::Mask
+            && self.blocks.take(event)?
+        {
+            // What was found in it is judged before anything that comes later.
+            self.settle()?;
+        }
+        Ok(())
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self) -> Result<(), Refusal> {
         let token = self.tracker.as_ref().and_then(Tracker::open_token);
         let pending = self.root.pending(&self.needles);
         let safe = pending.into_iter().chain(token).min().unwrap_or(self.at);
-        self.settled = self
-            .resolver
-            .settle(&mut self.findings, safe, self.syntax, &self.needles);
+        self.settle_to(safe)
+    }
+
+    fn settle_to(&mut self, safe: u64) -> Result<(), Refusal> {
+        self.settled = self.resolver.settle(
+            &mut self.findings,
+            safe,
+            self.syntax,
+            &mut self.blocks,
+            &self.needles,
+        )?;
+        Ok(())
     }
 
     /// Hands on what is settled, with its edits.

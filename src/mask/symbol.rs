@@ -59,6 +59,8 @@ pub(super) struct Sym {
     pub start: u64,
     /// One past the last raw byte that it came from.
     pub end: u64,
+    /// No decoder of any reading takes it for the beginning of an escape.
+    pub inert: bool,
     /// One entry for each base64 or hex layer of the chain, outermost first.
     pub wraps: [Wrap; LAYERS],
 }
@@ -70,6 +72,7 @@ impl Sym {
             byte,
             start: at,
             end: at + 1,
+            inert: false,
             wraps: [Wrap::default(); LAYERS],
         }
     }
@@ -86,6 +89,7 @@ impl Sym {
             byte,
             start: first.start,
             end: last.end,
+            inert: false,
             wraps,
         }
     }
@@ -174,7 +178,7 @@ impl<'a> Stretch<'a> {
 
 /// Classes of bytes, as bits, so that the hot loop asks one table.
 pub(super) mod class {
-    /// Begins an escape of some decoder: `\`, `%`, `&`, `+`.
+    /// Begins an escape of some decoder: `\`, `%`, `&`, `=`, `+`.
     pub const ESCAPE: u8 = 1;
     /// base64, either alphabet.
     pub const BASE64: u8 = 2;
@@ -197,7 +201,7 @@ pub(super) mod class {
             #[allow(clippy::cast_possible_truncation)] // i < 256
             let b = i as u8;
             let mut bits = 0;
-            if matches!(b, b'\\' | b'%' | b'&' | b'+') {
+            if matches!(b, b'\\' | b'%' | b'&' | b'=' | b'+') {
                 bits |= ESCAPE;
             }
             if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_') {

@@ -1,4 +1,5 @@
-//! Word edges: is there a word character beside a match? (Letters and digits of any script, and `_`.)
+//! Word edges: is there a word character beside a match? (Letters and digits of any script, and `_`.) And whether there is
+//! text beside it at all.
 
 /// Bytes of the longest UTF-8 character.
 pub(super) const LONGEST_CHAR: usize = 4;
@@ -38,9 +39,42 @@ pub(super) fn begins_with_word_char(text: &[u8]) -> bool {
     text.get(..len).is_some_and(is_one_word_char)
 }
 
+/// Most bytes before a match that show whether it stands in text.
+pub(super) const BESIDE: usize = 12;
+
+/// Whether the bytes before a match, `BESIDE` of them or all that there are, are text: UTF-8 without control characters but for
+/// tabs and line ends. Where there are `BESIDE`, the first may be the rest of a character.
+pub(super) fn is_text(before: &[u8]) -> bool {
+    let cut = if before.len() == BESIDE {
+        let rest = before.iter().take_while(|b| **b & 0xc0 == 0x80).count();
+        rest.min(LONGEST_CHAR - 1)
+    } else {
+        0
+    };
+    let control = |b: &u8| (*b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')) || *b == 0x7f;
+    std::str::from_utf8(&before[cut..]).is_ok() && !before.iter().any(control)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{begins_with_word_char, ends_with_word_char};
+    use super::{begins_with_word_char, ends_with_word_char, is_text};
+
+    #[test]
+    fn tells_text_from_the_bytes_of_a_picture() {
+        for (before, text) in [
+            (&b""[..], true),
+            (b"pin:\t\r\n", true),
+            ("é".as_bytes(), true),
+            (b"\xa9=", false),
+            (b"\xa9 0123456789", true),
+            (b"\x80\x80\x80\x80 0123456", false),
+            (b"a\0", false),
+            (b"\x7f", false),
+            (b"caf\xc3", false),
+        ] {
+            assert_eq!(is_text(before), text, "{before:?}");
+        }
+    }
 
     #[test]
     fn reads_the_character_beside_a_match() {

@@ -136,22 +136,10 @@ impl Record {
             // Writing to a string cannot fail.
             let _ = write!(text, "{space}{}={count}", self.snapshot.key(id));
             if form != Form::Plain {
-                let _ = write!(text, "({})", form_name(form));
+                let _ = write!(text, "({})", form.as_str());
             }
         }
         text
-    }
-}
-
-fn form_name(form: Form) -> &'static str {
-    match form {
-        Form::Plain => "plain",
-        Form::Json => "json",
-        Form::Percent => "percent",
-        Form::Html => "html",
-        Form::Base64 => "base64",
-        Form::Hex => "hex",
-        Form::Chain => "chain",
     }
 }
 

@@ -127,6 +127,7 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::Refused(Refusal::PendingTooLong) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "encoded_span_too_long")
         }
+        Error::Refused(Refusal::Signed(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "signed_block"),
         Error::Refused(Refusal::TooDeep) => (StatusCode::PAYLOAD_TOO_LARGE, "nested_too_deep"),
         Error::SecretInName(_) => (StatusCode::BAD_REQUEST, "secret_in_name"),
         Error::Unwritable(_) => (StatusCode::BAD_REQUEST, "masked_head_invalid"),
@@ -156,6 +157,9 @@ fn relay_text(error: &Error, provider: &str) -> String {
         Error::ClientStalled => "Send it again; model.limits.idle_timeout is the limit",
         Error::TooLarge(_) => "Send less, or raise model.limits.max_body_bytes",
         Error::Charset => "Send it as UTF-8",
+        Error::Refused(Refusal::Signed(_)) => {
+            "Leave the turn with this thinking block out of the conversation, or set model.signed"
+        }
         Error::Refused(_) => "Send the data in fewer encodings, or as a file that needs none",
         Error::SecretInName(_) => "Take the secret out of it: names cannot be masked",
         Error::Unwritable(_) => "Choose another [placeholder] output",

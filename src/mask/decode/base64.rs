@@ -1,6 +1,7 @@
 //! base64: one alignment of one run, symbol by symbol or by whole groups.
 
 use super::super::symbol::{Stretch, Sym, Wrap};
+use super::Decoded;
 
 /// base64 (RFC 4648 sections 4 and 5, as one alphabet), one alignment of one run.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ impl Base64 {
         self.group.first().map(|sym| sym.start)
     }
 
-    pub fn push(&mut self, sym: &Sym, emit: &mut impl FnMut(Sym, bool)) {
+    pub fn push(&mut self, sym: &Sym, emit: &mut impl FnMut(Decoded)) {
         if sym.byte == b'=' {
             return self.pad(sym);
         }
@@ -97,11 +98,11 @@ impl Base64 {
         }
     }
 
-    pub fn flush(&mut self, emit: &mut impl FnMut(Sym, bool)) {
+    pub fn flush(&mut self, emit: &mut impl FnMut(Decoded)) {
         self.emit_group(emit);
     }
 
-    fn emit_group(&mut self, emit: &mut impl FnMut(Sym, bool)) {
+    fn emit_group(&mut self, emit: &mut impl FnMut(Decoded)) {
         let chars = self.group.len();
         if chars >= 2 {
             let bits = self
@@ -122,7 +123,7 @@ impl Base64 {
                 wrap.ord = (self.ord, self.ord);
                 wrap.run = self.run.unwrap_or(0);
                 self.ord = self.ord.wrapping_add(1);
-                emit(sym, false);
+                emit(Decoded::Byte(sym));
             }
         }
         self.group.clear();

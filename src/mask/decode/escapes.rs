@@ -1,38 +1,12 @@
-//! Escapes that let other bytes through: JSON's, percent-encoding, HTML's. What is held is one undecided unit.
+//! Escapes that let other bytes through: JSON's, percent-encoding, HTML's, quoted-printable. What is held is one undecided
+//! unit.
 
 use super::super::chain::Decoder;
-use super::super::symbol::{Sym, class};
-use super::grammar::{Is, Verdict, html, json, percent};
+use super::super::symbol::Sym;
+use super::Decoded;
+use super::grammar::{self, Is, Verdict, html, json, percent, quoted_printable};
 
-/// Whether a decoder could take the byte that `text` begins with, an escape character, as more than itself. Where
-/// the text ends too soon to tell, or another escape follows that may stand for any byte, it could.
-pub fn may_escape(text: &[u8]) -> bool {
-    let mut undecided = false;
-    let mut next = |at: usize, fits: fn(u8) -> bool| {
-        let byte = text.get(at).copied();
-        undecided |= byte.is_none_or(|b| class::OF[usize::from(b)] & class::ESCAPE != 0);
-        undecided || byte.is_some_and(fits)
-    };
-    let hex = |byte: u8| byte.is_ascii_hexdigit();
-    match text.first() {
-        Some(b'\\') => next(1, |b| {
-            matches!(
-                b,
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u'
-            )
-        }),
-        Some(b'%') => next(1, hex) && next(2, hex),
-        Some(b'&') => next(1, |b| {
-            matches!(
-                b,
-                b'#' | b'a' | b'l' | b'g' | b'q' | b'n' | b'A' | b'L' | b'G' | b'Q'
-            )
-        }),
-        _ => true,
-    }
-}
-
-/// JSON, percent and HTML escapes.
+/// Escapes of JSON, percent-encoding, HTML or quoted-printable.
 #[derive(Clone)]
 pub struct Escapes {
     kind: Decoder,
@@ -65,19 +39,22 @@ impl Escapes {
         number.or(self.held.first()).map(|sym| sym.start)
     }
 
-    fn begins(&self, byte: u8) -> bool {
-        match self.kind {
-            Decoder::Json => byte == b'\\',
-            Decoder::FormPercent => byte == b'%' || byte == b'+',
-            Decoder::Percent => byte == b'%',
-            _ => byte == b'&',
-        }
+    fn begins(&self, sym: &Sym) -> bool {
+        let byte = sym.byte;
+        !sym.inert
+            && match self.kind {
+                Decoder::Json => byte == b'\\',
+                Decoder::FormPercent => byte == b'%' || byte == b'+',
+                Decoder::Percent => byte == b'%',
+                Decoder::QuotedPrintable => byte == b'=',
+                _ => byte == b'&',
+            }
     }
 
     #[inline]
-    pub fn push(&mut self, sym: &Sym, emit: &mut impl FnMut(Sym, bool)) {
-        if self.held.is_empty() && self.number.is_none() && !self.begins(sym.byte) {
-            return emit(*sym, true);
+    pub fn push(&mut self, sym: &Sym, emit: &mut impl FnMut(Decoded)) {
+        if self.held.is_empty() && self.number.is_none() && !self.begins(sym) {
+            return emit(Decoded::Literal(*sym));
         }
         if let Some(number) = &mut self.number {
             if number.take(sym) {
@@ -94,30 +71,25 @@ impl Escapes {
         self.decide(false, emit);
     }
 
-    pub fn flush(&mut self, emit: &mut impl FnMut(Sym, bool)) {
+    pub fn flush(&mut self, emit: &mut impl FnMut(Decoded)) {
         self.end_number(None, emit);
         self.decide(true, emit);
     }
 
-    fn end_number(&mut self, semicolon: Option<&Sym>, emit: &mut impl FnMut(Sym, bool)) {
+    fn end_number(&mut self, semicolon: Option<&Sym>, emit: &mut impl FnMut(Decoded)) {
         if let Some(number) = self.number.take() {
             let last = semicolon.unwrap_or(&number.last);
-            let c = char::from_u32(number.value).filter(|c| *c != '\0');
-            emit_unit(
-                &number.first,
-                last,
-                Is::Char(c.unwrap_or(char::REPLACEMENT_CHARACTER)),
-                emit,
-            );
+            let is = Is::Char(grammar::html_character(number.value));
+            emit_unit(&number.first, last, is, emit);
         }
     }
 
     /// Hands on what can be decided of the held bytes; at the end all of them.
-    fn decide(&mut self, at_end: bool, emit: &mut impl FnMut(Sym, bool)) {
+    fn decide(&mut self, at_end: bool, emit: &mut impl FnMut(Decoded)) {
         let mut from = 0;
         while from < self.held.len() {
             let held = &self.held[from..];
-            let verdict = if self.begins(held[0].byte) {
+            let verdict = if self.begins(&held[0]) {
                 self.verdict(held, at_end)
             } else {
                 Verdict::Literal
@@ -139,7 +111,7 @@ impl Escapes {
                     from = self.held.len();
                 }
                 Verdict::Literal => {
-                    emit(held[0], true);
+                    emit(Decoded::Literal(held[0]));
                     from += 1;
                 }
             }
@@ -155,6 +127,7 @@ impl Escapes {
                 is: Is::Byte(b' '),
             },
             Decoder::FormPercent | Decoder::Percent => percent(held),
+            Decoder::QuotedPrintable => quoted_printable(held),
             _ => html(held, at_end),
         };
         match verdict {
@@ -177,12 +150,13 @@ impl Number {
     }
 }
 
-fn emit_unit(first: &Sym, last: &Sym, is: Is, emit: &mut impl FnMut(Sym, bool)) {
+fn emit_unit(first: &Sym, last: &Sym, is: Is, emit: &mut impl FnMut(Decoded)) {
     match is {
-        Is::Byte(byte) => emit(Sym::joined(first, last, byte), false),
+        Is::Nothing => emit(Decoded::Nothing),
+        Is::Byte(byte) => emit(Decoded::Byte(Sym::joined(first, last, byte))),
         Is::Char(c) => {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                emit(Sym::joined(first, last, byte), false);
+                emit(Decoded::Byte(Sym::joined(first, last, byte)));
             }
         }
     }

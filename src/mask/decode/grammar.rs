@@ -19,6 +19,8 @@ pub enum Verdict {
 pub enum Is {
     Byte(u8),
     Char(char),
+    /// Nothing at all.
+    Nothing,
 }
 
 /// The value of `digits`, or how the attempt to read four hex digits failed.
@@ -42,7 +44,30 @@ fn unicode(held: &[Sym]) -> Unicode {
     Unicode::Code(code)
 }
 
-/// RFC 8259 section 7.
+/// The byte of two hex digits from `at` on.
+fn hex_pair(held: &[Sym], at: usize) -> Result<u8, Verdict> {
+    let mut byte = 0;
+    for i in at..at + 2 {
+        let sym = held.get(i).ok_or(Verdict::More)?;
+        let digit = char::from(sym.byte).to_digit(16);
+        let digit = digit.and_then(|digit| u8::try_from(digit).ok());
+        byte = byte << 4 | digit.ok_or(Verdict::Literal)?;
+    }
+    Ok(byte)
+}
+
+/// The unit of `before` characters and two hex digits.
+fn hex_unit(held: &[Sym], before: usize) -> Verdict {
+    match hex_pair(held, before) {
+        Ok(byte) => Verdict::Unit {
+            len: before + 2,
+            is: Is::Byte(byte),
+        },
+        Err(verdict) => verdict,
+    }
+}
+
+/// RFC 8259 section 7; and `\xHH`, as programming languages escape bytes.
 pub fn json(held: &[Sym], at_end: bool) -> Verdict {
     let Some(second) = held.get(1) else {
         return Verdict::More;
@@ -55,6 +80,7 @@ pub fn json(held: &[Sym], at_end: bool) -> Verdict {
         b'r' => b'\r',
         b't' => b'\t',
         b'u' => return json_unicode(held, at_end),
+        b'x' => return hex_unit(held, 2),
         _ => return Verdict::Literal,
     };
     Verdict::Unit {
@@ -99,27 +125,29 @@ fn json_unicode(held: &[Sym], at_end: bool) -> Verdict {
 
 /// RFC 3986 section 2.1.
 pub fn percent(held: &[Sym]) -> Verdict {
-    let mut byte = 0;
-    for i in 1..3 {
-        let Some(sym) = held.get(i) else {
-            return Verdict::More;
-        };
-        match char::from(sym.byte)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-        {
-            Some(digit) => byte = byte << 4 | digit,
-            None => return Verdict::Literal,
-        }
-    }
-    Verdict::Unit {
-        len: 3,
-        is: Is::Byte(byte),
+    hex_unit(held, 1)
+}
+
+/// RFC 2045 section 6.7.
+pub fn quoted_printable(held: &[Sym]) -> Verdict {
+    let is_line_feed = |at: usize| held.get(at).map(|sym| sym.byte == b'\n');
+    let soft_break = |len| Verdict::Unit {
+        len,
+        is: Is::Nothing,
+    };
+    match held.get(1).map(|sym| sym.byte) {
+        Some(b'\n') => soft_break(2),
+        Some(b'\r') => match is_line_feed(2) {
+            None => Verdict::More,
+            Some(true) => soft_break(3),
+            Some(false) => Verdict::Literal,
+        },
+        _ => hex_unit(held, 1),
     }
 }
 
 /// Names with the character that they stand for, and whether they need the semicolon.
-const NAMES: [(&[u8], char, bool); 10] = [
+pub const NAMES: [(&[u8], char, bool); 10] = [
     (b"amp", '&', false),
     (b"lt", '<', false),
     (b"gt", '>', false),
@@ -185,4 +213,22 @@ fn html_number(held: &[Sym]) -> Verdict {
         hex: true,
         digit,
     })
+}
+
+/// What the references 128 to 159 stand for (WHATWG HTML, 13.2.5.80): the characters of Windows-1252, or 0 for themselves.
+const WINDOWS_1252: [u16; 32] = [
+    0x20ac, 0, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039,
+    0x0152, 0, 0x017d, 0, 0, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc,
+    0x2122, 0x0161, 0x203a, 0x0153, 0, 0x017e, 0x0178,
+];
+
+/// The character of a numeric reference (WHATWG HTML, 13.2.5.80).
+pub fn html_character(code: u32) -> char {
+    let windows = code
+        .checked_sub(0x80)
+        .and_then(|at| WINDOWS_1252.get(at as usize))
+        .filter(|code| **code != 0);
+    let code = windows.map_or(code, |code| u32::from(*code));
+    let c = char::from_u32(code).filter(|c| *c != '\0');
+    c.unwrap_or(char::REPLACEMENT_CHARACTER)
 }

@@ -1,6 +1,7 @@
 //! Hex: one alignment of one run.
 
 use super::super::symbol::Sym;
+use super::Decoded;
 
 /// Hex, one alignment of one run.
 #[derive(Clone)]
@@ -29,7 +30,7 @@ impl Hex {
         self.first.as_ref().map(|sym| sym.start)
     }
 
-    pub fn push(&mut self, sym: &Sym, emit: &mut impl FnMut(Sym, bool)) {
+    pub fn push(&mut self, sym: &Sym, emit: &mut impl FnMut(Decoded)) {
         self.upper |= sym.byte.is_ascii_uppercase();
         self.lower |= sym.byte.is_ascii_lowercase();
         if self.skip > 0 {
@@ -46,6 +47,6 @@ impl Hex {
         };
         let mut pair = Sym::joined(&first, sym, digit(first.byte) << 4 | digit(sym.byte));
         pair.wraps[self.layer].variant = self.upper && !self.lower;
-        emit(pair, false);
+        emit(Decoded::Byte(pair));
     }
 }

@@ -15,7 +15,17 @@ use hex::Hex;
 use super::chain::Decoder;
 use super::symbol::Sym;
 
-pub(super) use escapes::may_escape;
+pub(super) use grammar::{NAMES, html_character};
+
+/// What a decoder hands on.
+pub(super) enum Decoded {
+    /// A byte that was let through.
+    Literal(Sym),
+    /// A byte that was decoded.
+    Byte(Sym),
+    /// Nothing, for a unit that stands for nothing.
+    Nothing,
+}
 
 /// A decoder at work.
 #[derive(Clone)]
@@ -35,9 +45,9 @@ impl Decode {
         }
     }
 
-    /// Takes a symbol; hands on decoded ones, and whether each is a byte that was let through.
+    /// Takes a symbol; hands on what it leads to.
     #[inline]
-    pub fn push(&mut self, sym: &Sym, emit: &mut impl FnMut(Sym, bool)) {
+    pub fn push(&mut self, sym: &Sym, emit: &mut impl FnMut(Decoded)) {
         match self {
             Self::Escapes(d) => d.push(sym, emit),
             Self::Base64(d) => d.push(sym, emit),
@@ -46,7 +56,7 @@ impl Decode {
     }
 
     /// Nothing more comes without a gap: what is held stands for itself.
-    pub fn flush(&mut self, emit: &mut impl FnMut(Sym, bool)) {
+    pub fn flush(&mut self, emit: &mut impl FnMut(Decoded)) {
         match self {
             Self::Escapes(d) => d.flush(emit),
             Self::Base64(d) => d.flush(emit),
