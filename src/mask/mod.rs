@@ -63,6 +63,18 @@ pub enum Syntax {
     Path,
 }
 
+/// What becomes of a value in a block that the provider signs: a JSON object with the members `thinking` and `signature`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Signed {
+    /// The text is refused.
+    Refuse,
+    /// It is left as it is, and not counted.
+    Pass,
+    /// It is masked like any other.
+    #[default]
+    Mask,
+}
+
 /// In which form a value was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
@@ -74,6 +86,8 @@ pub enum Form {
     Percent,
     /// With HTML character references.
     Html,
+    /// In quoted-printable.
+    QuotedPrintable,
     /// In base64.
     Base64,
     /// In hex.
@@ -91,6 +105,7 @@ impl Form {
             Self::Json => "json",
             Self::Percent => "percent",
             Self::Html => "html",
+            Self::QuotedPrintable => "quoted-printable",
             Self::Base64 => "base64",
             Self::Hex => "hex",
             Self::Chain => "chain",
@@ -110,4 +125,7 @@ pub enum Refusal {
     /// Reading it in every encoding would cost more than 256 steps a byte.
     #[error("the text is nested in too many encodings to be read in full")]
     TooDeep,
+    /// A value of this name stands in a block that the provider signs.
+    #[error("a secret stands in a block that the provider signs")]
+    Signed(NameId),
 }

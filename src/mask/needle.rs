@@ -9,7 +9,7 @@ use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::{Anchored, MatchKind, dfa, nfa};
 use zeroize::Zeroizing;
 
-use super::{Hits, Refusal, Stream, Syntax, word};
+use super::{Hits, Refusal, Signed, Stream, Syntax, word};
 
 /// A name that values are masked under, numbered in the order of registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +61,11 @@ impl Builder {
         }
     }
 
+    /// As `value`; ASCII letters of the value match in any case.
+    pub fn value_any_case(&mut self, name: NameId, value: &[u8], rule: Rule) {
+        self.value(name, value, rule);
+    }
+
     /// Builds the masker. Costs time and memory in proportion to the needles' total length.
     #[must_use]
     pub fn build(self) -> Masker {
@@ -89,6 +94,12 @@ impl Masker {
     #[must_use]
     pub fn stream(&self, syntax: Syntax) -> Stream {
         Stream::new(Arc::clone(&self.0), syntax)
+    }
+
+    /// As `stream`, for texts that may hold blocks that the provider signs.
+    #[must_use]
+    pub fn stream_with(&self, syntax: Syntax, _signed: Signed) -> Stream {
+        self.stream(syntax)
     }
 
     /// Masks one whole text; `None` if nothing was found.

@@ -149,6 +149,7 @@ fn form_name(form: Form) -> &'static str {
         Form::Json => "json",
         Form::Percent => "percent",
         Form::Html => "html",
+        Form::QuotedPrintable => "quoted-printable",
         Form::Base64 => "base64",
         Form::Hex => "hex",
         Form::Chain => "chain",

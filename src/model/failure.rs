@@ -127,6 +127,7 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::Refused(Refusal::PendingTooLong) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "encoded_span_too_long")
         }
+        Error::Refused(Refusal::Signed(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "signed_block"),
         Error::Refused(Refusal::TooDeep) => (StatusCode::PAYLOAD_TOO_LARGE, "nested_too_deep"),
         Error::SecretInName(_) => (StatusCode::BAD_REQUEST, "secret_in_name"),
         Error::Unwritable(_) => (StatusCode::BAD_REQUEST, "masked_head_invalid"),
