@@ -65,7 +65,7 @@ pub fn text(needles: &Needles, program: &[Op]) -> Vec<u8> {
         needles
             .values
             .get(usize::from(which) % needles.values.len().max(1))
-            .map_or(&[][..], |(_, value, _)| value)
+            .map_or(&[][..], |value| &value.bytes)
     };
     for op in program {
         match op {
@@ -204,8 +204,12 @@ pub fn masker(needles: &Needles) -> Masker {
     for (key, replacement) in &needles.names {
         builder.name(key, replacement);
     }
-    for (name, value, rule) in &needles.values {
-        builder.value(*name, value, *rule);
+    for value in &needles.values {
+        if value.any_case {
+            builder.value_any_case(value.name, &value.bytes, value.rule);
+        } else {
+            builder.value(value.name, &value.bytes, value.rule);
+        }
     }
     builder.build()
 }

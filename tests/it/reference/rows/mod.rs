@@ -1,6 +1,6 @@
 //! The reference against rows that were worked out by hand.
 
-use bauta::mask::{Form, Hits, NameId, Rule, Syntax};
+use bauta::mask::{Form, Hits, NameId, Rule, Signed, Syntax};
 use proptest::prelude::*;
 
 use super::{Needles, find, json, mask, render, resolve};
@@ -525,7 +525,7 @@ proptest! {
             let document = (syntax == Syntax::Json).then(|| json::scan(&text));
             let all = |unpruned| {
                 let found = find::search(&needles, &text, syntax, document.as_ref(), unpruned);
-                resolve::resolve(&needles, &text, syntax, document.as_ref(), found)
+                resolve::resolve(&needles, &text, syntax, Signed::Mask, document.as_ref(), found)
             };
             prop_assert_eq!(all(false), all(true));
         }
