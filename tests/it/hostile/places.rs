@@ -156,7 +156,7 @@ pub fn opaque(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
         4 => (format!("{{\"{member}\":\""), ""),
         _ => (format!("{{\"{member}\":\""), "\"}"),
     };
-    let length = [0, 62, 63, 64, 65, 80, 150][dice.roll(7) as usize];
+    let length = [0, 63, 64, 64, 65, 80, 150][dice.roll(7) as usize];
     let mut filler: Vec<u8> = (0..length)
         .map(|_| b"AbZz09+/_=-Qq7k"[dice.roll(15) as usize])
         .collect();

@@ -58,7 +58,7 @@ fn backslash_x_is_a_byte() {
     );
     assert!(is_found(
         LONG,
-        &render::base64(r#"\x70ass/wörd\x221"#.as_bytes(), false, true),
+        &render::base64(r"\x70ass/wörd\x221".as_bytes(), false, true),
         Syntax::Text
     ));
 }

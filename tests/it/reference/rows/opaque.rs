@@ -172,7 +172,7 @@ fn opaque_while_it_is_json() {
     assert!(!found(&text.replace("1234", r"1234\q")));
     // No JSON (any more).
     assert!(found(&format!("}}{text}")));
-    assert!(found(&text.replace(":", ":,")));
+    assert!(found(&text.replace(':', ":,")));
     assert!(found(&text.replace("1234", "\n1234")));
     assert!(!found(&format!("{{}}{text}}}")));
     for syntax in [Syntax::Text, Syntax::Form, Syntax::Query, Syntax::Path] {

@@ -134,7 +134,7 @@ fn each_reading_has_its_own_text() {
         (b"\xC3\\xA9 1234", b"\xC3\\xA9 x_pin"),
         (b"\xC3=\n\xA9 1234", b"\xC3=\n\xA9 x_pin  "),
         // In base64 text, behind JSON a control character: it counts in base64.
-        (b"\\x00-1234.", b"\\x00-x_pin."),
+        (b"\\x00-1234.", b"\\x00-x_pin  ."),
         (b"\\x001234.", b"\\x001234."),
         // A run has no text before it, whatever stands before the run.
         (b"MTIzNA==", b"eF9waW4="),
