@@ -2,14 +2,14 @@
 //!
 //! `PROPTEST_CASES` raises the number of cases.
 
-use bauta::mask::{Rule, Syntax};
+use bauta::mask::{Rule, Signed, Syntax};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::Config;
 
 use crate::hostile::{
-    self, Case, Op, SYNTAXES,
+    self, Case, Op, SIGNED, SYNTAXES,
     encode::{ENCODERS, Encoder},
     profiles,
 };
@@ -34,6 +34,10 @@ fn syntax() -> impl Strategy<Value = Syntax> {
     prop_oneof![3 => Just(Syntax::Text), 4 => Just(Syntax::Json), 3 => select(SYNTAXES.to_vec())]
 }
 
+fn signed() -> impl Strategy<Value = Signed> {
+    select(SIGNED.to_vec())
+}
+
 /// A set of needles: a profile, or random values over few letters.
 fn needles() -> impl Strategy<Value = Needles> {
     let count = u8::try_from(profiles::COUNT).unwrap_or(1);
@@ -43,16 +47,21 @@ fn needles() -> impl Strategy<Value = Needles> {
 fn random_needles() -> impl Strategy<Value = Needles> {
     let letters = [
         "a", "b", "n", "u", "0", "1", "4", "%", "\\", "\"", "&", "/", "+", "é", "🔑", "\n", " ",
-        ";", "_", "=",
+        ";", "_", "=", "A", "B", "x", "–",
     ];
     let value = vec(select(letters.to_vec()), 2..9).prop_map(|letters| letters.concat());
     let rule = prop_oneof![2 => Just(Rule::Anywhere), 1 => Just(Rule::Word)];
     let key = select(vec!["x_a", "ab", "n_1", "x_a_b", "u0_"]);
-    vec((key, value, rule), 1..5).prop_map(|rows| {
+    let any_case = prop::bool::weighted(0.25);
+    vec((key, value, rule, any_case), 1..5).prop_map(|rows| {
         let mut needles = Needles::default();
-        for (key, value, rule) in rows {
+        for (key, value, rule, any_case) in rows {
             let name = needles.name(key, key);
-            needles.value(name, value.as_bytes(), rule);
+            if any_case {
+                needles.value_any_case(name, value.as_bytes(), rule);
+            } else {
+                needles.value(name, value.as_bytes(), rule);
+            }
         }
         needles
     })
@@ -83,6 +92,15 @@ fn junk() -> impl Strategy<Value = Vec<u8>> {
         "\r\n",
         "&apos",
         "x_",
+        "=\n",
+        "=\r\n",
+        "=3D",
+        "=4",
+        "\\x",
+        "\\x41",
+        "&#150;",
+        "\",\"signature\":\"",
+        "data:;base64,",
     ];
     prop_oneof![
         4 => vec(select(signs), 1..5),
@@ -139,8 +157,56 @@ fn nested() -> impl Strategy<Value = Vec<Op>> {
         })
 }
 
+/// Values in places of JSON texts, one text after the other, nothing between.
+fn placed() -> impl Strategy<Value = Vec<Op>> {
+    let place = select(vec![
+        Encoder::JsonPlace,
+        Encoder::OpaquePlace,
+        Encoder::OpaquePlace,
+        Encoder::SignedPlace,
+        Encoder::SignedPlace,
+    ]);
+    let encoder = prop::option::weighted(0.4, close());
+    let before = prop::option::weighted(0.3, junk());
+    let json = prop::bool::weighted(0.8);
+    vec(
+        (before, any::<u8>(), encoder, json, place, any::<u8>()),
+        1..4,
+    )
+    .prop_map(|places| {
+        let mut program = Vec::new();
+        for (before, value, encoder, json, place, seed) in places {
+            program.extend([Op::Open, Op::Open]);
+            program.extend(before.map(Op::Raw));
+            program.push(Op::Open);
+            program.push(Op::Value(value));
+            program.push(encoder.unwrap_or(Op::Close(Encoder::Cut, 0)));
+            // Mostly what is put into the place is the content of a JSON string.
+            program.push(Op::Close(
+                if json { Encoder::Json } else { Encoder::Cut },
+                seed & 0xF8,
+            ));
+            program.push(Op::Close(place, seed));
+        }
+        program
+    })
+}
+
 fn programs() -> impl Strategy<Value = Vec<Op>> {
-    prop_oneof![2 => wild(), 3 => nested()]
+    prop_oneof![2 => wild(), 3 => nested(), 2 => placed()]
+}
+
+/// Needles, a program, and as what its text is read: places in JSON mostly as JSON, and with values that may stand in base64.
+fn texts() -> impl Strategy<Value = (Needles, Vec<Op>, Syntax)> {
+    let last = u8::try_from(profiles::COUNT - 1).unwrap_or(0);
+    prop_oneof![
+        5 => (needles(), prop_oneof![2 => wild(), 3 => nested()], syntax()),
+        2 => (
+            prop_oneof![needles(), Just(profiles::profile(last))],
+            placed(),
+            prop_oneof![1 => syntax(), 5 => Just(Syntax::Json)],
+        ),
+    ]
 }
 
 /// Lengths of pieces: all short, or any.
@@ -193,6 +259,7 @@ fn p1_once_different() {
                 needles: profiles::profile(*profile),
                 text: text.as_bytes().to_vec(),
                 syntax: *syntax,
+                signed: Signed::Mask,
                 pattern,
             };
             assert_eq!(difference(&case).unwrap_or_default(), "");
@@ -228,10 +295,10 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn p1_engine_equals_reference(needles in needles(), program in programs(), syntax in syntax(), pattern in pattern()) {
+    fn p1_engine_equals_reference((needles, program, syntax) in texts(), signed in signed(), pattern in pattern()) {
         let text = hostile::text(&needles, &program);
         for pattern in [Vec::new(), pattern] {
-            let case = Case { needles: needles.clone(), text: text.clone(), syntax, pattern };
+            let case = Case { needles: needles.clone(), text: text.clone(), syntax, signed, pattern };
             let difference = difference(&case);
             prop_assert!(difference.is_none(), "{}", difference.unwrap_or_default());
         }
@@ -246,8 +313,11 @@ proptest! {
         prop_assert_eq!(&output, &text);
         let masker = hostile::masker(&needles);
         prop_assert!(masker.mask(&text, syntax).is_ok_and(|found| found.is_none()), "{:?}", text.escape_ascii());
-        let (output, hits) = hostile::engine(&masker, &text, syntax, &pattern).map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
-        prop_assert!(output == text && hits.is_empty(), "{:?}", text.escape_ascii());
+        for signed in SIGNED {
+            let case = Case { needles: needles.clone(), text: text.clone(), syntax, signed, pattern: pattern.clone() };
+            let (output, hits) = hostile::engine(&masker, &case).map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
+            prop_assert!(output == text && hits.is_empty(), "{:?}", text.escape_ascii());
+        }
     }
 
     /// Masking what is masked changes nothing. This is no law: the first letter of a key, or of its encoding, may complete a value

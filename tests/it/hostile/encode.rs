@@ -1,4 +1,6 @@
-//! Encoders with every freedom that decoders allow, chosen by a seed.
+//! Encoders with every freedom that decoders allow, chosen by a seed. `places` has those that put text into a place.
+
+use super::places;
 
 /// What can be done to a piece of text.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +23,24 @@ pub enum Encoder {
     UrlPlace,
     /// Cut: the last bytes are missing.
     Cut,
+    /// Quoted-printable, with soft line breaks.
+    QuotedPrintable,
+    /// `\xHH`: everything, what must be, or any subset.
+    Backslash,
+    /// ASCII letters in another case.
+    OtherCase,
+    /// UTF-16LE.
+    Utf16,
+    /// Among bytes that are text, nearly text, or none.
+    Binary,
+    /// Deep, or not so deep, in a JSON string that may be opaque.
+    OpaquePlace,
+    /// In a JSON object that may be signed.
+    SignedPlace,
 }
 
-/// All encoders; the usual ones more often.
-pub const ENCODERS: [Encoder; 16] = [
+/// All encoders; the usual ones more often. The fuzz seeds know them by number: new ones come last.
+pub const ENCODERS: [Encoder; 26] = [
     Encoder::Json,
     Encoder::Json,
     Encoder::Json,
@@ -41,38 +57,24 @@ pub const ENCODERS: [Encoder; 16] = [
     Encoder::JsonPlace,
     Encoder::UrlPlace,
     Encoder::Cut,
-];
-
-const JSON_PLACES: [(&str, &str); 10] = [
-    ("\"", "\""),
-    ("{\"a\":\"", "\"}"),
-    ("{\"", "\":1}"),
-    ("{\"role\":\"", "\"}"),
-    ("{\"id\": \"", "\",\"type\":[\"\"]}"),
-    ("{\"\\u0069d\":\"", "\"}"),
-    ("{\"pin\":", "}"),
-    ("[1,", ",null]"),
-    ("[\"\\n", "\\u00e9\"]"),
-    ("[{\"model\":{\"object\":\"", "\"},\"status\":true"),
-];
-
-const URL_PLACES: [(&str, &str); 8] = [
-    ("https://", "/"),
-    ("https://a.", ".example.com/"),
-    ("https:\\/\\/", "\\/"),
-    ("https://", "@h/"),
-    ("https://u:", "@h:80"),
-    ("://[", "]"),
-    ("https%3A%2F%2F", "%40h"),
-    (":\\/\\\\/\\", ""),
+    Encoder::QuotedPrintable,
+    Encoder::QuotedPrintable,
+    Encoder::Backslash,
+    Encoder::OtherCase,
+    Encoder::Utf16,
+    Encoder::Binary,
+    Encoder::OpaquePlace,
+    Encoder::OpaquePlace,
+    Encoder::SignedPlace,
+    Encoder::SignedPlace,
 ];
 
 /// A small generator of numbers.
-struct Dice(u32);
+pub struct Dice(u32);
 
 impl Dice {
     /// A number below `sides`.
-    fn roll(&mut self, sides: u32) -> u32 {
+    pub fn roll(&mut self, sides: u32) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;
@@ -98,10 +100,6 @@ impl Dice {
 /// Encodes `content`.
 pub fn encode(encoder: Encoder, seed: u8, content: &[u8]) -> Vec<u8> {
     let mut dice = Dice((u32::from(seed) + 1).wrapping_mul(0x9E37_79B9));
-    let place = |places: &[(&str, &str)]| {
-        let (before, after) = places[usize::from(seed) % places.len()];
-        [before.as_bytes(), content, after.as_bytes()].concat()
-    };
     match encoder {
         Encoder::Json => json(&mut dice, content),
         Encoder::Percent => percent(&mut dice, content, false),
@@ -109,9 +107,16 @@ pub fn encode(encoder: Encoder, seed: u8, content: &[u8]) -> Vec<u8> {
         Encoder::Html => html(&mut dice, content),
         Encoder::Base64 => base64(&mut dice, content),
         Encoder::Hex => hex(&mut dice, content),
-        Encoder::JsonPlace => place(&JSON_PLACES),
-        Encoder::UrlPlace => place(&URL_PLACES),
+        Encoder::JsonPlace => places::place(&places::JSON, seed, content),
+        Encoder::UrlPlace => places::place(&places::URL, seed, content),
         Encoder::Cut => content[..content.len().saturating_sub(usize::from(seed) % 8)].to_vec(),
+        Encoder::QuotedPrintable => quoted_printable(&mut dice, content),
+        Encoder::Backslash => backslash(&mut dice, content),
+        Encoder::OtherCase => other_case(&mut dice, content),
+        Encoder::Utf16 => utf16(content),
+        Encoder::Binary => places::binary(&mut dice, content),
+        Encoder::OpaquePlace => places::opaque(&mut dice, content),
+        Encoder::SignedPlace => places::place(&places::SIGNED, seed, content),
     }
 }
 
@@ -185,7 +190,10 @@ fn html(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
         };
         let semicolon = if dice.roll(4) == 0 { "" } else { ";" };
         let zeros = "0".repeat([0, 0, 0, 1, 5][dice.roll(5) as usize]);
-        let code = u32::from(char);
+        let mut code = u32::from(char);
+        if let Some(number) = windows_1252(char).filter(|_| dice.roll(4) > 0) {
+            code = number;
+        }
         let written = match (name, dice.roll(4)) {
             (Some(name), 0 | 1) => format!("&{name}{semicolon}"),
             (Some(name), 2) if name.len() < 4 => format!("&{}{semicolon}", name.to_uppercase()),
@@ -197,6 +205,79 @@ fn html(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
             }
         };
         output.extend(written.bytes());
+    })
+}
+
+/// The number from 128 to 159 that means `char` in HTML.
+fn windows_1252(char: char) -> Option<u32> {
+    let number = match char {
+        '€' => 128,
+        'Œ' => 140,
+        '“' => 147,
+        '”' => 148,
+        '–' => 150,
+        '™' => 153,
+        'Ÿ' => 159,
+        _ => return None,
+    };
+    Some(number)
+}
+
+fn quoted_printable(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
+    let eagerness = [0, 0, 1, 4, 8][dice.roll(5) as usize];
+    let breaks = [0, 1, 1, 4, 8][dice.roll(5) as usize];
+    let mut output = Vec::new();
+    let soft_break = |dice: &mut Dice, output: &mut Vec<u8>| {
+        if dice.roll(16) < breaks {
+            output.extend([&b"=\n"[..], b"=\r\n"][dice.roll(2) as usize]);
+        }
+    };
+    for &byte in content {
+        soft_break(dice, &mut output);
+        let plain = matches!(byte, b' '..=b'<' | b'>'..=b'~');
+        let lazy = byte != b'=' && eagerness == 1;
+        if (plain || lazy) && dice.roll(8) >= eagerness {
+            output.push(byte);
+        } else {
+            output.extend(format!("={}", dice.hex(u32::from(byte), 2)).bytes());
+        }
+    }
+    soft_break(dice, &mut output);
+    output
+}
+
+fn backslash(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
+    let eagerness = [0, 1, 4, 8][dice.roll(4) as usize];
+    let mut output = Vec::new();
+    for &byte in content {
+        let plain = matches!(byte, b' '..=b'[' | b']'..=b'~');
+        if plain && dice.roll(8) >= eagerness {
+            output.push(byte);
+        } else if byte == b'\\' && dice.roll(2) == 0 {
+            output.extend(b"\\\\");
+        } else {
+            output.extend(format!("\\x{}", dice.hex(u32::from(byte), 2)).bytes());
+        }
+    }
+    output
+}
+
+fn other_case(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
+    let eagerness = [1, 4, 8][dice.roll(3) as usize];
+    let mut output = content.to_vec();
+    for byte in &mut output {
+        if byte.is_ascii_alphabetic() && dice.roll(8) < eagerness {
+            *byte ^= 0x20;
+        }
+    }
+    output
+}
+
+fn utf16(content: &[u8]) -> Vec<u8> {
+    by_char(content, |char, output| {
+        for unit in char.encode_utf16(&mut [0; 2]) {
+            output.extend(unit.to_le_bytes());
+        }
     })
 }
 

@@ -5,12 +5,13 @@
 
 use std::fmt;
 
-use bauta::mask::{Hits, Masker, Refusal, Syntax};
+use bauta::mask::{Hits, Masker, Refusal, Signed, Syntax};
 use bytes::Bytes;
 
 use crate::reference::{self, Needles};
 
 pub mod encode;
+pub mod places;
 pub mod profiles;
 
 /// Texts are cut at this length: the reference is slow.
@@ -24,6 +25,9 @@ pub const SYNTAXES: [Syntax; 5] = [
     Syntax::Query,
     Syntax::Path,
 ];
+
+/// What may become of signed blocks.
+pub const SIGNED: [Signed; 3] = [Signed::Mask, Signed::Refuse, Signed::Pass];
 
 /// One operation. Numbers that choose something wrap around.
 #[derive(Clone)]
@@ -65,7 +69,7 @@ pub fn text(needles: &Needles, program: &[Op]) -> Vec<u8> {
         needles
             .values
             .get(usize::from(which) % needles.values.len().max(1))
-            .map_or(&[][..], |(_, value, _)| value)
+            .map_or(&[][..], |value| &value.bytes)
     };
     for op in program {
         match op {
@@ -101,17 +105,21 @@ pub struct Case {
     pub text: Vec<u8>,
     /// What the text is.
     pub syntax: Syntax,
+    /// What becomes of signed blocks.
+    pub signed: Signed,
     /// In what pieces it comes.
     pub pattern: Vec<u8>,
 }
 
-/// Reads a case from any bytes: the first three choose the needles, the syntax and the pieces, the rest is a program.
+/// Reads a case from any bytes: the first four choose the needles, the syntax, what becomes of signed blocks, and the pieces;
+/// the rest is a program.
 pub fn case(input: &[u8]) -> Option<Case> {
-    let [profile, syntax, pieces, program_bytes @ ..] = input else {
+    let [profile, syntax, signed, pieces, program_bytes @ ..] = input else {
         return None;
     };
     let needles = profiles::profile(*profile);
     let syntax = SYNTAXES[usize::from(*syntax) % SYNTAXES.len()];
+    let signed = SIGNED[usize::from(*signed) % SIGNED.len()];
     let pattern = match pieces {
         0..64 => Vec::new(),
         64..128 => vec![1],
@@ -122,27 +130,31 @@ pub fn case(input: &[u8]) -> Option<Case> {
         needles,
         text,
         syntax,
+        signed,
         pattern,
     })
 }
 
 /// What the engine makes of a case, if that is not what the reference makes of it. `masker` has the case's needles.
 pub fn difference(case: &Case, masker: &Masker) -> Option<String> {
-    let expected = reference::mask(&case.needles, &case.text, case.syntax);
-    let found = engine(masker, &case.text, case.syntax, &case.pattern);
-    if found.as_ref() == Ok(&expected) {
+    let expected = reference::mask_with(&case.needles, &case.text, case.syntax, case.signed);
+    let found = engine(masker, case);
+    if found == expected {
         return None;
     }
-    let readable =
-        |(output, hits): &(Vec<u8>, Hits)| format!("b\"{}\" {hits:?}", output.escape_ascii());
+    let readable = |result: Outcome| match result {
+        Ok((output, hits)) => format!("b\"{}\" {hits:?}", output.escape_ascii()),
+        Err(refusal) => format!("{refusal:?}"),
+    };
     Some(format!(
-        "as {:?}, in pieces of {:?}: b\"{}\"\n{:?}engine:    {}\nreference: {}",
+        "as {:?}, signed blocks {:?}, in pieces of {:?}: b\"{}\"\n{:?}engine:    {}\nreference: {}",
         case.syntax,
+        case.signed,
         case.pattern,
         case.text.escape_ascii(),
         case.needles,
-        found.as_ref().map_or_else(ToString::to_string, readable),
-        readable(&expected),
+        readable(found),
+        readable(expected),
     ))
 }
 
@@ -171,19 +183,21 @@ fn program(bytes: &[u8]) -> Vec<Op> {
     ops
 }
 
-/// What the engine makes of `text` when it is pushed in pieces of the lengths in `pattern`, over and over (one piece if that is
-/// empty).
-pub fn engine(
-    masker: &Masker,
-    text: &[u8],
-    syntax: Syntax,
-    pattern: &[u8],
-) -> Result<(Vec<u8>, Hits), Refusal> {
-    let mut stream = masker.stream(syntax);
+/// What a masker makes of a text.
+pub type Outcome = Result<(Vec<u8>, Hits), Refusal>;
+
+/// What the engine makes of a case's text when it is pushed in pieces of the lengths in `pattern`, over and over (one piece if
+/// that is empty).
+pub fn engine(masker: &Masker, case: &Case) -> Outcome {
+    let mut stream = masker.stream_with(case.syntax, case.signed);
     let mut output = Vec::new();
-    let mut lengths = pattern.iter().map(|&length| usize::from(length)).cycle();
-    let never_ends = pattern.iter().all(|&length| length == 0);
-    let mut rest = text;
+    let mut lengths = case
+        .pattern
+        .iter()
+        .map(|&length| usize::from(length))
+        .cycle();
+    let never_ends = case.pattern.iter().all(|&length| length == 0);
+    let mut rest = &case.text[..];
     while !rest.is_empty() {
         let length = if never_ends {
             rest.len()
@@ -204,8 +218,12 @@ pub fn masker(needles: &Needles) -> Masker {
     for (key, replacement) in &needles.names {
         builder.name(key, replacement);
     }
-    for (name, value, rule) in &needles.values {
-        builder.value(*name, value, *rule);
+    for value in &needles.values {
+        if value.any_case {
+            builder.value_any_case(value.name, &value.bytes, value.rule);
+        } else {
+            builder.value(value.name, &value.bytes, value.rule);
+        }
     }
     builder.build()
 }

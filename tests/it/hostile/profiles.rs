@@ -1,13 +1,25 @@
 //! Sets of needles, each unpleasant in its own way.
 
-use bauta::mask::Rule::{self, Anywhere, Word};
+use bauta::mask::{NameId, Rule};
 
 use crate::reference::Needles;
 
-/// Key, replacement, value, rule. A name that comes twice has two values.
-type Rows = &'static [(&'static str, &'static str, &'static str, Rule)];
+use How::{Anywhere, AnywhereAnyCase, Word, WordAnyCase};
 
-const PROFILES: [Rows; 8] = [
+/// Where a value counts, and whether in any case.
+#[derive(Clone, Copy)]
+enum How {
+    Anywhere,
+    Word,
+    AnywhereAnyCase,
+    WordAnyCase,
+}
+
+/// Key, replacement, value, rule. A name that comes twice has two values.
+type Rows = &'static [(&'static str, &'static str, &'static str, How)];
+
+/// The fuzz seeds know them by number: new ones come last.
+const PROFILES: [Rows; 11] = [
     // What users have.
     &[
         ("x_username", "x_username", "admin", Word),
@@ -79,19 +91,53 @@ const PROFILES: [Rows; 8] = [
         ("x_m", "x_m", "7k9", Anywhere),
         ("x_o", "x_o", "é", Word),
     ],
+    // Values in any case, beside the same in theirs.
+    &[
+        ("x_long", "x_long", "Hunter-Zwei", AnywhereAnyCase),
+        ("x_same", "x_same", "hunter-zwei", Anywhere),
+        ("x_user", "X_USER", "admin", WordAnyCase),
+        ("x_word", "x_word", "Éa-bB", WordAnyCase),
+        ("x_hex", "x_hex", "deadbeef", AnywhereAnyCase),
+        ("x_sign", "x_sign", "@[`{k", AnywhereAnyCase),
+        ("ADMIN", "ADMIN", "Admin", Word),
+    ],
+    // Characters of Windows-1252, UTF-16, quoted-printable that is none.
+    &[
+        ("x_price", "x_price", "“Preis–1€”", Anywhere),
+        ("x_work", "x_w€rk", "Œuvre™", Word),
+        ("x\0_\0u\0", "x\0_\0u\0", "a\0d\0m\0i\0n\0", AnywhereAnyCase),
+        ("x_soft", "x=_soft", "k=\r\nl=\n", Anywhere),
+        ("x_equal", "x_equal", "a=3D=b", Word),
+        ("x_pad", "x\u{7F}~", "=9==a", Word),
+    ],
+    // Values that may stand in base64 by chance, and values that go beyond a JSON string.
+    &[
+        ("x_pin", "x_pin", "1234", Word),
+        ("x_b", "x_b", "Zk3q", WordAnyCase),
+        ("x_p", "x_p", "+/9x", Word),
+        ("x_q", "x_q", "=Ab1", Word),
+        ("x_end", "x_end", "b\",\"signature", Anywhere),
+        ("x_sig", "x_sig", "c2ln\"}", Anywhere),
+        ("x_key", "x_key", "sk-Ab1+/9xZk3q", Anywhere),
+    ],
 ];
 
 /// The profile with this number, which wraps around.
 pub fn profile(number: u8) -> Needles {
     let mut needles = Needles::default();
-    for (key, replacement, value, rule) in PROFILES[usize::from(number) % PROFILES.len()] {
+    for (key, replacement, value, how) in PROFILES[usize::from(number) % PROFILES.len()] {
         let known = needles
             .names
             .iter()
             .position(|(known, _)| known == key)
             .and_then(|known| u32::try_from(known).ok());
-        let name = known.map_or_else(|| needles.name(key, replacement), bauta::mask::NameId);
-        needles.value(name, value.as_bytes(), *rule);
+        let name = known.map_or_else(|| needles.name(key, replacement), NameId);
+        match how {
+            Anywhere => needles.value(name, value.as_bytes(), Rule::Anywhere),
+            Word => needles.value(name, value.as_bytes(), Rule::Word),
+            AnywhereAnyCase => needles.value_any_case(name, value.as_bytes(), Rule::Anywhere),
+            WordAnyCase => needles.value_any_case(name, value.as_bytes(), Rule::Word),
+        }
     }
     needles
 }

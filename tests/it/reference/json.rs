@@ -6,17 +6,28 @@
 /// A bare token (number, `true`, `NaN`, ...) is at most this long; one byte more and the text is no JSON.
 const TOKEN_LIMIT: usize = 4096;
 
-/// A string that was closed while the text was valid.
+/// A string that was opened while the text was valid.
 #[derive(Debug, PartialEq, Eq)]
 pub struct JsonString {
     /// The first byte after the opening quote.
     pub start: usize,
-    /// The closing quote.
+    /// The closing quote; if it is not closed, the end of the text or the first byte that is no JSON.
     pub end: usize,
+    /// It was closed.
+    pub closed: bool,
     /// It names a member of an object.
     pub is_key: bool,
-    /// It is the value of the member whose key's raw content is this range.
-    pub member: Option<(usize, usize)>,
+    /// It is the value of a member of an object.
+    pub member: Option<Member>,
+}
+
+/// A member of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The raw content of its key.
+    pub key: (usize, usize),
+    /// The object's opening brace.
+    pub object: usize,
 }
 
 /// The whole text, marked.
@@ -26,7 +37,7 @@ pub struct Document {
     pub valid: usize,
     /// For each byte whether it belongs to an escape in a string.
     pub escape: Vec<bool>,
-    /// Closed strings, in order.
+    /// Strings, in order. Only the last may be open.
     pub strings: Vec<JsonString>,
     /// Bare tokens, in order: first byte, and the byte after the last. Not a token that is too long, or is followed by a byte
     /// that cannot follow it.
@@ -46,10 +57,10 @@ enum Expect {
     FirstKey,
     /// A key.
     Key,
-    /// `:`, after the key with this content.
-    Colon((usize, usize)),
-    /// The value of the member with this key.
-    Member((usize, usize)),
+    /// `:`, after the key of this member.
+    Colon(Member),
+    /// The value of this member.
+    Member(Member),
     /// `,` or the closing bracket.
     Comma,
 }
@@ -60,8 +71,8 @@ pub fn scan(text: &[u8]) -> Document {
         escape: vec![false; text.len()],
         ..Document::default()
     };
-    // Open brackets, innermost last.
-    let mut open: Vec<u8> = Vec::new();
+    // Where the open brackets stand, innermost last.
+    let mut open: Vec<usize> = Vec::new();
     let mut expect = Expect::TopLevel;
     let mut at = 0;
     while at < text.len() {
@@ -75,25 +86,26 @@ pub fn scan(text: &[u8]) -> Document {
             b' ' | b'\t' | b'\n' | b'\r' => at += 1,
             b'"' if wants_value || wants_key => {
                 let (end, closed) = string(text, at + 1, &mut document.escape);
+                document.strings.push(JsonString {
+                    start: at + 1,
+                    end,
+                    closed,
+                    is_key: wants_key,
+                    member: match expect {
+                        Expect::Member(member) => Some(member),
+                        _ => None,
+                    },
+                });
                 if !closed {
                     document.valid = end;
                     return document;
                 }
-                let member = if let Expect::Member(key) = expect {
-                    Some(key)
-                } else {
-                    None
-                };
-                document.strings.push(JsonString {
-                    start: at + 1,
-                    end,
-                    is_key: wants_key,
-                    member,
-                });
-                expect = if wants_key {
-                    Expect::Colon((at + 1, end))
-                } else {
-                    after_value(&open)
+                expect = match open.last() {
+                    Some(&object) if wants_key => Expect::Colon(Member {
+                        key: (at + 1, end),
+                        object,
+                    }),
+                    _ => after_value(&open),
                 };
                 at = end + 1;
             }
@@ -111,7 +123,7 @@ pub fn scan(text: &[u8]) -> Document {
                 at += length;
             }
             _ => {
-                let Some(next) = punctuation(byte, expect, &mut open) else {
+                let Some(next) = punctuation(text, at, expect, &mut open) else {
                     break;
                 };
                 expect = next;
@@ -126,7 +138,7 @@ pub fn scan(text: &[u8]) -> Document {
     document
 }
 
-fn after_value(open: &[u8]) -> Expect {
+fn after_value(open: &[usize]) -> Expect {
     if open.is_empty() {
         Expect::TopLevel
     } else {
@@ -134,16 +146,16 @@ fn after_value(open: &[u8]) -> Expect {
     }
 }
 
-/// What may come after `byte`, if that is punctuation that may stand here.
-fn punctuation(byte: u8, expect: Expect, open: &mut Vec<u8>) -> Option<Expect> {
-    let innermost = open.last().copied();
-    match (byte, expect) {
+/// What may come after the byte at `at`, if that is punctuation that may stand there.
+fn punctuation(text: &[u8], at: usize, expect: Expect, open: &mut Vec<usize>) -> Option<Expect> {
+    let innermost = open.last().map(|&at| text[at]);
+    match (text[at], expect) {
         (b'[', Expect::TopLevel | Expect::FirstElement | Expect::Element | Expect::Member(_)) => {
-            open.push(byte);
+            open.push(at);
             Some(Expect::FirstElement)
         }
         (b'{', Expect::TopLevel | Expect::FirstElement | Expect::Element | Expect::Member(_)) => {
-            open.push(byte);
+            open.push(at);
             Some(Expect::FirstKey)
         }
         (b']', Expect::FirstElement | Expect::Comma) if innermost == Some(b'[') => {
@@ -159,7 +171,7 @@ fn punctuation(byte: u8, expect: Expect, open: &mut Vec<u8>) -> Option<Expect> {
         } else {
             Expect::Key
         }),
-        (b':', Expect::Colon(key)) => Some(Expect::Member(key)),
+        (b':', Expect::Colon(member)) => Some(Expect::Member(member)),
         _ => None,
     }
 }

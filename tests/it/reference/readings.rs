@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use bauta::mask::Syntax;
 
-use super::decode::{Decoder, Symbol, decode, runs};
+use super::decode::{Decoder, Symbol, decode};
 use super::json::Document;
+use super::runs::runs;
 
 /// A chain has at most this many steps.
 const STEPS: usize = 3;
@@ -13,6 +14,7 @@ const STEPS: usize = 3;
 const JSON_LEVELS: usize = 6;
 /// So many percent decoders in a row are one step.
 const PERCENT_LEVELS: usize = 2;
+
 /// One text: the root, or what a decoder made of another.
 pub struct Text {
     /// The text before, unless this is the root.
@@ -93,6 +95,7 @@ impl<'a> Walk<'a> {
             Decoder::Percent,
             Decoder::Query,
             Decoder::Html,
+            Decoder::QuotedPrintable,
         ] {
             if decoder == Decoder::Query
                 && !(is_root && matches!(self.syntax, Syntax::Form | Syntax::Query))
@@ -171,7 +174,7 @@ fn steps(row: &[Decoder]) -> usize {
     let levels = match row[0] {
         Decoder::Json => JSON_LEVELS,
         Decoder::Percent | Decoder::Query => PERCENT_LEVELS,
-        Decoder::Html | Decoder::Base64(_) | Decoder::Hex(_) => 1,
+        Decoder::Html | Decoder::QuotedPrintable | Decoder::Base64(_) | Decoder::Hex(_) => 1,
     };
     row.len().div_ceil(levels)
 }

@@ -21,7 +21,9 @@ pub fn cluster(needles: &Needles, syntax: Syntax, cluster: &[Match]) -> Vec<u8> 
     let mut output = if base64s == 1 {
         joined(needles, cluster)
     } else {
-        let replacement = needles.replacement(needles.values[first.value].0).to_vec();
+        let replacement = needles
+            .replacement(needles.values[first.value].name)
+            .to_vec();
         up(replacement, &first.text, (first.from, first.to), None).0
     };
     let is_percent_already = matches!(chain.first(), Some(Decoder::Percent | Decoder::Query));
@@ -74,7 +76,9 @@ fn joined(needles: &Needles, cluster: &[Match]) -> Vec<u8> {
                     .filter_map(|symbol| symbol.byte),
             );
         }
-        let replacement = needles.replacement(needles.values[first.value].0).to_vec();
+        let replacement = needles
+            .replacement(needles.values[first.value].name)
+            .to_vec();
         output.extend(
             up(
                 replacement,
@@ -130,6 +134,7 @@ fn up(
         Decoder::Json => json(&content),
         Decoder::Percent | Decoder::Query => percent(&content),
         Decoder::Html => html(&content),
+        Decoder::QuotedPrintable => quoted_printable(&content),
         Decoder::Hex(_) => {
             let mut run = run_so_far(outside.1);
             let upper = run.clone().any(|byte| byte.is_ascii_uppercase())
@@ -227,6 +232,17 @@ fn html(bytes: &[u8]) -> Vec<u8> {
             b'"' => output.extend(b"&quot;"),
             b'\'' => output.extend(b"&#39;"),
             _ => output.push(*byte),
+        }
+    }
+    output
+}
+
+fn quoted_printable(bytes: &[u8]) -> Vec<u8> {
+    let mut output = Vec::new();
+    for &byte in bytes {
+        match byte {
+            b' '..=b'<' | b'>'..=b'~' => output.push(byte),
+            _ => output.extend(format!("={byte:02X}").bytes()),
         }
     }
     output

@@ -1,12 +1,12 @@
 //! From matches to output: clusters of overlapping matches, each replaced as a whole under its first match.
 
-use bauta::mask::{Form, Hits, NameId, Syntax};
+use bauta::mask::{Form, Hits, NameId, Refusal, Signed, Syntax};
 
 use super::Needles;
 use super::decode::Decoder;
 use super::find::Match;
 use super::json::Document;
-use super::render;
+use super::{render, signed};
 
 /// Root bytes that are replaced, and by what.
 struct Edit {
@@ -15,14 +15,15 @@ struct Edit {
     text: Vec<u8>,
 }
 
-/// Resolves `matches`: the output and the hits.
+/// Resolves `matches`: the output and the hits, or why there are none.
 pub fn resolve(
     needles: &Needles,
     text: &[u8],
     syntax: Syntax,
+    signed: Signed,
     document: Option<&Document>,
     mut matches: Vec<Match>,
-) -> (Vec<u8>, Hits) {
+) -> Result<(Vec<u8>, Hits), Refusal> {
     matches.sort_by(|one, other| {
         let key = |found: &Match| (found.start, usize::MAX - found.end, found.text.chain.len());
         key(one)
@@ -30,26 +31,48 @@ pub fn resolve(
             .then_with(|| one.text.chain.cmp(&other.text.chain))
             .then_with(|| one.value.cmp(&other.value))
     });
+    let mut clusters = clusters(matches, |found| (found.start, found.end));
+    if signed != Signed::Mask {
+        let blocks = document.map_or_else(Vec::new, |document| signed::blocks(document, text));
+        let known = |cluster: &Vec<Match>| signed::known(&blocks, span(cluster));
+        if signed == Signed::Refuse {
+            // The one of which it is known first; the leftmost of those.
+            let refused = clusters.iter().filter(|cluster| known(cluster).is_some());
+            if let Some(first) = refused.min_by_key(|cluster| (known(cluster), span(cluster).0)) {
+                return Err(Refusal::Signed(needles.values[first[0].value].name));
+            }
+        }
+        clusters.retain(|cluster| known(cluster).is_none());
+    }
     let mut hits = Hits::new();
     let mut edits = Vec::new();
-    for cluster in clusters(matches, |found| (found.start, found.end)) {
+    for cluster in clusters {
         let mut named: Vec<NameId> = Vec::new();
         for found in &cluster {
-            let name = needles.values[found.value].0;
+            let name = needles.values[found.value].name;
             if !named.contains(&name) {
                 named.push(name);
                 *hits.entry((name, form(&found.text.chain))).or_default() += 1;
             }
         }
-        let start = cluster[0].start;
-        let end = cluster.iter().map(|found| found.end).max().unwrap_or(start);
+        let (start, end) = span(&cluster);
         edits.push(Edit {
             start,
             end,
             text: render::cluster(needles, syntax, &cluster),
         });
     }
-    (apply(text, &edits, &quoted_tokens(document, &edits)), hits)
+    let quoted = quoted_tokens(document, &edits);
+    Ok((apply(text, &edits, &quoted), hits))
+}
+
+/// The root bytes of a cluster, whose first match comes first.
+fn span(cluster: &[Match]) -> (usize, usize) {
+    let start = cluster[0].start;
+    (
+        start,
+        cluster.iter().map(|found| found.end).max().unwrap_or(start),
+    )
 }
 
 /// Groups `matches`, which are sorted by where they start, by transitive overlap.
@@ -76,6 +99,7 @@ fn form(chain: &[Decoder]) -> Form {
         _ if all(|decoder| matches!(decoder, Decoder::Json)) => Form::Json,
         _ if all(|decoder| matches!(decoder, Decoder::Percent | Decoder::Query)) => Form::Percent,
         _ if all(|decoder| matches!(decoder, Decoder::Html)) => Form::Html,
+        _ if all(|decoder| matches!(decoder, Decoder::QuotedPrintable)) => Form::QuotedPrintable,
         _ => Form::Chain,
     }
 }
