@@ -2,7 +2,8 @@
 
 use bauta::mask::{Form, Hits, NameId, Rule, Syntax};
 
-use crate::reference::{Needles, mask, render};
+use super::mask;
+use crate::reference::{Needles, render};
 
 /// Key, value, rule, any case.
 type Rows<'a> = &'a [(&'a str, &'a str, Rule, bool)];

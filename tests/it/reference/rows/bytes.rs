@@ -2,7 +2,8 @@
 
 use bauta::mask::{Form, Hits, NameId, Rule, Syntax};
 
-use crate::reference::{Needles, mask, render};
+use super::mask;
+use crate::reference::{Needles, render};
 
 fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()

@@ -1,9 +1,10 @@
-//! The reference against rows that were worked out by hand.
+//! The reference, and the engine, against rows that were worked out by hand.
 
-use bauta::mask::{Rule, Signed, Syntax};
+use bauta::mask::{Hits, Rule, Signed, Syntax};
 use proptest::prelude::*;
 
-use super::{Needles, find, json, mask, resolve};
+use super::{Needles, find, json, resolve};
+use crate::hostile::{self, Case, Outcome};
 
 mod any_case;
 mod bytes;
@@ -25,6 +26,29 @@ fn needles(secrets: Secrets<'_>) -> Needles {
         needles.value(name, value.as_bytes(), *rule);
     }
     needles
+}
+
+/// What the reference makes of `text`, and the engine too, in one piece and byte by byte.
+#[track_caller]
+fn mask_with(needles: &Needles, text: &[u8], syntax: Syntax, signed: Signed) -> Outcome {
+    let masker = hostile::masker(needles);
+    for pattern in [vec![], vec![1]] {
+        let case = Case {
+            needles: needles.clone(),
+            text: text.to_vec(),
+            syntax,
+            signed,
+            pattern,
+        };
+        assert_eq!(hostile::difference(&case, &masker).unwrap_or_default(), "");
+    }
+    super::mask_with(needles, text, syntax, signed)
+}
+
+/// As `mask_with`, whatever is signed.
+#[track_caller]
+fn mask(needles: &Needles, text: &[u8], syntax: Syntax) -> (Vec<u8>, Hits) {
+    mask_with(needles, text, syntax, Signed::Mask).unwrap()
 }
 
 #[track_caller]

@@ -2,8 +2,8 @@
 
 use bauta::mask::{Form, NameId, Rule, Syntax};
 
-use super::{PIN, Secrets, check, needles};
-use crate::reference::{mask, render};
+use super::{PIN, Secrets, check, mask, needles};
+use crate::reference::render;
 
 const LONG: Secrets<'_> = &[("x_pw", "pass=wörd\"1", Rule::Anywhere)];
 

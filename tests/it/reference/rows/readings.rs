@@ -2,8 +2,8 @@
 
 use bauta::mask::{Form, Hits, NameId, Rule, Syntax};
 
-use super::{Secrets, check, needles};
-use crate::reference::{mask, render};
+use super::{Secrets, check, mask, needles};
+use crate::reference::render;
 
 const LONG: Secrets<'_> = &[("x_pw", "pass/wörd\"1", Rule::Anywhere)];
 

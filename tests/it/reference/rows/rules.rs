@@ -2,8 +2,8 @@
 
 use bauta::mask::{Form, NameId, Rule, Syntax};
 
-use super::{PIN, Secrets, check, needles};
-use crate::reference::{json, mask};
+use super::{PIN, Secrets, check, mask, needles};
+use crate::reference::json;
 
 const ADMIN: Secrets<'_> = &[("x_username", "admin", Rule::Word)];
 

@@ -2,8 +2,7 @@
 
 use bauta::mask::{Form, Hits, NameId, Refusal, Rule, Signed, Syntax};
 
-use super::{Secrets, needles};
-use crate::reference::mask_with;
+use super::{Secrets, mask_with, needles};
 
 const SECRETS: Secrets<'_> = &[
     ("x_pin", "1234", Rule::Word),

@@ -2,8 +2,8 @@
 
 use bauta::mask::{Rule, Syntax};
 
-use super::{PIN, Secrets, is_found, needles};
-use crate::reference::{mask, render};
+use super::{PIN, Secrets, is_found, mask, needles};
+use crate::reference::render;
 
 /// Before a value: do these bytes let it count?
 const ROWS: &[(&[u8], bool)] = &[
