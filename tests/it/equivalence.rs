@@ -245,6 +245,11 @@ const ONCE_DIFFERENT: &[(u8, Syntax, &str)] = &[
     ),
     (6, Syntax::Text, "https://a.b@c/ https://x:a.b@c/"),
     (7, Syntax::Text, r"AA0IHF6\r\n\tejJ6"),
+    (
+        5,
+        Syntax::Json,
+        "YWh0dHBzOi8mI1gwMDAwMDJGYS5JJiN4NDg7aGZjRwogICYjWDAwMDAwNDY7d1lTWWoKJiMzMjsgV0Rjek8zCiAgTjNKaU5ZCiAgTmsmI1gwMDAwMDVBOyYjWDc5O1pICiYjWDIwOyBoZiYjeDYzR0Z6CiYjMzI7IFlTWWpXRAomIzAzMjsgWkVPMlV0CiYjWDAwMDAwMjAgZG1Gc2RXCiAgVXNKaU5ZJiN4MDAwMDBhJiN4MDAwMDAyMDsgTURBd01ECiAgQTNNenRoCiYjeDIwOyBiV1V0ZG0KICBGc2QmI1gwMDAwMDU3OyYjeDU2OzQKICBYM0ImI3gwNjhjMwogIE4zYjMmIzc0awogIFhDODZNZwogIG9ABgEuJiMwMTAxO3hhbXBsZS5jb20vIHBhc3N3b3JkYSYjWDAwMDAwMjA7cGFzc3dvcmQgeF9wYSxwYXNzd29yZL4ABXhfcGEscGFzc3dvcmS-AP___w___2MyCg==",
+    ),
 ];
 
 fn difference(case: &Case) -> Option<String> {
@@ -254,7 +259,7 @@ fn difference(case: &Case) -> Option<String> {
 #[test]
 fn p1_once_different() {
     for (profile, syntax, text) in ONCE_DIFFERENT {
-        for pattern in [vec![], vec![1], vec![2, 3]] {
+        for pattern in [vec![], vec![1], vec![2, 3], vec![1, 7, 25]] {
             let case = Case {
                 needles: profiles::profile(*profile),
                 text: text.as_bytes().to_vec(),
