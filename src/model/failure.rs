@@ -123,6 +123,8 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::ClientBody => (StatusCode::BAD_REQUEST, "body_broken"),
         Error::ClientStalled => (StatusCode::REQUEST_TIMEOUT, "body_stalled"),
         Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+        Error::Coding(_) => (StatusCode::BAD_REQUEST, "content_coding_broken"),
+        Error::Bomb => (StatusCode::PAYLOAD_TOO_LARGE, "content_coding_ratio"),
         Error::Charset => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "charset"),
         Error::Refused(Refusal::PendingTooLong) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "encoded_span_too_long")
@@ -155,6 +157,8 @@ fn relay_text(error: &Error, provider: &str) -> String {
         Error::ClientBody => "Send it again",
         Error::ClientStalled => "Send it again; model.limits.idle_timeout is the limit",
         Error::TooLarge(_) => "Send less, or raise model.limits.max_body_bytes",
+        Error::Coding(_) => "Send it again, or uncompressed",
+        Error::Bomb => "Send it uncompressed",
         Error::Charset => "Send it as UTF-8",
         Error::Refused(_) => "Send the data in fewer encodings, or as a file that needs none",
         Error::SecretInName(_) => "Take the secret out of it: names cannot be masked",
@@ -197,7 +201,7 @@ fn host_mend(error: HostError) -> &'static str {
 
 fn content_mend(error: ContentError) -> &'static str {
     match error {
-        ContentError::Coding => "Send it uncompressed",
+        ContentError::Coding => "Send it with gzip, deflate, br or zstd, or uncompressed",
         ContentError::Transfer => "Send it with Content-Length or Transfer-Encoding: chunked",
         ContentError::Charset => "Send it as UTF-8",
         ContentError::Ambiguous => "Send one",

@@ -99,7 +99,7 @@ async fn run(
     if wants_websocket(&parts.headers) {
         return Err(Failure::WebSocket);
     }
-    let syntax = content::syntax(&parts.headers)?;
+    let content = content::read(&parts.headers)?;
     let declared = is_declared(&parts.headers);
     let fail = |error| Failure::relay(error, &route.provider.name);
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
@@ -109,9 +109,12 @@ async fn run(
         head::request_headers(&parts.method, &parts.headers, &snapshot, &tally).map_err(fail)?;
     headers.insert(header::HOST, route.host.clone());
     let limits: Limits = active.limits;
-    let body = MaskedBody::start(incoming, syntax, &snapshot, limits, Arc::clone(&tally))
+    let body = MaskedBody::start(incoming, &content, &snapshot, limits, Arc::clone(&tally))
         .await
         .map_err(fail)?;
+    if body.is_decoded() {
+        headers.remove(header::CONTENT_ENCODING);
+    }
 
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = parts.method;

@@ -1,0 +1,214 @@
+//! A coded body on its way to text: its codings are taken off while it streams.
+//!
+//! Bytes of the coded form go in by [`Coded::feed`], pieces of text come out of [`Coded::step`], a bounded amount of work at a
+//! time. Each layer decodes what the one before it made; the first takes what was received.
+//!
+//! A request's coded form is kept, up to a size that the caller minds, so that a body in which nothing was found can go on as it
+//! came. It is read as well, and so is what lies between two codings: a container has places that are no part of the text (the
+//! names and comments of gzip, zstd's skippable frames, brotli's metadata). Where they hold a value, the coded form must not go on.
+
+use bytes::Bytes;
+
+use super::queue::Queue;
+use super::{Error, Limits};
+use crate::guard::{Snapshot, Stream, Syntax};
+use crate::net::coding::{Coding, Decoder};
+
+/// Most bytes that one step makes.
+const PIECE: usize = 32 << 10;
+
+/// Bytes that a layer may make for each byte received: several times what deflate makes of the most even of real texts.
+pub(super) const MOST_RATIO: u64 = 256;
+
+/// Up to here a layer may make what it likes of however few bytes.
+const RATIO_FREE: u64 = 8 << 20;
+
+/// The codings of one body at work.
+pub(super) struct Coded {
+    /// The first takes what was received, the last makes the text.
+    layers: Vec<Layer>,
+    received: u64,
+    max_bytes: u64,
+    output: Box<[u8]>,
+    original: Option<Original>,
+}
+
+struct Layer {
+    decoder: Decoder,
+    input: Bytes,
+    /// No more input comes.
+    ended: bool,
+    /// It has made all that it makes.
+    over: bool,
+    made: u64,
+}
+
+/// The coded form, while it may still go on as it came.
+struct Original {
+    pieces: Queue,
+    /// Reads what each layer takes.
+    watches: Vec<Stream>,
+}
+
+/// What a step led to.
+pub(super) enum Step {
+    /// A piece of the text.
+    Text(Bytes),
+    /// Nothing yet; there is more to do.
+    Busy,
+    /// More of the coded form is needed.
+    Hungry,
+    /// The text has come to its end, and so has each coding.
+    End,
+}
+
+impl Coded {
+    /// For a request body with these codings, in the order in which they were applied, at least one.
+    pub fn request(codings: &[Coding], snapshot: &Snapshot, limits: &Limits) -> Self {
+        let watches = codings.iter().map(|_| snapshot.stream(Syntax::Text));
+        let original = Original {
+            pieces: Queue::default(),
+            watches: watches.collect(),
+        };
+        Self::new(codings, limits.max_body_bytes, Some(original))
+    }
+
+    /// For an answer's body: its size is upstream's affair, its ratio is not.
+    pub fn answer(codings: &[Coding]) -> Self {
+        Self::new(codings, u64::MAX, None)
+    }
+
+    fn new(codings: &[Coding], max_bytes: u64, original: Option<Original>) -> Self {
+        let layer = |coding: &Coding| Layer {
+            decoder: Decoder::new(*coding),
+            input: Bytes::new(),
+            ended: false,
+            over: false,
+            made: 0,
+        };
+        Self {
+            layers: codings.iter().rev().map(layer).collect(),
+            received: 0,
+            max_bytes,
+            output: vec![0; PIECE].into_boxed_slice(),
+            original,
+        }
+    }
+
+    /// Takes the next piece of the coded form. Only after [`Step::Hungry`].
+    pub fn feed(&mut self, piece: Bytes) {
+        self.received += piece.len() as u64;
+        if let Some(original) = &mut self.original {
+            original.pieces.push(piece.clone());
+        }
+        self.give(0, piece);
+    }
+
+    /// Says that the coded form has come to its end.
+    pub fn end(&mut self) {
+        self.close(0);
+    }
+
+    /// Bytes of the coded form that are kept.
+    pub fn kept(&self) -> u64 {
+        let original = self.original.as_ref();
+        original.map_or(0, |original| original.pieces.bytes())
+    }
+
+    /// Drops the coded form: the text goes on instead.
+    pub fn give_up_original(&mut self) {
+        self.original = None;
+    }
+
+    /// The whole coded form, after [`Step::End`], if it may go on as it came.
+    pub fn take_original(&mut self) -> Option<Queue> {
+        let mut original = self.original.take()?.pieces;
+        original.flush();
+        Some(original)
+    }
+
+    /// Does the next bit of work.
+    ///
+    /// # Errors
+    /// The coded form is broken, or makes too much.
+    pub fn step(&mut self) -> Result<Step, Error> {
+        // Nothing was coded at all: many clients name a coding where they send no body.
+        if self.received == 0 && self.layers.iter().any(|layer| layer.ended) {
+            return Ok(Step::End);
+        }
+        // What is nearest to the text goes first, so that nothing piles up between two layers.
+        let Some(at) = self.layers.iter().rposition(Layer::has_work) else {
+            let over = self.layers.last().is_none_or(|layer| layer.over);
+            return Ok(if over { Step::End } else { Step::Hungry });
+        };
+        let last = at + 1 == self.layers.len();
+        let layer = &mut self.layers[at];
+        if layer.is_through() {
+            layer.decoder.finish()?;
+            layer.over = true;
+            if !last {
+                self.close(at + 1);
+            }
+            return Ok(Step::Busy);
+        }
+        let written = layer.decoder.decode(&mut layer.input, &mut self.output)?;
+        if written == 0 {
+            return Ok(Step::Busy);
+        }
+        layer.made += written as u64;
+        if layer.made > self.max_bytes {
+            return Err(Error::TooLarge(self.max_bytes));
+        }
+        if layer.made > RATIO_FREE && layer.made / MOST_RATIO > self.received {
+            return Err(Error::Bomb);
+        }
+        let piece = Bytes::copy_from_slice(&self.output[..written]);
+        if last {
+            return Ok(Step::Text(piece));
+        }
+        self.give(at + 1, piece);
+        Ok(Step::Busy)
+    }
+
+    fn give(&mut self, at: usize, piece: Bytes) {
+        self.watch(at, |watch| {
+            // What comes out is of no use: only whether something was found.
+            watch.push(piece.clone(), &mut Vec::new()).is_ok()
+        });
+        if let Some(layer) = self.layers.get_mut(at) {
+            layer.input = piece;
+        }
+    }
+
+    fn close(&mut self, at: usize) {
+        self.watch(at, |watch| watch.finish(&mut Vec::new()).is_ok());
+        if let Some(layer) = self.layers.get_mut(at) {
+            layer.ended = true;
+        }
+    }
+
+    /// Lets the watch of a layer read on; what it finds, or cannot read in full, must not go on as it came.
+    fn watch(&mut self, at: usize, read: impl FnOnce(&mut Stream) -> bool) {
+        let Some(original) = &mut self.original else {
+            return;
+        };
+        let clean = original
+            .watches
+            .get_mut(at)
+            .is_some_and(|watch| read(watch) && watch.hits().is_empty());
+        if !clean {
+            self.original = None;
+        }
+    }
+}
+
+impl Layer {
+    fn has_work(&self) -> bool {
+        !self.over && (!self.input.is_empty() || self.decoder.has_more() || self.ended)
+    }
+
+    /// All that it was given is decoded.
+    fn is_through(&self) -> bool {
+        self.ended && self.input.is_empty() && !self.decoder.has_more()
+    }
+}
