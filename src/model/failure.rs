@@ -140,6 +140,7 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         }
         Error::Upstream(SendError::Dial(_)) => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
         Error::Upstream(SendError::Stalled) => (StatusCode::GATEWAY_TIMEOUT, "upstream_stalled"),
+        Error::Unreadable(_) => (StatusCode::BAD_GATEWAY, "answer_unreadable"),
         Error::ResponseTimeout | Error::AnswerStalled => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout")
         }
@@ -167,6 +168,7 @@ fn relay_text(error: &Error, provider: &str) -> String {
         | Error::ResponseTimeout
         | Error::AnswerBroken
         | Error::AnswerStalled
+        | Error::Unreadable(_)
         | Error::Switched => {
             return format!(
                 "the provider {provider} cannot be used: {error}. {}",
@@ -186,6 +188,7 @@ fn upstream_mend(error: &Error) -> &'static str {
         Error::Upstream(SendError::Dial(_)) => {
             "Check that it runs, and `upstream` of the [[model.provider]]"
         }
+        Error::Unreadable(_) => "Ask for another form, or switch model.mask_responses off",
         Error::ResponseTimeout => "Try again; model.limits.response_timeout is the limit",
         _ => "Try again",
     }

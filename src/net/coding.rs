@@ -111,6 +111,11 @@ impl Decoder {
         self.full
     }
 
+    /// Whether it stands at the end of a member, where the coded form may end.
+    pub fn is_at_end(&self) -> bool {
+        self.done
+    }
+
     /// Decodes from the front of `input` into `output`, as much as one call of the codec does: until the output is full, the
     /// input empty, or a member ends. Returns how many bytes it wrote.
     ///

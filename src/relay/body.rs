@@ -17,15 +17,12 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
-use super::coded::{Coded, Step};
+use super::coded::Coded;
 use super::content::{self, Content};
 use super::queue::Queue;
 use super::{Error, Limits, Tally};
 use crate::guard::{Snapshot, Stream, Syntax};
 use crate::net::io::Patience;
-
-/// Steps of taking codings off between two pauses that let others go on: at most 256 KiB of text.
-const STEPS: u32 = 8;
 
 /// What the upstream side is told of a body that failed; the reason is in [`Upload`].
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -85,8 +82,6 @@ struct Source {
     stream: Option<Stream>,
     /// `None` where there is no coding to take off.
     coded: Option<Coded>,
-    /// Steps until the next pause.
-    steps: u32,
     /// Something was found in the text.
     found: bool,
     syntax: Syntax,
@@ -135,7 +130,6 @@ impl MaskedBody {
             incoming,
             stream,
             coded,
-            steps: STEPS,
             found: false,
             syntax: *syntax,
             opening,
@@ -221,34 +215,12 @@ impl MaskedBody {
 impl Source {
     /// The next piece of the text, without codings; `None` at its end.
     fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
-        if self.coded.is_none() {
+        let Some(mut coded) = self.coded.take() else {
             return self.poll_received(cx);
-        }
-        while let Some(coded) = &mut self.coded {
-            if self.steps == 0 {
-                self.steps = STEPS;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            match coded.step()? {
-                Step::Text(piece) => {
-                    self.steps -= 1;
-                    return Poll::Ready(Ok(Some(piece)));
-                }
-                Step::Busy => self.steps -= 1,
-                Step::End => break,
-                Step::Hungry => {
-                    let received = ready!(self.poll_received(cx))?;
-                    if let Some(coded) = &mut self.coded {
-                        match received {
-                            Some(data) => coded.feed(data),
-                            None => coded.end(),
-                        }
-                    }
-                }
-            }
-        }
-        Poll::Ready(Ok(None))
+        };
+        let polled = coded.poll_text(cx, |cx| self.poll_received(cx));
+        self.coded = Some(coded);
+        polled
     }
 
     /// The next piece as it comes from the client; `None` at the body's end.

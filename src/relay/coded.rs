@@ -1,11 +1,13 @@
 //! A coded body on its way to text: its codings are taken off while it streams.
 //!
-//! Bytes of the coded form go in by [`Coded::feed`], pieces of text come out of [`Coded::step`], a bounded amount of work at a
-//! time. Each layer decodes what the one before it made; the first takes what was received.
+//! [`Coded::poll_text`] takes pieces of the coded form from its caller and gives pieces of text, a bounded amount of work at a
+//! time; then it lets others go on. Each layer decodes what the one before it made; the first takes what was received.
 //!
 //! A request's coded form is kept, up to a size that the caller minds, so that a body in which nothing was found can go on as it
 //! came. It is read as well, and so is what lies between two codings: a container has places that are no part of the text (the
 //! names and comments of gzip, zstd's skippable frames, brotli's metadata). Where they hold a value, the coded form must not go on.
+
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
@@ -17,11 +19,18 @@ use crate::net::coding::{Coding, Decoder};
 /// Most bytes that one step makes.
 const PIECE: usize = 32 << 10;
 
-/// Bytes that a layer may make for each byte received: several times what deflate makes of the most even of real texts.
+/// Steps between two pauses in which others go on: at most 256 KiB of text.
+const STEPS: u32 = 8;
+
+/// Bytes that a layer may make for each byte of the coded form that was taken: several times what deflate makes of the most even of real texts.
 pub(super) const MOST_RATIO: u64 = 256;
 
-/// Up to here a layer may make what it likes of however few bytes.
-const RATIO_FREE: u64 = 8 << 20;
+/// Up to here a layer may make what it likes of however few bytes. Less than is held back, so that what goes off at once leaves no
+/// trace upstream.
+const RATIO_FREE: u64 = 4 << 20;
+
+/// What the end of a member counts for, as bytes made: beginning another costs about as much. Bodies of nothing but ends are bombs.
+const MEMBER: u64 = 8 << 10;
 
 /// The codings of one body at work.
 pub(super) struct Coded {
@@ -30,6 +39,8 @@ pub(super) struct Coded {
     received: u64,
     max_bytes: u64,
     output: Box<[u8]>,
+    /// Steps until the next pause.
+    steps: u32,
     original: Option<Original>,
 }
 
@@ -41,6 +52,8 @@ struct Layer {
     /// It has made all that it makes.
     over: bool,
     made: u64,
+    /// What it made, and what that took besides, in bytes.
+    cost: u64,
 }
 
 /// The coded form, while it may still go on as it came.
@@ -51,7 +64,7 @@ struct Original {
 }
 
 /// What a step led to.
-pub(super) enum Step {
+enum Step {
     /// A piece of the text.
     Text(Bytes),
     /// Nothing yet; there is more to do.
@@ -85,28 +98,25 @@ impl Coded {
             ended: false,
             over: false,
             made: 0,
+            cost: 0,
         };
         Self {
             layers: codings.iter().rev().map(layer).collect(),
             received: 0,
             max_bytes,
+            steps: STEPS,
             output: vec![0; PIECE].into_boxed_slice(),
             original,
         }
     }
 
     /// Takes the next piece of the coded form. Only after [`Step::Hungry`].
-    pub fn feed(&mut self, piece: Bytes) {
+    fn feed(&mut self, piece: Bytes) {
         self.received += piece.len() as u64;
         if let Some(original) = &mut self.original {
             original.pieces.push(piece.clone());
         }
         self.give(0, piece);
-    }
-
-    /// Says that the coded form has come to its end.
-    pub fn end(&mut self) {
-        self.close(0);
     }
 
     /// Bytes of the coded form that are kept.
@@ -120,18 +130,48 @@ impl Coded {
         self.original = None;
     }
 
-    /// The whole coded form, after [`Step::End`], if it may go on as it came.
+    /// The whole coded form, after the text's end, if it may go on as it came.
     pub fn take_original(&mut self) -> Option<Queue> {
         let mut original = self.original.take()?.pieces;
         original.flush();
         Some(original)
     }
 
+    /// The next piece of the text; `None` at its end. `receive` gives the next piece of the coded form, or its end.
+    ///
+    /// # Errors
+    /// As [`Coded::step`], and what `receive` says.
+    pub fn poll_text(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut receive: impl FnMut(&mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>>,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
+        loop {
+            if self.steps == 0 {
+                self.steps = STEPS;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match self.step()? {
+                Step::Text(piece) => {
+                    self.steps -= 1;
+                    return Poll::Ready(Ok(Some(piece)));
+                }
+                Step::Busy => self.steps -= 1,
+                Step::End => return Poll::Ready(Ok(None)),
+                Step::Hungry => match ready!(receive(cx))? {
+                    Some(piece) => self.feed(piece),
+                    None => self.close(0),
+                },
+            }
+        }
+    }
+
     /// Does the next bit of work.
     ///
     /// # Errors
     /// The coded form is broken, or makes too much.
-    pub fn step(&mut self) -> Result<Step, Error> {
+    fn step(&mut self) -> Result<Step, Error> {
         // Nothing was coded at all: many clients name a coding where they send no body.
         if self.received == 0 && self.layers.iter().any(|layer| layer.ended) {
             return Ok(Step::End);
@@ -152,15 +192,21 @@ impl Coded {
             return Ok(Step::Busy);
         }
         let written = layer.decoder.decode(&mut layer.input, &mut self.output)?;
-        if written == 0 {
-            return Ok(Step::Busy);
-        }
         layer.made += written as u64;
-        if layer.made > self.max_bytes {
+        layer.cost += written as u64;
+        if layer.decoder.is_at_end() {
+            layer.cost += MEMBER;
+        }
+        let (made, cost) = (layer.made, layer.cost);
+        if made > self.max_bytes {
             return Err(Error::TooLarge(self.max_bytes));
         }
-        if layer.made > RATIO_FREE && layer.made / MOST_RATIO > self.received {
+        let waiting = self.layers.first().map_or(0, |first| first.input.len());
+        if cost > RATIO_FREE && cost / MOST_RATIO > self.received - waiting as u64 {
             return Err(Error::Bomb);
+        }
+        if written == 0 {
+            return Ok(Step::Busy);
         }
         let piece = Bytes::copy_from_slice(&self.output[..written]);
         if last {
@@ -180,6 +226,7 @@ impl Coded {
         }
     }
 
+    /// Says that a layer has got all that it gets.
     fn close(&mut self, at: usize) {
         self.watch(at, |watch| watch.finish(&mut Vec::new()).is_ok());
         if let Some(layer) = self.layers.get_mut(at) {

@@ -55,17 +55,38 @@ fn syntax(headers: &HeaderMap) -> Result<Syntax, ContentError> {
     }
     let text = first.as_bytes().to_ascii_lowercase();
     let text = String::from_utf8_lossy(&text);
-    let mut parts = text.split(';');
-    let essence = parts.next().unwrap_or_default().trim();
-    for parameter in parts {
-        let Some((name, value)) = parameter.split_once('=') else {
-            continue;
-        };
-        if name.trim() == "charset" && !is_utf8(value.trim().trim_matches('"')) {
-            return Err(ContentError::Charset);
-        }
+    if !charsets(&text).all(is_utf8) {
+        return Err(ContentError::Charset);
     }
+    let essence = text.split(';').next().unwrap_or_default().trim();
     Ok(of_type(essence))
+}
+
+/// How to read an answer with these headers; `None` where it has a charset in which values are not found.
+///
+/// Values with letters beyond ASCII are found in Latin-1 too, which error pages still come in.
+pub fn answer_syntax(headers: &HeaderMap) -> Option<Syntax> {
+    let mut syntax = None;
+    for line in headers.get_all(header::CONTENT_TYPE) {
+        let text = line.as_bytes().to_ascii_lowercase();
+        let text = String::from_utf8_lossy(&text);
+        if !charsets(&text).all(|charset| is_utf8(charset) || is_latin1(charset)) {
+            return None;
+        }
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        // Of two types nobody knows which one counts: as text everything is found.
+        syntax = Some(syntax.map_or(of_type(essence), |_| Syntax::Text));
+    }
+    Some(syntax.unwrap_or(Syntax::Json))
+}
+
+/// The charsets that a `Content-Type` in lower case names.
+fn charsets(content_type: &str) -> impl Iterator<Item = &str> {
+    let parameters = content_type.split(';').skip(1);
+    parameters
+        .filter_map(|parameter| parameter.split_once('='))
+        .filter(|(name, _)| name.trim() == "charset")
+        .map(|(_, value)| value.trim().trim_matches('"').trim_matches('\''))
 }
 
 /// Bytes of a body's beginning that decide whether [`is_utf8_text`].
@@ -95,10 +116,11 @@ fn of_type(essence: &str) -> Syntax {
 }
 
 fn is_utf8(charset: &str) -> bool {
-    matches!(
-        charset.trim_matches('\''),
-        "utf-8" | "utf8" | "us-ascii" | "ascii"
-    )
+    matches!(charset, "utf-8" | "utf8" | "us-ascii" | "ascii")
+}
+
+fn is_latin1(charset: &str) -> bool {
+    matches!(charset, "iso-8859-1" | "latin1" | "windows-1252")
 }
 
 /// Whether every element of a list header is `wanted`, and there is at most one.

@@ -3,7 +3,8 @@
 //! The way through: [`content::read`] says how a body is to be read or refuses it, [`head`] masks the target and the
 //! headers and drops what belongs to one hop, [`body::MaskedBody`] takes content codings off the body (`coded`) and masks it as
 //! it streams, [`exchange::send`] runs the
-//! exchange on a pooled connection and hands back the answer with [`exchange::AnswerBody`].
+//! exchange on a pooled connection and hands back the answer with [`exchange::AnswerBody`], which [`answer_body`] masks where
+//! that is asked for.
 //!
 //! Invariants: nothing of a request goes upstream unmasked; a body that cannot be read is refused, not passed; a request
 //! that is refused after its first upstream byte never looks complete upstream; an answer that ends early upstream never
@@ -12,6 +13,7 @@
 //! Request trailers are dropped: no provider's API has any, and they arrive when nothing can be refused any more.
 //! This room knows no routes and makes no error responses.
 
+pub mod answer_body;
 pub mod body;
 mod coded;
 pub mod content;
@@ -82,6 +84,9 @@ pub enum Error {
     /// The upstream sent nothing for too long inside its answer.
     #[error("its answer stalled")]
     AnswerStalled,
+    /// The answer is to be masked and cannot be read.
+    #[error("its answer cannot be masked: {0}")]
+    Unreadable(#[from] answer_body::Unreadable),
     /// The upstream switched protocols without being asked.
     #[error("it switched protocols unasked")]
     Switched,

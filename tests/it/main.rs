@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod equivalence;
 mod hostile;
+mod model_answers;
 mod model_child;
 mod model_codings;
 mod model_faults;
