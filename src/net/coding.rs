@@ -222,8 +222,6 @@ fn is_zlib(first: u8, second: u8) -> bool {
 /// wrong with a stream they hand on as flate2 says it.
 fn is_hunger(coding: Coding, error: &io::Error) -> bool {
     matches!(coding, Coding::Gzip | Coding::Deflate)
-        && !error
-            .get_ref()
-            .is_some_and(|inner| inner.is::<DecompressError>())
         && error.kind() == io::ErrorKind::Other
+        && !matches!(error.get_ref(), Some(inner) if inner.is::<DecompressError>())
 }

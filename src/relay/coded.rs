@@ -259,3 +259,83 @@ impl Layer {
         self.ended && self.input.is_empty() && !self.decoder.has_more()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Polls until the text or an error comes to an end: the bytes of text, the most of them between two pauses, and the pauses.
+    fn run(codings: &[Coding], body: Vec<u8>) -> (Result<usize, Error>, usize, usize) {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut cx = Context::from_waker(&waker);
+        let mut coded = Coded::answer(codings);
+        let mut body = Some(Bytes::from(body));
+        let (mut total, mut at_once, mut most, mut pauses) = (0, 0, 0, 0);
+        loop {
+            match coded.poll_text(&mut cx, |_| Poll::Ready(Ok(body.take()))) {
+                Poll::Pending => {
+                    pauses += 1;
+                    at_once = 0;
+                    assert_eq!(count.0.load(Ordering::Relaxed), pauses, "it wakes itself");
+                }
+                Poll::Ready(Ok(Some(piece))) => {
+                    total += piece.len();
+                    at_once += piece.len();
+                    most = most.max(at_once);
+                }
+                Poll::Ready(Ok(None)) => return (Ok(total), most, pauses),
+                Poll::Ready(Err(error)) => return (Err(error), most, pauses),
+            }
+        }
+    }
+
+    #[test]
+    fn p8_long_work_pauses() {
+        let text: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+        let (total, most, pauses) = run(&[Coding::Gzip], gzip(&text));
+        assert_eq!(total.unwrap(), text.len());
+        let a_turn = PIECE * STEPS as usize;
+        assert!(
+            most <= a_turn && pauses >= text.len() / a_turn,
+            "{most} {pauses}"
+        );
+        // Work that makes no text pauses too, and has an end.
+        let empties = gzip(&gzip(b"").repeat(5000));
+        let (total, _, pauses) = run(&[Coding::Gzip, Coding::Gzip], empties);
+        assert!(matches!(total, Err(Error::Bomb)) && pauses > 50, "{pauses}");
+    }
+
+    #[test]
+    fn p8_members_that_hold_something_are_no_bomb() {
+        let (total, ..) = run(
+            &[Coding::Gzip],
+            gzip(b"a line of some thirty characters").repeat(20_000),
+        );
+        assert_eq!(total.unwrap(), 32 * 20_000);
+    }
+}

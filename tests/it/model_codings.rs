@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_compression::zstd::CParameter;
 use bauta::config::Limits;
+use bauta::net::coding::{Coding, CodingError, Decoder};
+use bytes::Bytes;
 
 use super::coders::{
     CODINGS, Encode, bare_deflate, brotli, gzip, noise, stored_gzip, zlib, zstd, zstd_with,
@@ -84,6 +86,51 @@ fn conversation(value: &str) -> Vec<u8> {
         "{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":{value}}}], \"n\" :  1}}\n"
     );
     text.into_bytes()
+}
+
+/// Takes a coding off in pieces of these sizes.
+fn decode(coding: &str, body: &[u8], input: usize, output: usize) -> Result<Vec<u8>, CodingError> {
+    let mut decoder = Decoder::new(Coding::named(coding.as_bytes()).unwrap());
+    let (mut text, mut buffer) = (Vec::new(), vec![0; output]);
+    for piece in body.chunks(input) {
+        let mut piece = Bytes::copy_from_slice(piece);
+        while !piece.is_empty() || decoder.has_more() {
+            let written = decoder.decode(&mut piece, &mut buffer)?;
+            text.extend_from_slice(&buffer[..written]);
+        }
+    }
+    decoder.finish().map(|()| text)
+}
+
+#[test]
+fn pieces_make_no_difference_to_a_decoder() {
+    let text = [conversation(VALUE), noise(3000), vec![b' '; 3000]].concat();
+    for (coding, encode) in CODINGS {
+        let mut bodies = vec![(encode(&text), text.clone()), (encode(b""), Vec::new())];
+        if coding == "gzip" || coding == "zstd" {
+            let twice = [encode(&text), encode(b""), encode(&text)].concat();
+            bodies.push((twice, text.repeat(2)));
+        }
+        for (body, text) in bodies {
+            for input in [1, 2, 3, 7, 100, usize::MAX] {
+                for output in [1, 2, 5, 1000, 32 << 10] {
+                    let got = decode(coding, &body, input, output);
+                    assert!(got.as_ref() == Ok(&text), "{coding} {input} {output}");
+                    let cut = decode(coding, &body[..body.len() - 1], input, output);
+                    assert_eq!(
+                        cut,
+                        Err(CodingError::Truncated),
+                        "{coding} {input} {output}"
+                    );
+                    let more = [&body[..], b"x"].concat();
+                    assert!(
+                        decode(coding, &more, input, output).is_err(),
+                        "{coding} {input} {output}"
+                    );
+                }
+            }
+        }
+    }
 }
 
 #[test]
