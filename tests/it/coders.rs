@@ -1,6 +1,7 @@
-//! Real encoders for bodies with content codings, and the decoders beside them.
+//! Bodies with content codings: real encoders, requests that carry them, and what upstream may see of those.
 
 use std::io::Write;
+use std::thread;
 
 use async_compression::Level;
 use async_compression::brotli::EncoderParams;
@@ -9,6 +10,8 @@ use async_compression::zstd::CParameter;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use tokio::io::AsyncWriteExt;
+
+use super::model_kit::{Message, OK, Sidecar, TOKEN, Upstream, VALUE, contains, post};
 
 /// What a test sends, beside the token that stands in `Content-Encoding` for it.
 pub const CODINGS: [(&str, Encode); 5] = [
@@ -96,4 +99,77 @@ pub fn noise(bytes: usize) -> Vec<u8> {
     }
     out.truncate(bytes);
     out
+}
+
+pub const MIB: usize = 1 << 20;
+
+pub fn coded_post(coding: &str, body: &[u8]) -> Vec<u8> {
+    let headers = format!("Content-Type: application/json\r\nContent-Encoding: {coding}\r\n");
+    post("/p/x", &headers, body)
+}
+
+pub fn coded_text_post(coding: &str, body: &[u8]) -> Vec<u8> {
+    let headers = format!("Content-Type: text/plain\r\nContent-Encoding: {coding}\r\n");
+    post("/p/x", &headers, body)
+}
+
+pub fn chunked_head(coding: &str) -> String {
+    format!(
+        "POST /p/x HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Encoding: {coding}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n"
+    )
+}
+
+pub fn chunk(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+/// Sends a request and returns what the upstream saw of it.
+pub fn through(sidecar: &Sidecar, upstream: &Upstream, request: Vec<u8>) -> Message {
+    let mut client = sidecar.connect();
+    let writer = thread::spawn(move || {
+        client.send(request);
+        client
+    });
+    let mut peer = upstream.accept();
+    let message = peer.request();
+    assert!(message.complete, "{}", message.head);
+    peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+    assert_eq!(writer.join().unwrap().message("POST").body, b"ok");
+    for value in [VALUE, TOKEN] {
+        assert!(!contains(&peer.seen, value), "{}", message.head);
+    }
+    message
+}
+
+/// It went on as it came.
+pub fn assert_as_it_came(seen: &Message, coding: &str, body: &[u8]) {
+    assert_eq!(seen.headers("content-encoding"), [coding]);
+    assert_eq!(
+        seen.header("content-length").unwrap(),
+        body.len().to_string()
+    );
+    assert!(seen.body == body, "{coding}: {} bytes", seen.body.len());
+}
+
+/// It went on as this text, with its exact length.
+pub fn assert_text(seen: &Message, text: &[u8]) {
+    assert!(seen.headers("content-encoding").is_empty(), "{}", seen.head);
+    assert_eq!(
+        seen.header("content-length").unwrap(),
+        text.len().to_string()
+    );
+    assert!(
+        seen.body == text,
+        "{:?}",
+        String::from_utf8_lossy(&seen.body)
+    );
+}
+
+pub fn conversation(value: &str) -> Vec<u8> {
+    let value = serde_json::to_string(value).unwrap();
+    let text = format!(
+        "{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":{value}}}], \"n\" :  1}}\n"
+    );
+    text.into_bytes()
 }

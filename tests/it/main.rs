@@ -12,6 +12,7 @@ mod hostile;
 mod model_answers;
 mod model_child;
 mod model_codings;
+mod model_codings_faults;
 mod model_faults;
 mod model_framing;
 mod model_kit;
