@@ -24,6 +24,7 @@ pub(super) fn channel(model: &Model) -> Settings {
     } = model.limits;
     Settings {
         hosts: model.hosts.clone(),
+        mask_responses: model.mask_responses,
         limits: relay::Limits {
             buffer_bytes: BUFFER_BYTES,
             max_body_bytes,

@@ -131,6 +131,7 @@ fn model(
             all_hosts.push(host);
         }
     }
+    let mask_responses = table.parse("mask_responses", Item::boolean);
     let limits = limits(table.table("limits"));
     let providers = provider::read(table.tables("provider"), base);
     let present = table.is_present();
@@ -138,6 +139,7 @@ fn model(
     present.then_some(Model {
         listen,
         hosts: all_hosts,
+        mask_responses: mask_responses.unwrap_or(defaults.mask_responses),
         limits,
         providers,
     })

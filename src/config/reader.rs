@@ -233,6 +233,13 @@ impl<'r, 't, 'd> Item<'r, 't, 'd> {
             .ok_or_else(|| format!("must be a text, not {}. Use quotes", article(self.value)))
     }
 
+    /// `true` or `false`.
+    pub(super) fn boolean(&self) -> Result<bool, String> {
+        self.value
+            .as_bool()
+            .ok_or_else(|| format!("must be true or false, not {}", article(self.value)))
+    }
+
     /// A whole number in a range.
     pub(super) fn whole(&self, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
         let number = self

@@ -98,6 +98,8 @@ pub struct Model {
     /// Host names that a request may name besides loopback names and the listener's own address: lower case,
     /// without port, IPv6 without brackets.
     pub hosts: Vec<String>,
+    /// Whether answers are masked too.
+    pub mask_responses: bool,
     /// Limits and timeouts.
     pub limits: Limits,
     /// Routes, presets included; names and paths are unique.
@@ -235,6 +237,7 @@ impl Default for Model {
                 port: 8601,
             },
             hosts: Vec::new(),
+            mask_responses: false,
             limits: Limits::default(),
             providers: presets::providers(),
         }

@@ -15,7 +15,7 @@ use http_body_util::Full;
 use crate::guard::{Form, Snapshot};
 use crate::net::io::Connection;
 use crate::relay::Tally;
-use crate::relay::exchange::AnswerBody;
+use crate::relay::answer_body::Reply;
 
 /// A response body of the channel.
 pub struct Answer {
@@ -24,7 +24,7 @@ pub struct Answer {
 }
 
 enum Kind {
-    Upstream(AnswerBody),
+    Upstream(Reply),
     Own(Full<Bytes>),
 }
 
@@ -56,7 +56,7 @@ pub(super) enum Outcome {
 
 impl Answer {
     /// An upstream's answer.
-    pub(super) fn upstream(body: AnswerBody, record: Record) -> Self {
+    pub(super) fn upstream(body: Reply, record: Record) -> Self {
         Self {
             kind: Kind::Upstream(body),
             record,

@@ -123,6 +123,8 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::ClientBody => (StatusCode::BAD_REQUEST, "body_broken"),
         Error::ClientStalled => (StatusCode::REQUEST_TIMEOUT, "body_stalled"),
         Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+        Error::Coding(_) => (StatusCode::BAD_REQUEST, "content_coding_broken"),
+        Error::Bomb => (StatusCode::PAYLOAD_TOO_LARGE, "content_coding_ratio"),
         Error::Charset => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "charset"),
         Error::Refused(Refusal::PendingTooLong) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "encoded_span_too_long")
@@ -139,6 +141,7 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         }
         Error::Upstream(SendError::Dial(_)) => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
         Error::Upstream(SendError::Stalled) => (StatusCode::GATEWAY_TIMEOUT, "upstream_stalled"),
+        Error::Unreadable(_) => (StatusCode::BAD_GATEWAY, "answer_unreadable"),
         Error::ResponseTimeout | Error::AnswerStalled => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout")
         }
@@ -156,6 +159,8 @@ fn relay_text(error: &Error, provider: &str) -> String {
         Error::ClientBody => "Send it again",
         Error::ClientStalled => "Send it again; model.limits.idle_timeout is the limit",
         Error::TooLarge(_) => "Send less, or raise model.limits.max_body_bytes",
+        Error::Coding(_) => "Send it again, or uncompressed",
+        Error::Bomb => "Send it uncompressed",
         Error::Charset => "Send it as UTF-8",
         Error::Refused(Refusal::Signed(_)) => {
             "Leave the turn with this thinking block out of the conversation, or set model.signed"
@@ -167,6 +172,7 @@ fn relay_text(error: &Error, provider: &str) -> String {
         | Error::ResponseTimeout
         | Error::AnswerBroken
         | Error::AnswerStalled
+        | Error::Unreadable(_)
         | Error::Switched => {
             return format!(
                 "the provider {provider} cannot be used: {error}. {}",
@@ -186,6 +192,7 @@ fn upstream_mend(error: &Error) -> &'static str {
         Error::Upstream(SendError::Dial(_)) => {
             "Check that it runs, and `upstream` of the [[model.provider]]"
         }
+        Error::Unreadable(_) => "Ask for another form, or switch model.mask_responses off",
         Error::ResponseTimeout => "Try again; model.limits.response_timeout is the limit",
         _ => "Try again",
     }
@@ -201,7 +208,7 @@ fn host_mend(error: HostError) -> &'static str {
 
 fn content_mend(error: ContentError) -> &'static str {
     match error {
-        ContentError::Coding => "Send it uncompressed",
+        ContentError::Coding => "Send it with gzip, deflate, br or zstd, or uncompressed",
         ContentError::Transfer => "Send it with Content-Length or Transfer-Encoding: chunked",
         ContentError::Charset => "Send it as UTF-8",
         ContentError::Ambiguous => "Send one",

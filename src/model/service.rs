@@ -15,9 +15,9 @@ use super::settings::{Active, Route, Settings, SettingsError};
 use super::target;
 use crate::guard::{Guard, Snapshot};
 use crate::net::io::Connection;
+use crate::relay::answer_body::{self, Reply};
 use crate::relay::body::MaskedBody;
-use crate::relay::exchange::{self, AnswerBody};
-use crate::relay::{Error, Limits, Tally, content, head};
+use crate::relay::{Error, Limits, Tally, content, exchange, head};
 
 /// The model channel. Cheap to share; one for all connections.
 pub struct Channel {
@@ -89,7 +89,7 @@ async fn run(
     active: &Active,
     request: Request<Incoming>,
     record: &mut Record,
-) -> Result<Response<AnswerBody>, Failure> {
+) -> Result<Response<Reply>, Failure> {
     let (parts, incoming) = request.into_parts();
     active
         .hosts
@@ -99,7 +99,7 @@ async fn run(
     if wants_websocket(&parts.headers) {
         return Err(Failure::WebSocket);
     }
-    let syntax = content::syntax(&parts.headers)?;
+    let content = content::read(&parts.headers)?;
     let declared = is_declared(&parts.headers);
     let fail = |error| Failure::relay(error, &route.provider.name);
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
@@ -108,18 +108,29 @@ async fn run(
     let mut headers =
         head::request_headers(&parts.method, &parts.headers, &snapshot, &tally).map_err(fail)?;
     headers.insert(header::HOST, route.host.clone());
+    let mask_answer = active.mask_responses && !snapshot.is_empty();
+    if mask_answer {
+        answer_body::ask(&mut headers);
+    }
     let limits: Limits = active.limits;
-    let body = MaskedBody::start(incoming, syntax, &snapshot, limits, Arc::clone(&tally))
+    let body = MaskedBody::start(incoming, &content, &snapshot, limits, Arc::clone(&tally))
         .await
         .map_err(fail)?;
+    if body.is_decoded() {
+        headers.remove(header::CONTENT_ENCODING);
+    }
 
     let mut outgoing = Request::new(body);
-    *outgoing.method_mut() = parts.method;
+    *outgoing.method_mut() = parts.method.clone();
     *outgoing.uri_mut() = uri;
     *outgoing.headers_mut() = headers;
-    exchange::send(&route.pool, outgoing, declared, limits, tally)
+    let answer = exchange::send(&route.pool, outgoing, declared, limits, Arc::clone(&tally))
         .await
-        .map_err(fail)
+        .map_err(fail)?;
+    if !mask_answer {
+        return Ok(answer_body::untouched(answer));
+    }
+    answer_body::masked(answer, &parts.method, &snapshot, &tally).map_err(fail)
 }
 
 /// The base path and the masked rest, in origin form.

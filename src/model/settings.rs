@@ -16,6 +16,8 @@ use crate::relay::body::MaskedBody;
 pub struct Settings {
     /// Host names that a request may name besides loopback names and the listener's own address.
     pub hosts: Vec<String>,
+    /// Whether answers are masked too.
+    pub mask_responses: bool,
     /// Limits of one exchange.
     pub limits: Limits,
     /// Limits of upstream connections.
@@ -50,6 +52,7 @@ pub(super) struct Route {
 /// The settings made ready.
 pub(super) struct Active {
     pub hosts: HostPolicy,
+    pub mask_responses: bool,
     pub limits: Limits,
     pub routes: Vec<Arc<Route>>,
 }
@@ -80,6 +83,7 @@ impl Active {
         });
         Ok(Self {
             hosts: HostPolicy::new(&settings.hosts),
+            mask_responses: settings.mask_responses,
             limits: settings.limits,
             routes: routes.collect::<Result<_, _>>()?,
         })

@@ -2,28 +2,27 @@
 //!
 //! Its beginning is held back up to `buffer_bytes`: a body that ends within goes on with its exact length, and one that is
 //! refused within leaves no trace upstream. A longer one streams on in chunks of unknown total length.
+//!
+//! A body with content codings is masked as the text that they hold. If nothing is found in it and it ends within
+//! `buffer_bytes`, coded form and text together, it goes on as it came; else the text goes on, without a coding.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
-use super::{Error, Limits, Tally, content};
+use super::coded::Coded;
+use super::content::{self, Content};
+use super::queue::Queue;
+use super::{Error, Limits, Tally};
 use crate::guard::{Snapshot, Stream, Syntax};
 use crate::net::io::Patience;
-
-/// Pieces below this many bytes are copied together: each piece costs as much again, and may keep a whole read buffer alive.
-const SMALL: usize = 4096;
-
-/// Copied pieces go on when they reach this many bytes.
-const BLOCK: usize = 16 << 10;
 
 /// What the upstream side is told of a body that failed; the reason is in [`Upload`].
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -72,6 +71,7 @@ impl Upload {
 pub struct MaskedBody {
     queue: Queue,
     source: Option<Source>,
+    decoded: bool,
     upload: Arc<Upload>,
 }
 
@@ -80,30 +80,26 @@ struct Source {
     incoming: Incoming,
     /// `None` where there is nothing to mask.
     stream: Option<Stream>,
+    /// `None` where there is no coding to take off.
+    coded: Option<Coded>,
+    /// Something was found in the text.
+    found: bool,
     syntax: Syntax,
-    /// The body's first bytes, until they are enough to tell its charset.
-    opening: Vec<u8>,
+    /// The text's first bytes, until they are enough to tell its charset. `None` where the text is not looked at.
+    opening: Option<Vec<u8>>,
     limits: Limits,
     patience: Patience,
     tally: Arc<Tally>,
-}
-
-/// What is ready to go on.
-#[derive(Default)]
-struct Queue {
-    pieces: VecDeque<Bytes>,
-    small: BytesMut,
-    bytes: u64,
 }
 
 impl MaskedBody {
     /// Reads and masks the beginning; returns once the body is complete or `buffer_bytes` have come.
     ///
     /// # Errors
-    /// The client breaks off or stalls, the body is too long, or the engine refuses it.
+    /// The client breaks off or stalls, the body is too long or its coding is broken, or the engine refuses it.
     pub async fn start(
         incoming: Incoming,
-        syntax: Syntax,
+        content: &Content,
         snapshot: &Snapshot,
         limits: Limits,
         tally: Arc<Tally>,
@@ -115,19 +111,28 @@ impl MaskedBody {
         let mut body = Self {
             queue: Queue::default(),
             source: None,
+            decoded: false,
             upload: Arc::default(),
         };
         if incoming.is_end_stream() {
             body.upload.complete();
             return Ok(body);
         }
-        let stream = (!snapshot.is_empty()).then(|| snapshot.stream(syntax));
+        let Content { syntax, codings } = content;
+        let stream = (!snapshot.is_empty()).then(|| snapshot.stream(*syntax));
+        let is_coded = !codings.is_empty();
+        let coded =
+            (is_coded && stream.is_some()).then(|| Coded::request(codings, snapshot, &limits));
+        let opening = (!is_coded || coded.is_some()).then(|| Vec::with_capacity(content::OPENING));
+        body.decoded = coded.is_some();
         let patience = Patience::new(limits.idle_timeout);
         let source = body.source.insert(Source {
             incoming,
             stream,
-            syntax,
-            opening: Vec::with_capacity(content::OPENING),
+            coded,
+            found: false,
+            syntax: *syntax,
+            opening,
             limits,
             patience,
             tally,
@@ -144,14 +149,24 @@ impl MaskedBody {
         Arc::clone(&self.upload)
     }
 
+    /// Whether the text goes on without the codings that it came in. Known once [`MaskedBody::start`] has returned.
+    pub fn is_decoded(&self) -> bool {
+        self.decoded
+    }
+
     /// The exact length, if it is known.
     pub fn length(&self) -> Option<u64> {
         self.size_hint().exact()
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while let Some(source) = &mut self.source {
-            if source.tally.received() >= source.limits.buffer_bytes {
+        while let Some(source) = &self.source {
+            // What a coding makes of a body has another length than what came.
+            let held = match &source.coded {
+                None => source.tally.received(),
+                Some(_) => self.queue.bytes(),
+            };
+            if held >= source.limits.buffer_bytes {
                 break;
             }
             ready!(self.poll_source(cx))?;
@@ -164,28 +179,24 @@ impl MaskedBody {
         let Some(source) = &mut self.source else {
             return Poll::Ready(Ok(()));
         };
-        let Poll::Ready(frame) = Pin::new(&mut source.incoming).poll_frame(cx) else {
-            ready!(source.patience.poll_lost(cx));
-            return Poll::Ready(Err(Error::ClientStalled));
-        };
-        source.patience.renew();
+        let piece = ready!(source.poll_text(cx))?;
         let mut out = Vec::new();
         // A chunked body says that it has ended only by its last frame.
-        let mut ended = frame.is_none();
-        let result = match frame {
-            None => source.finish(&mut out),
-            Some(Err(_)) => Err(Error::ClientBody),
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => source.push(data, &mut out),
-                Err(_trailers) => Ok(()),
-            },
-        };
-        result?;
+        let mut ended = piece.is_none();
+        match piece {
+            None => source.finish(&mut out)?,
+            Some(data) => source.push(data, &mut out)?,
+        }
         for piece in out {
             self.queue.push(piece);
         }
         ended |= source.stream.is_none() && source.incoming.is_end_stream();
+        source.mind_original(&self.queue);
         if ended {
+            if let Some(original) = source.coded.as_mut().and_then(Coded::take_original) {
+                self.queue = original;
+                self.decoded = false;
+            }
             self.queue.flush();
             self.source = None;
         }
@@ -202,23 +213,64 @@ impl MaskedBody {
 }
 
 impl Source {
-    fn push(&mut self, data: Bytes, out: &mut Vec<Bytes>) -> Result<(), Error> {
-        if self.tally.count_received(data.len()) > self.limits.max_body_bytes {
-            return Err(Error::TooLarge(self.limits.max_body_bytes));
+    /// The next piece of the text, without codings; `None` at its end.
+    fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        let Some(mut coded) = self.coded.take() else {
+            return self.poll_received(cx);
+        };
+        let polled = coded.poll_text(cx, |cx| self.poll_received(cx));
+        self.coded = Some(coded);
+        polled
+    }
+
+    /// The next piece as it comes from the client; `None` at the body's end.
+    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+                ready!(self.patience.poll_lost(cx));
+                return Poll::Ready(Err(Error::ClientStalled));
+            };
+            self.patience.renew();
+            let Some(frame) = frame else {
+                return Poll::Ready(Ok(None));
+            };
+            // Trailers are dropped.
+            let Ok(data) = frame.map_err(|_| Error::ClientBody)?.into_data() else {
+                continue;
+            };
+            if self.tally.count_received(data.len()) > self.limits.max_body_bytes {
+                return Poll::Ready(Err(Error::TooLarge(self.limits.max_body_bytes)));
+            }
+            return Poll::Ready(Ok(Some(data)));
         }
-        let wanted = content::OPENING - self.opening.len();
-        if wanted > 0 {
-            self.opening
-                .extend_from_slice(&data[..wanted.min(data.len())]);
-            if !content::is_utf8_text(&self.opening, self.syntax) {
+    }
+
+    fn push(&mut self, data: Bytes, out: &mut Vec<Bytes>) -> Result<(), Error> {
+        if let Some(opening) = &mut self.opening {
+            let wanted = content::OPENING - opening.len();
+            opening.extend_from_slice(&data[..wanted.min(data.len())]);
+            if !content::is_utf8_text(opening, self.syntax) {
                 return Err(Error::Charset);
             }
         }
         match &mut self.stream {
-            Some(stream) => stream.push(data, out)?,
+            Some(stream) => {
+                stream.push(data, out)?;
+                self.found |= !stream.hits().is_empty();
+            }
             None => out.push(data),
         }
         Ok(())
+    }
+
+    /// Drops the coded form where it cannot go on as it came any more: something was found, or it takes too much room.
+    fn mind_original(&mut self, queue: &Queue) {
+        if let Some(coded) = &mut self.coded
+            && (self.found
+                || coded.kept().saturating_add(queue.bytes()) >= self.limits.buffer_bytes)
+        {
+            coded.give_up_original();
+        }
     }
 
     /// Ends the text; the stream is gone afterwards.
@@ -227,6 +279,7 @@ impl Source {
             return Ok(());
         };
         let finished = stream.finish(out);
+        self.found |= !stream.hits().is_empty();
         self.tally.add(stream.hits());
         Ok(finished?)
     }
@@ -238,44 +291,6 @@ impl Drop for Source {
         if let Some(stream) = &self.stream {
             self.tally.add(stream.hits());
         }
-    }
-}
-
-impl Queue {
-    fn push(&mut self, piece: Bytes) {
-        if piece.is_empty() {
-            return;
-        }
-        self.bytes = self
-            .bytes
-            .saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-        if piece.len() < SMALL {
-            self.small.extend_from_slice(&piece);
-            if self.small.len() >= BLOCK {
-                self.flush();
-            }
-        } else {
-            self.flush();
-            self.pieces.push_back(piece);
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.small.is_empty() {
-            self.pieces.push_back(self.small.split().freeze());
-        }
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        let piece = self.pieces.pop_front()?;
-        self.bytes = self
-            .bytes
-            .saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-        Some(piece)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.pieces.is_empty() && self.small.is_empty()
     }
 }
 
@@ -304,7 +319,7 @@ impl Body for MaskedBody {
                     return Poll::Ready(Some(Err(BodyFailed)));
                 }
                 // Nothing more for now: what is there goes on at once.
-                Poll::Pending if !this.queue.small.is_empty() => this.queue.flush(),
+                Poll::Pending if this.queue.has_small() => this.queue.flush(),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -316,7 +331,7 @@ impl Body for MaskedBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            None => SizeHint::with_exact(self.queue.bytes),
+            None => SizeHint::with_exact(self.queue.bytes()),
             Some(source) if source.stream.is_none() && self.queue.is_empty() => {
                 source.incoming.size_hint()
             }

@@ -3,11 +3,12 @@
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::guard::Syntax;
+use crate::net::coding::Coding;
 
 /// Why a body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
-    /// A content coding other than `identity`.
+    /// A content coding that is not known, or more than three one on top of another.
     #[error("the request body has a content coding that cannot be read")]
     Coding,
     /// A transfer coding other than `chunked`.
@@ -21,14 +22,26 @@ pub enum ContentError {
     Ambiguous,
 }
 
+/// How a body is to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The text's syntax.
+    pub syntax: Syntax,
+    /// The codings that the text is in, in the order in which they were applied.
+    pub codings: Vec<Coding>,
+}
+
 /// How to read the body that these headers describe.
 ///
 /// # Errors
 /// See [`ContentError`].
-pub fn syntax(headers: &HeaderMap) -> Result<Syntax, ContentError> {
-    if !only(headers, &header::CONTENT_ENCODING, "identity") {
-        return Err(ContentError::Coding);
-    }
+pub fn read(headers: &HeaderMap) -> Result<Content, ContentError> {
+    let codings = Coding::of(headers).ok_or(ContentError::Coding)?;
+    let syntax = syntax(headers)?;
+    Ok(Content { syntax, codings })
+}
+
+fn syntax(headers: &HeaderMap) -> Result<Syntax, ContentError> {
     if !only(headers, &header::TRANSFER_ENCODING, "chunked") {
         return Err(ContentError::Transfer);
     }
@@ -42,17 +55,38 @@ pub fn syntax(headers: &HeaderMap) -> Result<Syntax, ContentError> {
     }
     let text = first.as_bytes().to_ascii_lowercase();
     let text = String::from_utf8_lossy(&text);
-    let mut parts = text.split(';');
-    let essence = parts.next().unwrap_or_default().trim();
-    for parameter in parts {
-        let Some((name, value)) = parameter.split_once('=') else {
-            continue;
-        };
-        if name.trim() == "charset" && !is_utf8(value.trim().trim_matches('"')) {
-            return Err(ContentError::Charset);
-        }
+    if !charsets(&text).all(is_utf8) {
+        return Err(ContentError::Charset);
     }
+    let essence = text.split(';').next().unwrap_or_default().trim();
     Ok(of_type(essence))
+}
+
+/// How to read an answer with these headers; `None` where it has a charset in which values are not found.
+///
+/// Values with letters beyond ASCII are found in Latin-1 too, which error pages still come in.
+pub fn answer_syntax(headers: &HeaderMap) -> Option<Syntax> {
+    let mut syntax = None;
+    for line in headers.get_all(header::CONTENT_TYPE) {
+        let text = line.as_bytes().to_ascii_lowercase();
+        let text = String::from_utf8_lossy(&text);
+        if !charsets(&text).all(|charset| is_utf8(charset) || is_latin1(charset)) {
+            return None;
+        }
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        // Of two types nobody knows which one counts: as text everything is found.
+        syntax = Some(syntax.map_or(of_type(essence), |_| Syntax::Text));
+    }
+    Some(syntax.unwrap_or(Syntax::Json))
+}
+
+/// The charsets that a `Content-Type` in lower case names.
+fn charsets(content_type: &str) -> impl Iterator<Item = &str> {
+    let parameters = content_type.split(';').skip(1);
+    parameters
+        .filter_map(|parameter| parameter.split_once('='))
+        .filter(|(name, _)| name.trim() == "charset")
+        .map(|(_, value)| value.trim().trim_matches('"').trim_matches('\''))
 }
 
 /// Bytes of a body's beginning that decide whether [`is_utf8_text`].
@@ -82,10 +116,11 @@ fn of_type(essence: &str) -> Syntax {
 }
 
 fn is_utf8(charset: &str) -> bool {
-    matches!(
-        charset.trim_matches('\''),
-        "utf-8" | "utf8" | "us-ascii" | "ascii"
-    )
+    matches!(charset, "utf-8" | "utf8" | "us-ascii" | "ascii")
+}
+
+fn is_latin1(charset: &str) -> bool {
+    matches!(charset, "iso-8859-1" | "latin1" | "windows-1252")
 }
 
 /// Whether every element of a list header is `wanted`, and there is at most one.
@@ -110,12 +145,12 @@ fn only(headers: &HeaderMap, name: &header::HeaderName, wanted: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(rows: &[(&'static str, &'static str)]) -> Result<Syntax, ContentError> {
+    fn check(rows: &[(&'static str, &'static str)]) -> Result<Content, ContentError> {
         let mut headers = HeaderMap::new();
         for (name, value) in rows {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        syntax(&headers)
+        read(&headers)
     }
 
     #[test]
@@ -175,12 +210,12 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                check(&[("content-type", content_type)]),
+                check(&[("content-type", content_type)]).map(|content| content.syntax),
                 expected,
                 "{content_type}"
             );
         }
-        assert_eq!(check(&[]), Ok(Syntax::Json));
+        assert_eq!(check(&[]).map(|content| content.syntax), Ok(Syntax::Json));
         let twice = [
             ("content-type", "text/plain"),
             ("content-type", "application/json"),
@@ -190,42 +225,51 @@ mod tests {
 
     #[test]
     fn codings() {
-        for (name, value, expected) in [
-            ("content-encoding", "identity", Ok(Syntax::Json)),
-            ("content-encoding", "Identity", Ok(Syntax::Json)),
-            ("content-encoding", "", Ok(Syntax::Json)),
-            ("content-encoding", "gzip", Err(ContentError::Coding)),
-            ("content-encoding", "zstd", Err(ContentError::Coding)),
-            (
-                "content-encoding",
-                "identity, gzip",
-                Err(ContentError::Coding),
-            ),
-            ("content-encoding", "x", Err(ContentError::Coding)),
-            ("transfer-encoding", "chunked", Ok(Syntax::Json)),
-            ("transfer-encoding", "Chunked", Ok(Syntax::Json)),
-            (
-                "transfer-encoding",
-                "gzip, chunked",
-                Err(ContentError::Transfer),
-            ),
-            ("transfer-encoding", "identity", Err(ContentError::Transfer)),
-            (
-                "transfer-encoding",
-                "chunked, chunked",
-                Err(ContentError::Transfer),
-            ),
-            (
-                "transfer-encoding",
-                "\x0bchunked",
-                Err(ContentError::Transfer),
-            ),
+        use Coding::{Brotli, Deflate, Gzip, Zstd};
+        for (lines, expected) in [
+            (&["identity"][..], Some(&[][..])),
+            (&["Identity"], Some(&[])),
+            (&["identity, IDENTITY,, "], Some(&[])),
+            (&[""], Some(&[])),
+            (&["gzip"], Some(&[Gzip])),
+            (&["X-GZip"], Some(&[Gzip])),
+            (&["deflate"], Some(&[Deflate])),
+            (&["br"], Some(&[Brotli])),
+            (&["ZSTD"], Some(&[Zstd])),
+            (&["identity, gzip ,"], Some(&[Gzip])),
+            (&["gzip,br", "zstd"], Some(&[Gzip, Brotli, Zstd])),
+            (&["gzip,gzip,gzip,gzip"], None),
+            (&["gzip", "x"], None),
+            (&["x"], None),
+            (&["compress"], None),
+            (&["gzip;q=1"], None),
+            (&["gzip br"], None),
+            (&["\"gzip\""], None),
+            (&["aes128gcm"], None),
         ] {
-            let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else {
-                continue;
-            };
-            let headers: HeaderMap = [(name.parse().unwrap(), value)].into_iter().collect();
-            assert_eq!(syntax(&headers), expected, "{name} {headers:?}");
+            let rows: Vec<_> = lines
+                .iter()
+                .map(|line| ("content-encoding", *line))
+                .collect();
+            let read = check(&rows).map(|content| content.codings);
+            let expected = expected.map(<[Coding]>::to_vec).ok_or(ContentError::Coding);
+            assert_eq!(read, expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn transfer_codings() {
+        for (value, expected) in [
+            ("chunked", Ok(Syntax::Json)),
+            ("Chunked", Ok(Syntax::Json)),
+            ("gzip, chunked", Err(ContentError::Transfer)),
+            ("identity", Err(ContentError::Transfer)),
+            ("chunked, chunked", Err(ContentError::Transfer)),
+            ("\tchunked\t,", Ok(Syntax::Json)),
+            ("chunked\tchunked", Err(ContentError::Transfer)),
+        ] {
+            let read = check(&[("transfer-encoding", value)]).map(|content| content.syntax);
+            assert_eq!(read, expected, "{value}");
         }
     }
 }

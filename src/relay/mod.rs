@@ -1,8 +1,10 @@
 //! What the model channel and the egress channel do alike with a request: mask it, send it, stream the answer back.
 //!
-//! The way through: [`content::syntax`] says how a body is to be read or refuses it, [`head`] masks the target and the
-//! headers and drops what belongs to one hop, [`body::MaskedBody`] masks the body as it streams, [`exchange::send`] runs the
-//! exchange on a pooled connection and hands back the answer with [`exchange::AnswerBody`].
+//! The way through: [`content::read`] says how a body is to be read or refuses it, [`head`] masks the target and the
+//! headers and drops what belongs to one hop, [`body::MaskedBody`] takes content codings off the body (`coded`) and masks it as
+//! it streams, [`exchange::send`] runs the
+//! exchange on a pooled connection and hands back the answer with [`exchange::AnswerBody`], which [`answer_body`] masks where
+//! that is asked for.
 //!
 //! Invariants: nothing of a request goes upstream unmasked; a body that cannot be read is refused, not passed; a request
 //! that is refused after its first upstream byte never looks complete upstream; an answer that ends early upstream never
@@ -11,16 +13,20 @@
 //! Request trailers are dropped: no provider's API has any, and they arrive when nothing can be refused any more.
 //! This room knows no routes and makes no error responses.
 
+pub mod answer_body;
 pub mod body;
+mod coded;
 pub mod content;
 pub mod exchange;
 pub mod head;
+mod queue;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::guard::{Hits, Refusal};
+use crate::net::coding::CodingError;
 use crate::net::pool::SendError;
 
 /// Limits of one exchange.
@@ -28,7 +34,7 @@ use crate::net::pool::SendError;
 pub struct Limits {
     /// Body bytes that are held back for an exact `Content-Length`; a longer body is sent in chunks.
     pub buffer_bytes: u64,
-    /// Bytes of a request body.
+    /// Bytes of a request body, as it comes and as each of its content codings makes it.
     pub max_body_bytes: u64,
     /// Silence inside a body, on either side.
     pub idle_timeout: Duration,
@@ -48,6 +54,12 @@ pub enum Error {
     /// The request body is longer than `max_body_bytes`.
     #[error("the request body is longer than the limit of {0} bytes")]
     TooLarge(u64),
+    /// The request body's content coding is broken.
+    #[error("the request body cannot be decoded: {0}")]
+    Coding(#[from] CodingError),
+    /// The request body's content coding makes too much of too little.
+    #[error("the request body's content coding makes more than {most} bytes of each that was sent", most = coded::MOST_RATIO)]
+    Bomb,
     /// The request body shows to be UTF-16 or UTF-32.
     #[error("the request body has a charset other than utf-8")]
     Charset,
@@ -72,6 +84,9 @@ pub enum Error {
     /// The upstream sent nothing for too long inside its answer.
     #[error("its answer stalled")]
     AnswerStalled,
+    /// The answer is to be masked and cannot be read.
+    #[error("its answer cannot be masked: {0}")]
+    Unreadable(#[from] answer_body::Unreadable),
     /// The upstream switched protocols without being asked.
     #[error("it switched protocols unasked")]
     Switched,

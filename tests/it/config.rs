@@ -222,6 +222,10 @@ const WRONG: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "[model]\nmask_responses = \"yes\"\n",
+        &["bauta.toml:2: model.mask_responses: must be true or false, not a string"],
+    ),
+    (
         "hosts = \"a\"\n",
         &["bauta.toml:1: hosts: must be a list of texts. Use [\"…\", \"…\"]"],
     ),

@@ -4,11 +4,15 @@
 
 mod architecture;
 mod cli;
+mod coders;
 mod config;
 mod demo;
 mod equivalence;
 mod hostile;
+mod model_answers;
 mod model_child;
+mod model_codings;
+mod model_codings_faults;
 mod model_faults;
 mod model_framing;
 mod model_kit;

@@ -52,6 +52,7 @@ pub fn config(upstream: &str, limits: Limits) -> Config {
                 port: 0,
             },
             hosts: vec!["bauta.internal".to_owned()],
+            mask_responses: false,
             limits,
             providers: vec![provider],
         }),
@@ -68,6 +69,15 @@ impl Sidecar {
     /// In front of that upstream, with other limits.
     pub fn limited(upstream: &Upstream, limits: Limits) -> Self {
         Self::with(&config(&upstream.url(), limits), SECRETS)
+    }
+
+    /// As [`Sidecar::limited`], and it masks answers too.
+    pub fn masking_answers(upstream: &Upstream, limits: Limits) -> Self {
+        let mut config = config(&upstream.url(), limits);
+        if let Some(model) = &mut config.model {
+            model.mask_responses = true;
+        }
+        Self::with(&config, SECRETS)
     }
 
     pub fn with(config: &Config, secrets_text: &str) -> Self {

@@ -205,9 +205,9 @@ fn p6_codings_and_charsets_that_cannot_be_read_are_refused() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);
     for (header, expected) in [
-        ("Content-Encoding: gzip", (415, "content_coding")),
-        ("Content-Encoding: zstd", (415, "content_coding")),
-        ("Content-Encoding: identity, br", (415, "content_coding")),
+        ("Content-Encoding: compress", (415, "content_coding")),
+        ("Content-Encoding: identity, dcz", (415, "content_coding")),
+        ("Content-Encoding: gzip, br, x", (415, "content_coding")),
         ("Content-Encoding: unheard-of", (415, "content_coding")),
         (
             "Content-Type: application/json; charset=utf-16",

@@ -1,0 +1,227 @@
+//! Content codings (RFC 9110, 8.4.1): which ones a body has, and one decoder at work.
+//!
+//! Bytes in, bytes out: a [`Decoder`] is given what came of the coded form and writes into a buffer of its caller's, so that
+//! neither input nor output is ever more than the caller asked for. It keeps a window: 32 KiB for gzip and deflate, at most
+//! 8 MiB for zstd (RFC 9659), at most 16 MiB for brotli (RFC 7932; large windows are refused).
+//!
+//! It knows no ratio and no total size; whoever runs decoders in a row sets those.
+
+use std::io;
+
+use async_compression::codecs::{
+    BrotliDecoder, DecodeV2, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder,
+};
+use async_compression::core::util::{PartialBuffer, WriteBuffer};
+use async_compression::zstd::DParameter;
+use bytes::{Buf, Bytes};
+use flate2::DecompressError;
+use http::{HeaderMap, header};
+
+/// Codings that a body may have one on top of another.
+pub const MOST_CODINGS: usize = 3;
+
+/// Largest window of a zstd frame, as a power of two: 8 MiB, the most that RFC 9659 lets an encoder use over HTTP.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// A coding that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// RFC 1952, any number of members.
+    Gzip,
+    /// RFC 1950; or, as some clients send it, RFC 1951 without the wrapper.
+    Deflate,
+    /// RFC 7932.
+    Brotli,
+    /// RFC 8878, any number of frames.
+    Zstd,
+}
+
+/// Why a coded body cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodingError {
+    /// Not what its coding calls for, or it needs a larger window than is allowed, or a dictionary.
+    #[error("its content coding is corrupt, or needs a window or a dictionary that is not allowed")]
+    Corrupt,
+    /// It ends before its coding does.
+    #[error("it is cut short inside its content coding")]
+    Truncated,
+    /// Bytes follow the end of its coding.
+    #[error("bytes follow the end of its content coding")]
+    Trailing,
+}
+
+impl Coding {
+    /// The coding of that name, in any case.
+    pub fn named(name: &[u8]) -> Option<Self> {
+        match name.to_ascii_lowercase().as_slice() {
+            // RFC 9110, 8.4.1.3: `x-gzip` is the same.
+            b"gzip" | b"x-gzip" => Some(Self::Gzip),
+            b"deflate" => Some(Self::Deflate),
+            b"br" => Some(Self::Brotli),
+            b"zstd" => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    /// The codings of a body with these headers, in the order in which they were applied; `identity` is none.
+    ///
+    /// `None` where one of them cannot be read, or there are more than [`MOST_CODINGS`].
+    pub fn of(headers: &HeaderMap) -> Option<Vec<Self>> {
+        let mut codings = Vec::new();
+        for line in headers.get_all(header::CONTENT_ENCODING) {
+            for name in line.as_bytes().split(|b| *b == b',') {
+                let name = name.trim_ascii();
+                if name.is_empty() || name.eq_ignore_ascii_case(b"identity") {
+                    continue;
+                }
+                codings.push(Self::named(name)?);
+            }
+        }
+        (codings.len() <= MOST_CODINGS).then_some(codings)
+    }
+}
+
+/// Takes one coding off a body, piece by piece.
+pub struct Decoder {
+    coding: Coding,
+    /// `None` until the first bytes have told which one it takes.
+    codec: Option<Box<dyn DecodeV2 + Send>>,
+    /// The first byte of two that decide, where it came alone.
+    first: Option<u8>,
+    /// The last output was filled: more may be ready without more input.
+    full: bool,
+    /// The coded form has come to an end, where it may end.
+    done: bool,
+}
+
+impl Decoder {
+    /// A decoder at the beginning of a body.
+    pub fn new(coding: Coding) -> Self {
+        Self {
+            coding,
+            codec: None,
+            first: None,
+            full: false,
+            done: false,
+        }
+    }
+
+    /// Whether it can go on without more input.
+    pub fn has_more(&self) -> bool {
+        self.full
+    }
+
+    /// Whether it stands at the end of a member, where the coded form may end.
+    pub fn is_at_end(&self) -> bool {
+        self.done
+    }
+
+    /// Decodes from the front of `input` into `output`, as much as one call of the codec does: until the output is full, the
+    /// input empty, or a member ends. Returns how many bytes it wrote.
+    ///
+    /// # Errors
+    /// The body is not what its coding calls for; the decoder is not to be used afterwards.
+    pub fn decode(&mut self, input: &mut Bytes, output: &mut [u8]) -> Result<usize, CodingError> {
+        if self.done && !input.is_empty() {
+            self.begin_again()?;
+        }
+        if self.codec.is_none() {
+            self.codec = self.open(input)?;
+        }
+        let Some(codec) = &mut self.codec else {
+            return Ok(0);
+        };
+        let mut from = PartialBuffer::new(&input[..]);
+        let mut to = WriteBuffer::new_initialized(output);
+        let ended = codec.decode(&mut from, &mut to);
+        let (taken, written) = (from.written_len(), to.written_len());
+        self.done = match ended {
+            Ok(ended) => ended,
+            Err(error) if input.is_empty() && is_hunger(self.coding, &error) => false,
+            Err(_) => return Err(CodingError::Corrupt),
+        };
+        // What is given bytes and room must use some, or it never will.
+        if !input.is_empty() && taken == 0 && written == 0 && !self.done {
+            return Err(CodingError::Corrupt);
+        }
+        self.full = !self.done && written == output.len();
+        input.advance(taken);
+        Ok(written)
+    }
+
+    /// Says that no more input comes, once all that came was decoded.
+    ///
+    /// # Errors
+    /// [`CodingError::Truncated`].
+    pub fn finish(&self) -> Result<(), CodingError> {
+        if self.done {
+            Ok(())
+        } else {
+            Err(CodingError::Truncated)
+        }
+    }
+
+    /// The codec, once the first bytes tell which.
+    fn open(&mut self, input: &mut Bytes) -> Result<Option<Box<dyn DecodeV2 + Send>>, CodingError> {
+        let Some(first) = input.first().copied() else {
+            return Ok(None);
+        };
+        Ok(Some(match self.coding {
+            Coding::Gzip => Box::new(GzipDecoder::new()),
+            Coding::Zstd => {
+                let window = DParameter::window_log_max(ZSTD_WINDOW_LOG);
+                Box::new(ZstdDecoder::new_with_params(&[window]))
+            }
+            // The beginning by which an extension of brotli asks for windows of up to 1 GiB; RFC 7932 has no such thing.
+            Coding::Brotli if first & 0x7f == 0x11 => return Err(CodingError::Corrupt),
+            Coding::Brotli => Box::new(BrotliDecoder::new()),
+            Coding::Deflate => {
+                let (first, second) = match (self.first.take(), input.get(1)) {
+                    (Some(held), _) => {
+                        *input = Bytes::from([&[held][..], input].concat());
+                        (held, first)
+                    }
+                    (None, Some(second)) => (first, *second),
+                    (None, None) => {
+                        self.first = Some(first);
+                        input.clear();
+                        return Ok(None);
+                    }
+                };
+                if is_zlib(first, second) {
+                    Box::new(ZlibDecoder::new())
+                } else {
+                    Box::new(DeflateDecoder::new())
+                }
+            }
+        }))
+    }
+
+    /// Another member or frame follows the last.
+    fn begin_again(&mut self) -> Result<(), CodingError> {
+        match (self.coding, &mut self.codec) {
+            (Coding::Gzip | Coding::Zstd, Some(codec)) => {
+                codec.reinit().map_err(|_| CodingError::Corrupt)?;
+                (self.full, self.done) = (false, false);
+                Ok(())
+            }
+            _ => Err(CodingError::Trailing),
+        }
+    }
+}
+
+/// Whether the two bytes are a zlib header (RFC 1950, 2.2). No encoder writes them at the beginning of bare deflate: there
+/// they are a stored block with set bits where zeros stand.
+fn is_zlib(first: u8, second: u8) -> bool {
+    first & 0x0f == 8
+        && first >> 4 <= 7
+        && (u16::from(first) << 8 | u16::from(second)).is_multiple_of(31)
+}
+
+/// Whether an error only says that there was nothing to take: the codecs of deflate say so of empty input, in words; what is
+/// wrong with a stream they hand on as flate2 says it.
+fn is_hunger(coding: Coding, error: &io::Error) -> bool {
+    matches!(coding, Coding::Gzip | Coding::Deflate)
+        && error.kind() == io::ErrorKind::Other
+        && !matches!(error.get_ref(), Some(inner) if inner.is::<DecompressError>())
+}
