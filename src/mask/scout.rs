@@ -308,7 +308,11 @@ impl<'a> Look<'a> {
         let row = self.text[at..].iter().take_while(|b| **b == b'\\').count();
         // The unit's length is not known where an escape made it; but for rows of backslashes.
         let (len, known) = match usize::from(way.len) {
-            0 if row > 1 => (row + 1, true),
+            0 if row > 1 => match self.text.get(at + row) {
+                Some(b'u') => (row + 5, true),
+                Some(b'x') => (row + 3, true),
+                _ => (row + 1, true),
+            },
             0 => (1, false),
             len => (len, true),
         };

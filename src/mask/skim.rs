@@ -60,15 +60,15 @@ pub(super) fn skim(bytes: &[u8], begun: &Skimmed, rules: &Rules, needles: &Needl
         if run == most_base64 || (rules.in_run && run == 0) {
             break;
         }
-        if rules.in_run {
-            let digits = if class & class::HEX != 0 { hex + 1 } else { 0 };
-            if digits == most_hex {
-                break;
-            }
-            hex = digits;
+        let digits = if class & class::HEX != 0 { hex + 1 } else { 0 };
+        if rules.in_run && digits == most_hex {
+            break;
         }
         if !automaton.step(bytes, at, needles) {
             break;
+        }
+        if rules.in_run {
+            hex = digits;
         }
         if rare || tracking {
             authority.step(byte);
@@ -114,10 +114,15 @@ fn stops(next: &[u8], base64: usize, rules: &Rules) -> bool {
     }
 }
 
+/// Bytes that say whether a needle begins: as many as the filter takes, and two at least (`Begins`).
+fn window(needles: &Needles) -> usize {
+    needles.filter().window().max(2)
+}
+
 /// Runs the automaton over a stretch where nothing matches, but only where a needle may begin.
 struct Automaton {
     state: StateID,
-    /// Whether `state` is the automaton's. If not, what is pending lies within the last bytes, fewer than the filter's window.
+    /// Whether `state` is the automaton's. If not, what is pending lies within the last bytes, fewer than `window`.
     runs: bool,
     /// Places from the last one on where a needle may begin.
     since: usize,
@@ -150,7 +155,7 @@ impl Automaton {
         }
         self.state = next;
         self.since = if begins { 0 } else { self.since + 1 };
-        let window = needles.filter().window();
+        let window = window(needles);
         self.runs = self.since + 1 < window || needles.depth(next) >= window;
         true
     }
@@ -160,7 +165,7 @@ impl Automaton {
         if self.runs {
             return self.state;
         }
-        let last = taken.len().saturating_sub(needles.filter().window() - 1);
+        let last = taken.len().saturating_sub(window(needles) - 1);
         let last = taken[last..].iter();
         last.fold(needles.start, |state, byte| needles.next(state, *byte))
     }

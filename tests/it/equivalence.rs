@@ -192,7 +192,7 @@ fn placed() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
-fn programs() -> impl Strategy<Value = Vec<Op>> {
+pub fn programs() -> impl Strategy<Value = Vec<Op>> {
     prop_oneof![2 => wild(), 3 => nested(), 2 => placed()]
 }
 
@@ -209,8 +209,22 @@ fn texts() -> impl Strategy<Value = (Needles, Vec<Op>, Syntax)> {
     ]
 }
 
+/// Whether there is a numeric character reference without its semicolon.
+fn has_open_reference(text: &[u8]) -> bool {
+    let begins = text.windows(2).enumerate().filter(|(_, two)| *two == b"&#");
+    begins.into_iter().any(|(at, _)| {
+        let rest = &text[at + 2..];
+        let rest = rest
+            .strip_prefix(b"x")
+            .or(rest.strip_prefix(b"X"))
+            .unwrap_or(rest);
+        let digits = rest.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        digits > 0 && rest.get(digits) != Some(&b';')
+    })
+}
+
 /// Lengths of pieces: all short, or any.
-fn pattern() -> impl Strategy<Value = Vec<u8>> {
+pub fn pattern() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![Just(vec![1]), vec(0..4u8, 1..6), vec(0..60u8, 1..6)]
 }
 
@@ -245,6 +259,9 @@ const ONCE_DIFFERENT: &[(u8, Syntax, &str)] = &[
     ),
     (6, Syntax::Text, "https://a.b@c/ https://x:a.b@c/"),
     (7, Syntax::Text, r"AA0IHF6\r\n\tejJ6"),
+    // A match that ends inside hex digits.
+    (8, Syntax::Text, "%MWRlYWRiZWVmejoK"),
+    // A value in base64 in HTML in base64.
     (
         5,
         Syntax::Json,
@@ -326,8 +343,9 @@ proptest! {
     }
 
     /// Masking what is masked changes nothing. This is no law: the first letter of a key, or of its encoding, may complete a value
-    /// whose other letters stood before it; spaces that fill up a base64 group can make a word of what was none. It holds for
-    /// values that have no letter in common with keys and their encodings, where no pieces of values lie about.
+    /// whose other letters stood before it; spaces that fill up a base64 group can make a word of what was none; and where a
+    /// numeric reference without its semicolon is replaced, digits behind it are none of its own any more. It holds for values
+    /// that have no letter in common with keys and their encodings, where no pieces of values and no such references lie about.
     #[test]
     fn masking_is_idempotent(program in programs(), syntax in syntax()) {
         let mut needles = Needles::default();
@@ -337,6 +355,7 @@ proptest! {
         }
         let whole = |op: &Op| !matches!(op, Op::Piece(..) | Op::Raw(_) | Op::Close(Encoder::Cut, _));
         let text = hostile::text(&needles, &program.into_iter().filter(whole).collect::<Vec<_>>());
+        prop_assume!(!has_open_reference(&text));
         let (once, _) = reference::mask(&needles, &text, syntax);
         let (twice, hits) = reference::mask(&needles, &once, syntax);
         prop_assert!(once == twice && hits.is_empty(), "{} {}", text.escape_ascii(), once.escape_ascii());

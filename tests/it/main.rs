@@ -24,4 +24,5 @@ mod model_target;
 mod model_tls;
 mod patterns;
 mod reference;
+mod scouting;
 mod submissions;

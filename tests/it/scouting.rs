@@ -1,0 +1,105 @@
+//! Long texts, of which the engine passes over the most: what it makes of them is what it makes of them byte by byte, which
+//! leaves it nothing to pass over.
+
+use bauta::mask::{Masker, Signed, Syntax};
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::Config;
+
+use crate::equivalence::{pattern, programs};
+use crate::hostile::{self, Op, profiles};
+
+const CASES: u32 = 300;
+
+fn config() -> Config {
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(CASES);
+    Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
+
+/// What agents send between values, as raw text.
+fn filler() -> impl Strategy<Value = String> {
+    let pieces = [
+        "The quick brown fox reads the configuration file, line by line. ",
+        "    if (user.name === \"bob\" && path != 'C:\\\\temp\\\\x') {\n\treturn fetch(`https://api.example.com/v1/items?id=${id}&limit=20`);\n    }\n",
+        "<a href=\"/x?a=1&amp;b=2%20c\" class=\"wide\">100&nbsp;%</a>\n",
+        "def f(x):\n    return x == 1 or x != '\\x41\\n'\n",
+        "AGVsbG8gd29ybGQsIHRoaXMgaXMgYSBsb25nIGxpbmUgb2YgYmFzZTY0IHRleHQu",
+        "6d61736b6564206865782064756d70206f66206120736d616c6c2066696c65",
+        "QUJD\n    REVG\n    R0hJ\n",
+        "=\nsoft=20break=3D\n",
+        "{\"role\":\"user\",\"n\":[1,22,333,4e5],\"s\":\"a\\nb\\\\c\\u00e9\"}",
+        "\\u0041\\u043f\\ud83d\\ude00 \\/ ",
+        "git@host:path/to/some_long_file_name_with_words.rs ",
+        "русский текст, und noch mehr Wörter. ",
+        "\\\\\\\\server\\\\share ",
+        "\n\n",
+    ];
+    vec(select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// What comes out, with the counts; or the refusal.
+fn mask(masker: &Masker, text: &[u8], syntax: Syntax, pieces: &[u8]) -> String {
+    let mut stream = masker.stream_with(syntax, Signed::Mask);
+    let mut out = Vec::new();
+    let mut rest = Bytes::copy_from_slice(text);
+    let mut lengths = pieces.iter().cycle();
+    while !rest.is_empty() {
+        let len = lengths.next().map_or(rest.len(), |n| usize::from(*n));
+        let piece = rest.split_to(len.min(rest.len()));
+        if let Err(refusal) = stream.push(piece, &mut out) {
+            return refusal.to_string();
+        }
+    }
+    match stream.finish(&mut out) {
+        Ok(()) => format!("{} {:?}", out.concat().escape_ascii(), stream.hits()),
+        Err(refusal) => refusal.to_string(),
+    }
+}
+
+fn as_json(parts: &[(String, Vec<u8>)], level: usize) -> Vec<u8> {
+    let texts: Vec<String> = parts
+        .iter()
+        .map(|(filler, made)| format!("{filler}{}", String::from_utf8_lossy(made)))
+        .collect();
+    let mut json = serde_json::json!({ "messages": texts }).to_string();
+    for _ in 0..level {
+        json = serde_json::json!([{ "content": json }]).to_string();
+    }
+    json.into_bytes()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn p1_what_is_passed_over_holds_nothing(
+        profile in any::<u8>(),
+        parts in vec((filler(), programs()), 1..8),
+        level in select(vec![None, Some(0), Some(0), Some(1), Some(2)]),
+        pieces in prop_oneof![Just(vec![]), Just(vec![255]), pattern()],
+    ) {
+        let needles = profiles::profile(profile);
+        let made = |program: &[Op]| hostile::text(&needles, program);
+        let parts: Vec<_> = parts.iter().map(|(filler, p)| (filler.clone(), made(p))).collect();
+        let (text, syntax) = match level {
+            None => (
+                parts.iter().flat_map(|(f, made)| [f.as_bytes(), made].concat()).collect(),
+                Syntax::Text,
+            ),
+            Some(level) => (as_json(&parts, level), Syntax::Json),
+        };
+        let masker = hostile::masker(&needles);
+        let slow = mask(&masker, &text, syntax, &[1]);
+        // Nothing is a limit that depends on the pieces.
+        prop_assert_eq!(mask(&masker, &text, syntax, if pieces.iter().all(|n| *n == 0) { &[] } else { &pieces }), slow);
+    }
+}
