@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
 use super::settings::{Active, Route, Settings, SettingsError};
+use super::socket::{self, Switched};
 use super::target;
 use crate::guard::{Guard, Snapshot};
 use crate::net::io::Connection;
+use crate::net::websocket::handshake::{self, OpeningError};
 use crate::relay::body::MaskedBody;
 use crate::relay::exchange::{self, AnswerBody};
 use crate::relay::{Error, Limits, Tally, content, head};
@@ -67,8 +69,9 @@ impl Channel {
             outcome: Outcome::ClientGone,
         };
         let unread = !request.body().is_end_stream();
-        match run(&active, request, &mut record).await {
-            Ok(response) => {
+        match run(&active, &self.guard, request, &mut record).await {
+            Ok(Reply::Switched(switched)) => switched.answer(record),
+            Ok(Reply::Answer(response)) => {
                 record.status = Some(response.status());
                 response.map(|body| Answer::upstream(body, record))
             }
@@ -85,29 +88,42 @@ impl Channel {
     }
 }
 
+/// What an upstream said.
+pub(super) enum Reply {
+    /// An answer to be passed on.
+    Answer(Response<AnswerBody>),
+    /// It speaks WebSocket from now on.
+    Switched(Switched),
+}
+
 async fn run(
     active: &Active,
-    request: Request<Incoming>,
+    guard: &Arc<Guard>,
+    mut request: Request<Incoming>,
     record: &mut Record,
-) -> Result<Response<AnswerBody>, Failure> {
+) -> Result<Reply, Failure> {
+    let upgrade =
+        handshake::is_asked_for(request.headers()).then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
     active
         .hosts
         .check(&parts.uri, &parts.headers, record.connection.local_addr())?;
     let (route, rest) = target::find(&parts.method, &parts.uri, &active.routes)?;
     record.route.clone_from(&route.provider.name);
-    if wants_websocket(&parts.headers) {
-        return Err(Failure::WebSocket);
+    if let Some(upgrade) = upgrade {
+        if !incoming.is_end_stream() {
+            return Err(OpeningError::Body.into());
+        }
+        let limits = active.limits;
+        return socket::open(&route, rest, &parts, upgrade, guard, limits, record).await;
     }
     let syntax = content::syntax(&parts.headers)?;
     let declared = is_declared(&parts.headers);
     let fail = |error| Failure::relay(error, &route.provider.name);
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
 
-    let uri = upstream_uri(&route, rest, &snapshot, &tally).map_err(fail)?;
-    let mut headers =
-        head::request_headers(&parts.method, &parts.headers, &snapshot, &tally).map_err(fail)?;
-    headers.insert(header::HOST, route.host.clone());
+    let (uri, headers) =
+        upstream_head(&route, rest, &parts.method, &parts.headers, record).map_err(fail)?;
     let limits: Limits = active.limits;
     let body = MaskedBody::start(incoming, syntax, &snapshot, limits, Arc::clone(&tally))
         .await
@@ -119,7 +135,23 @@ async fn run(
     *outgoing.headers_mut() = headers;
     exchange::send(&route.pool, outgoing, declared, limits, tally)
         .await
+        .map(Reply::Answer)
         .map_err(fail)
+}
+
+/// Target and headers as they go upstream.
+pub(super) fn upstream_head(
+    route: &Route,
+    rest: &str,
+    method: &Method,
+    headers: &HeaderMap,
+    record: &Record,
+) -> Result<(Uri, HeaderMap), Error> {
+    let (snapshot, tally) = (&record.snapshot, &record.tally);
+    let uri = upstream_uri(route, rest, snapshot, tally)?;
+    let mut headers = head::request_headers(method, headers, snapshot, tally)?;
+    headers.insert(header::HOST, route.host.clone());
+    Ok((uri, headers))
 }
 
 /// The base path and the masked rest, in origin form.
@@ -137,13 +169,6 @@ fn upstream_uri(
     target.push_str(&rest);
     let target: PathAndQuery = target.parse().map_err(|_| Error::Unwritable("target"))?;
     Ok(Uri::from(target))
-}
-
-fn wants_websocket(headers: &HeaderMap) -> bool {
-    let upgrades = headers.get_all(header::UPGRADE).iter();
-    upgrades
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Whether the request says that it has a body, even an empty one. Where it says so in two ways, hyper has dropped the

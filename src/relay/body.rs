@@ -97,6 +97,17 @@ struct Queue {
 }
 
 impl MaskedBody {
+    /// No body.
+    pub fn none() -> Self {
+        let body = Self {
+            queue: Queue::default(),
+            source: None,
+            upload: Arc::default(),
+        };
+        body.upload.complete();
+        body
+    }
+
     /// Reads and masks the beginning; returns once the body is complete or `buffer_bytes` have come.
     ///
     /// # Errors
@@ -112,15 +123,14 @@ impl MaskedBody {
         if hint.lower() > limits.max_body_bytes {
             return Err(Error::TooLarge(limits.max_body_bytes));
         }
+        if incoming.is_end_stream() {
+            return Ok(Self::none());
+        }
         let mut body = Self {
             queue: Queue::default(),
             source: None,
             upload: Arc::default(),
         };
-        if incoming.is_end_stream() {
-            body.upload.complete();
-            return Ok(body);
-        }
         let stream = (!snapshot.is_empty()).then(|| snapshot.stream(syntax));
         let patience = Patience::new(limits.idle_timeout);
         let source = body.source.insert(Source {
