@@ -32,6 +32,8 @@ pub(super) fn channel(model: &Model) -> Settings {
             response_timeout,
             max_message_bytes,
         },
+        // The configuration has no key for it.
+        mask_responses: false,
         upstream: pool::Limits {
             connect_timeout,
             stall_timeout: idle_timeout,

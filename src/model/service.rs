@@ -114,8 +114,7 @@ async fn run(
         if !incoming.is_end_stream() {
             return Err(OpeningError::Body.into());
         }
-        let limits = active.limits;
-        return socket::open(&route, rest, &parts, upgrade, guard, limits, record).await;
+        return socket::open(active, &route, rest, &parts, upgrade, guard, record).await;
     }
     let syntax = content::syntax(&parts.headers)?;
     let declared = is_declared(&parts.headers);

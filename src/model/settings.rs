@@ -18,6 +18,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Limits of one exchange.
     pub limits: Limits,
+    /// Whether what comes back is masked as well.
+    pub mask_responses: bool,
     /// Limits of upstream connections.
     pub upstream: pool::Limits,
     /// Where requests may go.
@@ -51,6 +53,7 @@ pub(super) struct Route {
 pub(super) struct Active {
     pub hosts: HostPolicy,
     pub limits: Limits,
+    pub mask_responses: bool,
     pub routes: Vec<Arc<Route>>,
 }
 
@@ -81,6 +84,7 @@ impl Active {
         Ok(Self {
             hosts: HostPolicy::new(&settings.hosts),
             limits: settings.limits,
+            mask_responses: settings.mask_responses,
             routes: routes.collect::<Result<_, _>>()?,
         })
     }

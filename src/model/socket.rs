@@ -13,13 +13,13 @@ use tokio::sync::watch;
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
 use super::service::{Reply, upstream_head};
-use super::settings::Route;
+use super::settings::{Active, Route};
 use crate::guard::Guard;
 use crate::net::server::Takeover;
 use crate::net::websocket::handshake::{Ask, Opening};
+use crate::relay::Error;
 use crate::relay::body::MaskedBody;
 use crate::relay::socket::{self, End, Opened, Side, Tunnel};
-use crate::relay::{Error, Limits};
 
 /// Both sides of a WebSocket whose handshakes are done, but for our answer to the client.
 pub(super) struct Switched {
@@ -31,12 +31,12 @@ pub(super) struct Switched {
 
 /// Opens a WebSocket to the upstream of `route` for a client's opening request, which has no body.
 pub(super) async fn open(
+    active: &Active,
     route: &Route,
     rest: &str,
     parts: &Parts,
     client: OnUpgrade,
     guard: &Arc<Guard>,
-    limits: Limits,
     record: &Record,
 ) -> Result<Reply, Failure> {
     let opening = Opening::of(&parts.method, parts.version, &parts.headers)?;
@@ -46,7 +46,7 @@ pub(super) async fn open(
     let ask = Ask::write(&mut headers, opening.offers_deflate())
         .map_err(|_| fail(Error::Unwritable("Sec-WebSocket-Protocol")))?;
 
-    let tally = Arc::clone(&record.tally);
+    let (limits, tally) = (active.limits, Arc::clone(&record.tally));
     let mut outgoing = Request::new(MaskedBody::none());
     *outgoing.uri_mut() = uri;
     *outgoing.headers_mut() = headers;
@@ -69,7 +69,7 @@ pub(super) async fn open(
             tally,
             client_deflate: opening.offers_deflate(),
             upstream_deflate: agreed.deflate,
-            mask_responses: false,
+            mask_responses: active.mask_responses,
         },
         head,
     }))

@@ -18,6 +18,9 @@ const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const OTHER_RSV: u8 = 0x30;
 const MASKED: u8 = 0x80;
+/// Lengths that say that the length follows in two, in eight bytes.
+const MEDIUM: u8 = 0x7e;
+const LONG: u8 = 0x7f;
 
 /// What a data message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +154,6 @@ pub struct Piece {
     pub first: bool,
     /// Unmasked.
     pub payload: Bytes,
-    /// Whether the frame ends here.
-    pub frame_end: bool,
     /// Whether the message ends here.
     pub last: bool,
 }
@@ -248,7 +249,6 @@ impl Parser {
             compressed: message.compressed,
             first: std::mem::take(&mut message.fresh),
             payload: payload.freeze(),
-            frame_end: whole.is_some(),
             last: whole.is_some() && frame.fin,
         };
         if piece.last {
@@ -280,8 +280,8 @@ impl Parser {
             return Err(Violation::Order);
         }
         let extra = match short {
-            126 => 2,
-            127 => 8,
+            MEDIUM => 2,
+            LONG => 8,
             _ => 0,
         };
         let key_at = 2 + extra;
@@ -293,8 +293,8 @@ impl Parser {
             .iter()
             .fold(0, |sum: u64, byte| (sum << 8) | u64::from(*byte));
         let (left, least) = match short {
-            126 => (written, 126),
-            127 => (written, 1 << 16),
+            MEDIUM => (written, 126),
+            LONG => (written, 1 << 16),
             _ => (u64::from(short), 0),
         };
         if left < least || left >> 63 != 0 {
@@ -379,11 +379,11 @@ impl Head {
         match (u8::try_from(length), u16::try_from(length)) {
             (Ok(short @ 0..126), _) => out.put_u8(masked | short),
             (_, Ok(medium)) => {
-                out.put_u8(masked | 126);
+                out.put_u8(masked | MEDIUM);
                 out.put_u16(medium);
             }
             _ => {
-                out.put_u8(masked | 127);
+                out.put_u8(masked | LONG);
                 out.put_u64(length as u64);
             }
         }
@@ -566,7 +566,7 @@ mod tests {
                                 panic!("not data");
                             };
                             assert_eq!(piece.first, read.is_empty());
-                            assert!(piece.frame_end || piece.payload.len() >= PIECE);
+                            assert!(piece.last || piece.payload.len() >= PIECE);
                             read.extend_from_slice(&piece.payload);
                             ends += usize::from(piece.last);
                         }

@@ -226,7 +226,7 @@ impl Ask {
             let agreed = Deflate::read(extension)
                 .and_then(Result::ok)
                 // A window for us was not offered; one for upstream says its size.
-                .filter(|agreed| agreed.client_bits.is_none());
+                .filter(|agreed| !agreed.client_bounded);
             if agreed.is_none() || deflate || !self.deflate {
                 return Err(AnswerError::Extension);
             }
@@ -242,8 +242,8 @@ struct Deflate {
     server_alone: bool,
     client_alone: bool,
     server_bits: Option<u8>,
-    /// In an offer it may stand without a number.
-    client_bits: Option<Option<u8>>,
+    /// Whether the client's window has a bound; no matter which.
+    client_bounded: bool,
 }
 
 impl Deflate {
@@ -275,11 +275,11 @@ impl Deflate {
             }
             b"server_max_window_bits" => self.server_bits.replace(bits(value?)?).is_none(),
             b"client_max_window_bits" => {
-                let bits = match value {
-                    None => None,
-                    Some(value) => Some(bits(value)?),
-                };
-                self.client_bits.replace(bits).is_none()
+                // In an offer it may stand without a number.
+                if let Some(value) = value {
+                    bits(value)?;
+                }
+                !std::mem::replace(&mut self.client_bounded, true)
             }
             _ => false,
         };
@@ -384,8 +384,8 @@ mod tests {
         for (name, _) in changed {
             headers.remove(*name);
         }
-        for (name, value) in map(changed) {
-            headers.append(name.unwrap(), value);
+        for (name, value) in changed {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
         Opening::of(&Method::GET, Version::HTTP_11, &headers)
     }
@@ -481,31 +481,34 @@ mod tests {
         }
     }
 
+    /// Judges an answer with these headers in place of the right ones.
+    fn judged(
+        deflate: bool,
+        rows: &[(&'static str, &str)],
+    ) -> Result<(Option<usize>, bool), AnswerError> {
+        let mut asked = map(&[
+            ("sec-websocket-protocol", "a, b"),
+            ("sec-websocket-key", "k"),
+        ]);
+        let ask = Ask::write(&mut asked, deflate).ok().unwrap();
+        assert_eq!(asked["sec-websocket-protocol"], "a, b");
+        assert_ne!(asked["sec-websocket-key"], "k");
+        assert_eq!(asked.contains_key("sec-websocket-extensions"), deflate);
+        let mut headers = map(&[("upgrade", "WebSocket"), ("connection", "upgrade")]);
+        let accept = HeaderValue::from_str(&ask.accept).unwrap();
+        headers.insert("sec-websocket-accept", accept);
+        for (name, _) in rows {
+            headers.remove(*name);
+        }
+        for (name, value) in rows {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        ask.judge(&headers)
+            .map(|agreed| (agreed.protocol, agreed.deflate))
+    }
+
     #[test]
     fn answers() {
-        let check = |deflate: bool, rows: &[(&'static str, &str)]| {
-            let mut asked = map(&[
-                ("sec-websocket-protocol", "a, b"),
-                ("sec-websocket-key", "k"),
-            ]);
-            let ask = Ask::write(&mut asked, deflate).ok().unwrap();
-            assert_eq!(asked["sec-websocket-protocol"], "a, b");
-            assert_ne!(asked["sec-websocket-key"], "k");
-            assert_eq!(asked.contains_key("sec-websocket-extensions"), deflate);
-            let mut headers = map(&[("upgrade", "WebSocket"), ("connection", "upgrade")]);
-            headers.insert(
-                "sec-websocket-accept",
-                HeaderValue::from_str(&ask.accept).unwrap(),
-            );
-            for (name, _) in rows {
-                headers.remove(*name);
-            }
-            for (name, value) in map(rows) {
-                headers.append(name.unwrap(), value);
-            }
-            ask.judge(&headers)
-                .map(|agreed| (agreed.protocol, agreed.deflate))
-        };
         let extensions = "sec-websocket-extensions";
         for (deflate, rows, expected) in [
             (true, &[][..], Ok((None, false))),
@@ -583,7 +586,7 @@ mod tests {
             ),
             (true, &[("connection", "close")], Err(AnswerError::Upgrade)),
         ] {
-            assert_eq!(check(deflate, rows), expected, "{rows:?}");
+            assert_eq!(judged(deflate, rows), expected, "{rows:?}");
         }
     }
 }

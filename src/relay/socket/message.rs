@@ -12,6 +12,7 @@ use crate::relay::{Tally, content};
 const SYNTAX: Syntax = Syntax::Json;
 
 /// Why a message goes no further.
+#[derive(Clone, Copy)]
 pub(super) enum Unread {
     /// A text message is not UTF-8.
     Utf8,

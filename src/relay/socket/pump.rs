@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,22 +29,38 @@ const MANY_QUEUED: usize = PIECE;
 /// Bytes of a message from which it is compressed for the upstream: below, little is won.
 const COMPRESS_FROM: usize = 1024;
 
-/// When something last came, from either side.
-pub(super) struct Activity(Mutex<Instant>);
+/// What the directions know of each other.
+pub(super) struct Activity {
+    /// When something last came, from either side.
+    last: Mutex<Instant>,
+    /// Whether the client, the upstream, is inside a message: then its silence is its own fault.
+    inside: [AtomicBool; 2],
+}
 
 impl Default for Activity {
     fn default() -> Self {
-        Self(Mutex::new(Instant::now()))
+        Self {
+            last: Mutex::new(Instant::now()),
+            inside: [const { AtomicBool::new(false) }; 2],
+        }
     }
 }
 
 impl Activity {
     fn renew(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_inside(&self, side: Side, inside: bool) {
+        self.inside[usize::from(side == Side::Upstream)].store(inside, Ordering::Relaxed);
+    }
+
+    fn is_inside(&self) -> bool {
+        self.inside.iter().any(|side| side.load(Ordering::Relaxed))
     }
 }
 
@@ -102,7 +119,8 @@ where
     /// Reads more. Inside a message this side must go on in time; between two, either side.
     async fn fill(&mut self, stop: &mut Option<watch::Receiver<bool>>) -> Result<(), End> {
         let inside = self.reader.is_inside();
-        let began = Instant::now();
+        self.activity.set_inside(self.from, inside);
+        let mut began = Instant::now();
         loop {
             let since = if inside {
                 began
@@ -122,7 +140,9 @@ where
                     if inside {
                         return Err(End::Stalled(self.from));
                     }
-                    if self.activity.last() <= since {
+                    if self.activity.is_inside() {
+                        began = Instant::now();
+                    } else if self.activity.last() <= since {
                         return Err(End::Idle);
                     }
                 }
@@ -160,7 +180,7 @@ where
             Event::Close(close) => {
                 let code = close.as_ref().map(|close| close.code);
                 let close = match close {
-                    Some(close) => Some(self.masked_close(close, tunnel)?),
+                    Some(close) => Some(self.masked_close(&close, tunnel)?),
                     None => None,
                 };
                 (Opcode::Close, close_payload(close.as_ref()), Some(code))
@@ -199,7 +219,7 @@ where
     }
 
     /// A reason that becomes too long is left out: the code says what counts.
-    fn masked_close(&self, close: Close, tunnel: Option<&Tunnel>) -> Result<Close, End> {
+    fn masked_close(&self, close: &Close, tunnel: Option<&Tunnel>) -> Result<Close, End> {
         let reason = self.masked(close.reason.as_bytes(), tunnel)?;
         let reason = String::from_utf8_lossy(&reason).into_owned();
         Ok(Close {
@@ -426,15 +446,12 @@ where
     }
 
     fn push(&mut self, piece: Bytes) -> Result<(), End> {
-        match &mut self.message {
-            Some(message) => message
-                .push(piece, &mut self.out)
-                .map_err(|unread| self.pump.unread(unread)),
-            None => {
-                self.out.extend_from_slice(&piece);
-                Ok(())
-            }
+        if let Some(message) = &mut self.message {
+            let pushed = message.push(piece, &mut self.out);
+            return pushed.map_err(|unread| self.pump.unread(unread));
         }
+        self.out.extend_from_slice(&piece);
+        Ok(())
     }
 
     fn emit(&mut self, kind: Kind, fin: bool) -> Result<(), End> {
