@@ -41,6 +41,25 @@ fn close_codes_pass_both_ways() {
 }
 
 #[test]
+fn a_last_word_arrives_though_nothing_can_be_sent_any_more() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    for _ in 0..20 {
+        let (mut client, mut peer) = open(&sidecar, &upstream);
+        client.send(TEXT, "one");
+        peer.text();
+        peer.close(1008, "policy");
+        drop(peer);
+        for _ in 0..20 {
+            // It may be closed to us by now.
+            let bytes = client.bytes(0x80, TEXT, "more");
+            let _ = client.wire.try_send(bytes);
+        }
+        assert_eq!(client.closed(), (1008, "policy".to_owned()));
+    }
+}
+
+#[test]
 fn a_side_that_does_not_answer_a_close_is_not_waited_for_long() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);

@@ -148,20 +148,9 @@ impl Tunnel {
             let mut down = Downward::new(self, down);
             let mut up = pin!(up.run());
             let mut down = pin!(down.run(stop));
-            // After a closing frame went one way, the other way gets time for the answer to it, and for what comes before.
             tokio::select! {
-                end = up.as_mut() => {
-                    if end.is_closing() {
-                        let _ = timeout(CLOSE_TIME, down).await;
-                    }
-                    end
-                }
-                end = down.as_mut() => {
-                    if end.is_closing() {
-                        let _ = timeout(CLOSE_TIME, up).await;
-                    }
-                    end
-                }
+                end = up.as_mut() => after(end, Side::Upstream, down).await,
+                end = down.as_mut() => after(end, Side::Client, up).await,
             }
         };
         let (for_client, for_upstream) = end.farewell();
@@ -170,6 +159,19 @@ impl Tunnel {
             part(&mut from_upstream, &mut to_upstream, for_upstream),
         );
         end
+    }
+}
+
+/// What it comes to when the direction towards `to` has ended first. After a closing frame went that way, the other way gets
+/// time for the answer to it, and for what comes before. Where `to` takes no more, it may have said why, and that may be on
+/// its way.
+async fn after(first: End, to: Side, other: impl Future<Output = End>) -> End {
+    if !first.is_closing() && first != End::Lost(to) {
+        return first;
+    }
+    match timeout(CLOSE_TIME, other).await {
+        Ok(second) if second.is_closing() && !first.is_closing() => second,
+        _ => first,
     }
 }
 
