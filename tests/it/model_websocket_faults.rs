@@ -23,7 +23,7 @@ fn refused(mut client: Socket, mut peer: Socket, code: u16) {
 fn p8_what_the_protocol_does_not_allow_a_client_ends_it() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);
-    for (name, bytes) in [
+    for (_why, bytes) in [
         ("reserved bit", frame(true, 0xc0, TEXT, b"x")),
         ("reserved bit", frame(true, 0xa0, TEXT, b"x")),
         ("unknown opcode", frame(true, 0x80, 3, b"x")),
@@ -59,7 +59,6 @@ fn p8_what_the_protocol_does_not_allow_a_client_ends_it() {
     ] {
         let (mut client, peer) = open(&sidecar, &upstream);
         client.wire.send(&bytes);
-        println!("{name}");
         refused(client, peer, 1002);
     }
 }
