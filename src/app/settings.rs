@@ -20,6 +20,7 @@ pub(super) fn channel(model: &Model) -> Settings {
         idle_timeout,
         connect_timeout,
         response_timeout,
+        max_message_bytes,
         ..
     } = model.limits;
     Settings {
@@ -30,6 +31,7 @@ pub(super) fn channel(model: &Model) -> Settings {
             max_body_bytes,
             idle_timeout,
             response_timeout,
+            max_message_bytes,
         },
         upstream: pool::Limits {
             connect_timeout,

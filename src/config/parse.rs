@@ -171,11 +171,15 @@ fn limits(mut table: Table<'_, '_, '_>) -> Limits {
     let max_body_bytes = table
         .parse("max_body_bytes", |item| item.whole(1..=1 << 50))
         .unwrap_or(defaults.max_body_bytes);
+    let max_message_bytes = table
+        .parse("max_message_bytes", |item| item.whole(1..=1 << 30))
+        .unwrap_or(defaults.max_message_bytes);
     table.finish();
     Limits {
         max_connections,
         max_header_bytes,
         max_body_bytes,
+        max_message_bytes,
         header_timeout,
         idle_timeout,
         connect_timeout,

@@ -115,6 +115,8 @@ pub struct Limits {
     pub max_header_bytes: usize,
     /// Bytes of a request body.
     pub max_body_bytes: u64,
+    /// Bytes of a WebSocket message from a client.
+    pub max_message_bytes: u64,
     /// Within which a whole request head must have arrived.
     pub header_timeout: Duration,
     /// Silence after which a connection is given up: between two requests, or inside a body, on either side.
@@ -250,6 +252,7 @@ impl Default for Limits {
             max_connections: 1024,
             max_header_bytes: 64 << 10,
             max_body_bytes: 4 << 30,
+            max_message_bytes: 16 << 20,
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(5 * 60),
             connect_timeout: Duration::from_secs(10),

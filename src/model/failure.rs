@@ -11,6 +11,7 @@ use crate::guard::Refusal;
 use crate::net::dial::DialError;
 use crate::net::host::HostError;
 use crate::net::pool::SendError;
+use crate::net::websocket::handshake::{self, OpeningError};
 use crate::relay::Error;
 use crate::relay::content::ContentError;
 
@@ -37,10 +38,8 @@ pub(super) enum Failure {
     Route,
     #[error("paths under /bauta/ are reserved, and nothing is there")]
     Reserved,
-    #[error(
-        "WebSocket is not supported. Use plain HTTP requests; clients with both fall back by themselves"
-    )]
-    WebSocket,
+    #[error("{0}. {mend}", mend = opening_mend(*.0))]
+    Opening(#[from] OpeningError),
     #[error("{0}. {mend}", mend = host_mend(*.0))]
     Host(#[from] HostError),
     #[error("{0}. {mend}", mend = content_mend(*.0))]
@@ -63,7 +62,10 @@ impl Failure {
             Self::PathTrick | Self::DoubleSlash => (StatusCode::BAD_REQUEST, "path_ambiguous"),
             Self::Route => (StatusCode::NOT_FOUND, "route_unknown"),
             Self::Reserved => (StatusCode::NOT_FOUND, "path_reserved"),
-            Self::WebSocket => (StatusCode::UPGRADE_REQUIRED, "websocket_unsupported"),
+            Self::Opening(OpeningError::Version) => {
+                (StatusCode::UPGRADE_REQUIRED, "websocket_version")
+            }
+            Self::Opening(_) => (StatusCode::BAD_REQUEST, "websocket_handshake"),
             Self::Host(HostError::Foreign) => (StatusCode::MISDIRECTED_REQUEST, "host_foreign"),
             Self::Host(HostError::Origin) => (StatusCode::FORBIDDEN, "origin_foreign"),
             Self::Host(_) => (StatusCode::BAD_REQUEST, "host_invalid"),
@@ -99,9 +101,10 @@ impl Failure {
             HeaderValue::from_static("application/json"),
         );
         if status == StatusCode::UPGRADE_REQUIRED {
-            // RFC 9110, 15.5.22: the answer says which protocol would do.
-            headers.insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+            // RFC 9110, 15.5.22: the answer says which protocol would do; RFC 6455, 4.4: in which version.
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, handshake::VERSION);
         }
         response
     }
@@ -148,6 +151,7 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::Upstream(SendError::Garbage) | Error::Switched => {
             (StatusCode::BAD_GATEWAY, "upstream_garbage")
         }
+        Error::Handshake(_) => (StatusCode::BAD_GATEWAY, "upstream_handshake"),
         Error::Upstream(SendError::Closed | SendError::Body) | Error::AnswerBroken => {
             (StatusCode::BAD_GATEWAY, "upstream_closed")
         }
@@ -173,7 +177,8 @@ fn relay_text(error: &Error, provider: &str) -> String {
         | Error::AnswerBroken
         | Error::AnswerStalled
         | Error::Unreadable(_)
-        | Error::Switched => {
+        | Error::Switched
+        | Error::Handshake(_) => {
             return format!(
                 "the provider {provider} cannot be used: {error}. {}",
                 upstream_mend(error)
@@ -194,6 +199,7 @@ fn upstream_mend(error: &Error) -> &'static str {
         }
         Error::Unreadable(_) => "Ask for another form, or switch model.mask_responses off",
         Error::ResponseTimeout => "Try again; model.limits.response_timeout is the limit",
+        Error::Handshake(_) => "Check that `upstream` of the [[model.provider]] speaks WebSocket",
         _ => "Try again",
     }
 }
@@ -203,6 +209,14 @@ fn host_mend(error: HostError) -> &'static str {
         HostError::Foreign => "Use the listener's address, or add the name to model.hosts",
         HostError::Origin => "Call from a program, not from a page in a browser",
         _ => "Send one Host header with the listener's address",
+    }
+}
+
+fn opening_mend(error: OpeningError) -> &'static str {
+    match error {
+        OpeningError::Body => "Send what it holds as the first message",
+        OpeningError::Protocol => "Send names of letters, digits and - _ . only",
+        _ => "Open it as RFC 6455 says",
     }
 }
 

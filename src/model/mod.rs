@@ -2,17 +2,19 @@
 //!
 //! The way through: [`Channel`] takes a request from the listener; `target` finds its route and refuses tricks with the
 //! path, `service` checks it and runs the exchange by way of the relay, `answer` streams what comes back and writes
-//! the log line; whatever goes wrong becomes a response in `failure`, and only there.
+//! the log line; whatever goes wrong becomes a response in `failure`, and only there. `socket` does for a WebSocket what
+//! `service` does for a request.
 //!
 //! Invariants: a request takes its routes and its masker once, at its beginning; nothing that a client sent is repeated in an
 //! error or a log line; the path below `/bauta/` belongs to us.
 //!
-//! It substitutes nothing, touches answers only where they are to be masked, and speaks HTTP/1.1 only.
+//! It substitutes nothing, touches answers only where they are to be masked, and speaks HTTP/1.1 and WebSocket only.
 
 mod answer;
 mod failure;
 mod service;
 mod settings;
+mod socket;
 mod target;
 
 pub use service::Channel;

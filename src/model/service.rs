@@ -4,20 +4,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
 use super::settings::{Active, Route, Settings, SettingsError};
+use super::socket::{self, Switched};
 use super::target;
 use crate::guard::{Guard, Snapshot};
 use crate::net::io::Connection;
+use crate::net::websocket::handshake::{self, OpeningError};
 use crate::relay::answer_body::{self, Reply};
 use crate::relay::body::MaskedBody;
-use crate::relay::{Error, Limits, Tally, content, exchange, head};
+use crate::relay::exchange::{self, AnswerBody};
+use crate::relay::{Error, Limits, Tally, content, head};
 
 /// The model channel. Cheap to share; one for all connections.
 pub struct Channel {
@@ -67,8 +71,9 @@ impl Channel {
             outcome: Outcome::ClientGone,
         };
         let unread = !request.body().is_end_stream();
-        match run(&active, request, &mut record).await {
-            Ok(response) => {
+        match run(&active, &self.guard, request, &mut record).await {
+            Ok(Said::Switched(switched)) => switched.answer(record),
+            Ok(Said::Answer(response)) => {
                 record.status = Some(response.status());
                 response.map(|body| Answer::upstream(body, record))
             }
@@ -85,33 +90,40 @@ impl Channel {
     }
 }
 
+/// What an upstream said.
+pub(super) enum Said {
+    /// An answer to be passed on.
+    Answer(Response<Reply>),
+    /// It speaks WebSocket from now on.
+    Switched(Switched),
+}
+
 async fn run(
     active: &Active,
-    request: Request<Incoming>,
+    guard: &Arc<Guard>,
+    mut request: Request<Incoming>,
     record: &mut Record,
-) -> Result<Response<Reply>, Failure> {
+) -> Result<Said, Failure> {
+    let upgrade =
+        handshake::is_asked_for(request.headers()).then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
     active
         .hosts
         .check(&parts.uri, &parts.headers, record.connection.local_addr())?;
     let (route, rest) = target::find(&parts.method, &parts.uri, &active.routes)?;
     record.route.clone_from(&route.provider.name);
-    if wants_websocket(&parts.headers) {
-        return Err(Failure::WebSocket);
+    if let Some(upgrade) = upgrade {
+        if !incoming.is_end_stream() {
+            return Err(OpeningError::Body.into());
+        }
+        return socket::open(active, &route, rest, &parts, upgrade, guard, record).await;
     }
     let content = content::read(&parts.headers)?;
     let declared = is_declared(&parts.headers);
     let fail = |error| Failure::relay(error, &route.provider.name);
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
 
-    let uri = upstream_uri(&route, rest, &snapshot, &tally).map_err(fail)?;
-    let mut headers =
-        head::request_headers(&parts.method, &parts.headers, &snapshot, &tally).map_err(fail)?;
-    headers.insert(header::HOST, route.host.clone());
-    let mask_answer = active.mask_responses && !snapshot.is_empty();
-    if mask_answer {
-        answer_body::ask(&mut headers);
-    }
+    let (uri, mut headers) = upstream_head(active, &route, rest, &parts, record).map_err(fail)?;
     let limits: Limits = active.limits;
     let body = MaskedBody::start(incoming, &content, &snapshot, limits, Arc::clone(&tally))
         .await
@@ -124,13 +136,48 @@ async fn run(
     *outgoing.method_mut() = parts.method.clone();
     *outgoing.uri_mut() = uri;
     *outgoing.headers_mut() = headers;
-    let answer = exchange::send(&route.pool, outgoing, declared, limits, Arc::clone(&tally))
+    let answer = exchange::send(&route.pool, outgoing, declared, limits, tally)
         .await
         .map_err(fail)?;
-    if !mask_answer {
-        return Ok(answer_body::untouched(answer));
+    said(active, answer, &parts.method, record).map_err(fail)
+}
+
+/// An answer on its way to the client: masked where answers are.
+pub(super) fn said(
+    active: &Active,
+    answer: Response<AnswerBody>,
+    method: &Method,
+    record: &Record,
+) -> Result<Said, Error> {
+    let answer = if masks_answer(active, record) {
+        answer_body::masked(answer, method, &record.snapshot, &record.tally)?
+    } else {
+        answer_body::untouched(answer)
+    };
+    Ok(Said::Answer(answer))
+}
+
+/// Whether the answer to this request is masked.
+pub(super) fn masks_answer(active: &Active, record: &Record) -> bool {
+    active.mask_responses && !record.snapshot.is_empty()
+}
+
+/// Target and headers as they go upstream.
+pub(super) fn upstream_head(
+    active: &Active,
+    route: &Route,
+    rest: &str,
+    parts: &Parts,
+    record: &Record,
+) -> Result<(Uri, HeaderMap), Error> {
+    let (snapshot, tally) = (&record.snapshot, &record.tally);
+    let uri = upstream_uri(route, rest, snapshot, tally)?;
+    let mut headers = head::request_headers(&parts.method, &parts.headers, snapshot, tally)?;
+    headers.insert(header::HOST, route.host.clone());
+    if masks_answer(active, record) {
+        answer_body::ask(&mut headers);
     }
-    answer_body::masked(answer, &parts.method, &snapshot, &tally).map_err(fail)
+    Ok((uri, headers))
 }
 
 /// The base path and the masked rest, in origin form.
@@ -148,13 +195,6 @@ fn upstream_uri(
     target.push_str(&rest);
     let target: PathAndQuery = target.parse().map_err(|_| Error::Unwritable("target"))?;
     Ok(Uri::from(target))
-}
-
-fn wants_websocket(headers: &HeaderMap) -> bool {
-    let upgrades = headers.get_all(header::UPGRADE).iter();
-    upgrades
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Whether the request says that it has a body, even an empty one. Where it says so in two ways, hyper has dropped the

@@ -3,7 +3,7 @@
 //! Inbound: [`server`] accepts within limits and runs HTTP/1.1 on [`io::ServerIo`], which knows the phases of a
 //! connection; [`host`] decides whether a request was meant for us. Outbound: [`dial`] resolves, connects and verifies
 //! TLS ([`tls`]), and [`pool`] keeps idle connections and gives one exchange at a time a [`pool::Lease`] on one. [`coding`] takes
-//! content codings off bodies.
+//! content codings off bodies; [`websocket`] is what both speak once they have switched to it.
 //!
 //! Invariants: every wait has a limit; an upstream certificate is always verified; a request of which a byte may have been
 //! written is never sent again; dropping a lease before the answer's end closes its connection.
@@ -17,3 +17,4 @@ pub mod io;
 pub mod pool;
 pub mod server;
 pub mod tls;
+pub mod websocket;

@@ -147,6 +147,39 @@ where
         }
     }
 
+    /// Sends a request that asks to switch protocols, on a new connection that speaks HTTP/1.1; an answer with status 101
+    /// can then be turned into the bare connection ([`hyper::upgrade::on`]).
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send_upgrade(
+        self: &Arc<Self>,
+        request: Request<B>,
+    ) -> Result<(Response<Incoming>, Lease<B>), SendError> {
+        let stream = Unstalled::new(self.dialer.dial().await?, self.limits.stall_timeout);
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(self.limits.max_header_bytes.max(MIN_BUFFER))
+            .max_headers(MAX_HEADERS)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| classify(&error))?;
+        let task = tokio::spawn(async move {
+            // As in `open`.
+            let _ = connection.with_upgrades().await;
+        });
+        let mut lease = Lease {
+            link: Link {
+                sender,
+                task: task.abort_handle(),
+            },
+            pool: Arc::clone(self),
+        };
+        match lease.link.sender.try_send_request(request).await {
+            Ok(response) => Ok((response, lease)),
+            Err(error) => Err(classify(error.error())),
+        }
+    }
+
     async fn open(&self) -> Result<Link<B>, SendError> {
         let stream = Unstalled::new(self.dialer.dial().await?, self.limits.stall_timeout);
         let (sender, connection) = http1::Builder::new()

@@ -6,7 +6,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +45,31 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long requests in flight may go on once the end was asked for.
     pub drain_timeout: Duration,
+}
+
+/// What goes on with a connection once its answer, with status 101, has switched it to another protocol: an extension of
+/// that answer. It runs in the connection's place, so it counts as one, and is cut when the drain time is over.
+#[derive(Clone)]
+pub struct Takeover(Arc<Mutex<Option<Continue>>>);
+
+/// Takes the signal to stop.
+type Continue =
+    Box<dyn FnOnce(watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+impl Takeover {
+    /// Goes on with that, once the answer is written or cannot be. It should end soon once the signal turns true.
+    pub fn new<F>(then: impl FnOnce(watch::Receiver<bool>) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self(Arc::new(Mutex::new(Some(Box::new(|stop| {
+            Box::pin(then(stop))
+        })))))
+    }
+
+    fn take(&self) -> Option<Continue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// A bound listener.
@@ -194,10 +220,18 @@ where
         limits.header_timeout,
         limits.idle_timeout,
     );
+    let takeover = Mutex::new(None);
     let service = service_fn(|request| {
         connection.begin();
         let answer = handler(Arc::clone(&connection), request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        let takeover = &takeover;
+        async move {
+            let mut answer = answer.await;
+            if let Some(next) = answer.extensions_mut().remove::<Takeover>() {
+                *takeover.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -207,20 +241,31 @@ where
         .max_header_size(limits.max_header_bytes)
         .max_headers(limits.max_headers)
         .auto_date_header(false);
-    let mut served = std::pin::pin!(http.serve_connection(TokioIo::new(io), service));
+    let serving = http.serve_connection(TokioIo::new(io), service);
+    let signal = stop.clone();
     let stopped = async {
         // A sender that is gone means the same.
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    let result = tokio::select! {
-        result = served.as_mut() => result,
-        () = stopped => {
-            served.as_mut().graceful_shutdown();
-            served.await
+    let result = {
+        let mut served = std::pin::pin!(serving.with_upgrades());
+        tokio::select! {
+            result = served.as_mut() => result,
+            () = stopped => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
         }
     };
     if let Err(error) = result {
         // hyper's texts name the kind of failure, never bytes of the message.
         tracing::debug!(%error, "a client connection ended early");
+    }
+    let takeover = takeover
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(then) = takeover.and_then(|takeover| takeover.take()) {
+        then(signal).await;
     }
 }

@@ -93,6 +93,18 @@ struct Source {
 }
 
 impl MaskedBody {
+    /// No body.
+    pub fn none() -> Self {
+        let body = Self {
+            queue: Queue::default(),
+            source: None,
+            decoded: false,
+            upload: Arc::default(),
+        };
+        body.upload.complete();
+        body
+    }
+
     /// Reads and masks the beginning; returns once the body is complete or `buffer_bytes` have come.
     ///
     /// # Errors
@@ -108,16 +120,15 @@ impl MaskedBody {
         if hint.lower() > limits.max_body_bytes {
             return Err(Error::TooLarge(limits.max_body_bytes));
         }
+        if incoming.is_end_stream() {
+            return Ok(Self::none());
+        }
         let mut body = Self {
             queue: Queue::default(),
             source: None,
             decoded: false,
             upload: Arc::default(),
         };
-        if incoming.is_end_stream() {
-            body.upload.complete();
-            return Ok(body);
-        }
         let Content { syntax, codings } = content;
         let stream = (!snapshot.is_empty()).then(|| snapshot.stream(*syntax));
         let is_coded = !codings.is_empty();

@@ -60,7 +60,7 @@ pub async fn send(
     Ok(answer(response, lease, upload, limits.idle_timeout, tally))
 }
 
-fn reason(error: SendError) -> Error {
+pub(super) fn reason(error: SendError) -> Error {
     match error {
         // Without a fault the body was dropped with its client.
         SendError::Body => Error::ClientBody,
@@ -74,7 +74,8 @@ async fn overdue(upload: &Upload, limit: Duration) {
     sleep(limit).await;
 }
 
-fn answer(
+/// The answer for the client: its head without what belongs to upstream's hop, its body as it comes.
+pub(super) fn answer(
     response: Response<Incoming>,
     lease: Lease<MaskedBody>,
     upload: Arc<Upload>,

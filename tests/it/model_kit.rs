@@ -349,6 +349,25 @@ impl Wire {
         Some(framed[end_of_line + 2..whole - 2].to_vec())
     }
 
+    /// The next bytes, so many; `None` if the connection ends before.
+    pub fn exactly(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.rest().len() < count {
+            match self.fill() {
+                Ok(1..) => {}
+                Ok(0) => return None,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{error} while waiting; so far: {}", self.shown()),
+            }
+        }
+        Some(self.take(count))
+    }
+
+    /// The bare connection, and what came and was not taken.
+    pub fn into_stream(self) -> (TcpStream, Vec<u8>) {
+        let rest = self.rest().to_vec();
+        (self.stream, rest)
+    }
+
     /// Drops what was taken from the record: for bodies that do not fit into memory.
     pub fn forget(&mut self) {
         self.seen.drain(..self.taken);

@@ -13,6 +13,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 use super::model_kit::{SECRETS, Sidecar, TOKEN, config, contains, post};
+use super::model_websocket_kit::opening;
 
 /// An authority of its own, and its root in a file.
 struct Authority {
@@ -108,6 +109,34 @@ fn a_certificate_of_the_ca_file_for_this_name_is_taken() {
             &format!("host: {host}:{}\r\n", addr.port())
         ));
     }
+}
+
+#[test]
+fn a_websocket_goes_upstream_over_tls() {
+    let authority = Authority::new();
+    let (addr, server) = authority.serve(
+        "localhost",
+        "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno",
+        true,
+    );
+    let config = over_tls("localhost", addr, Some(authority.file()));
+    let sidecar = Sidecar::with(&config, SECRETS);
+    let mut client = sidecar.connect();
+    client.send(opening("/p/x", &format!("X-Mine: {TOKEN} the end\r\n")));
+    let answer = client.message("GET");
+    assert_eq!((answer.status(), &answer.body[..]), (401, &b"no"[..]));
+    let seen = server.join().unwrap();
+    assert!(
+        contains(&seen, "x-mine: x_token the end\r\n") && contains(&seen, "upgrade: websocket\r\n")
+    );
+    // A certificate that is not trusted is none for a WebSocket either.
+    let (addr, server) = authority.serve("other.example", OK, true);
+    let config = over_tls("localhost", addr, Some(authority.file()));
+    let sidecar = Sidecar::with(&config, SECRETS);
+    let answer = sidecar.refused(opening("/p/x", "").as_bytes());
+    assert_eq!(answer.error(), (502, "upstream_tls".to_owned()));
+    drop(sidecar);
+    assert!(server.join().unwrap().is_empty());
 }
 
 #[test]
