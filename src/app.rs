@@ -22,8 +22,8 @@ use std::sync::Arc;
 use tokio::sync::watch as signal;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Listen, Placeholder, Spelling};
-use crate::guard::{Guard, Needles, Snapshot};
+use crate::config::{Config, Listen, Spelling};
+use crate::guard::{Guard, Needles};
 use crate::mask::Masker;
 use crate::model::{Channel, SettingsError};
 use crate::net::server::{self, Listener};
@@ -90,7 +90,7 @@ impl Running {
     /// See [`StartError`].
     pub async fn start(config: &Config, secrets: &[Secret]) -> Result<Self, StartError> {
         let model = config.model.as_ref().ok_or(StartError::NoChannel)?;
-        let guard = Arc::new(Guard::new(snapshot(secrets, &config.placeholder)));
+        let guard = Arc::new(Guard::new(settings::snapshot(secrets, config)));
         let channel = Arc::new(Channel::new(Arc::clone(&guard), &settings::channel(model))?);
         let bound = match &model.listen {
             Listen::Tcp { host, port } => Listener::tcp(host, *port).await,
@@ -135,8 +135,8 @@ impl Running {
     }
 
     /// Puts other secrets in force for requests that begin from now on.
-    pub fn replace_secrets(&self, secrets: &[Secret], placeholder: &Placeholder) {
-        self.live.guard.replace(snapshot(secrets, placeholder));
+    pub fn replace_secrets(&self, secrets: &[Secret], config: &Config) {
+        self.live.guard.replace(settings::snapshot(secrets, config));
     }
 
     /// Accepts no more, lets requests in flight finish within the drain time, and says how many were cut.
@@ -145,10 +145,6 @@ impl Running {
         let _ = self.stop.send(true);
         self.served.await.unwrap_or(0)
     }
-}
-
-fn snapshot(secrets: &[Secret], placeholder: &Placeholder) -> Snapshot {
-    Snapshot::new(secrets, |key| placeholder.output.write(key))
 }
 
 /// The masker of a submission, for commands that need no channel, and the keys by the number under which it reports them.

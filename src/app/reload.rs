@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::serve::{ServeError, load_secrets};
 use super::watch::{Mark, Watch};
-use super::{Live, settings, snapshot};
+use super::{Live, settings};
 use crate::cli::Serve;
 use crate::config::{self, Config};
 use crate::secret::{Secret, Source};
@@ -117,9 +117,8 @@ impl Reloader {
                 "listen, the limits of connections and heads, and [log] change with a restart only"
             );
         }
-        if self.config.placeholder != next.placeholder {
-            live.guard
-                .replace(snapshot(&self.secrets, &next.placeholder));
+        if self.config.placeholder != next.placeholder || old.signed != new.signed {
+            live.guard.replace(settings::snapshot(&self.secrets, &next));
         }
         self.config = next;
         tracing::info!("the changed configuration is in force");
@@ -138,7 +137,7 @@ impl Reloader {
             );
         }
         live.guard
-            .replace(snapshot(&loaded.secrets, &self.config.placeholder));
+            .replace(settings::snapshot(&loaded.secrets, &self.config));
         self.secrets = loaded.secrets;
         self.warnings = loaded.warnings;
         self.report_warnings();

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::reader::{Item, Report, Table};
 use super::{
     Agent, Config, Error, Level, Limits, Listen, ListenError, Log, LogFormat, Model, Placeholder,
-    Problem, Spelling, address, duration, provider,
+    Problem, Signed, Spelling, address, duration, provider,
 };
 
 /// Reads the text of a configuration file. Relative paths are taken from the file's folder.
@@ -132,6 +132,11 @@ fn model(
         }
     }
     let mask_responses = table.parse("mask_responses", Item::boolean);
+    let signed = table.parse("signed", |item| match item.text()? {
+        "refuse" => Ok(Signed::Refuse),
+        "pass" => Ok(Signed::Pass),
+        _ => Err("not a way. Use \"refuse\" or \"pass\"".to_owned()),
+    });
     let limits = limits(table.table("limits"));
     let providers = provider::read(table.tables("provider"), base);
     let present = table.is_present();
@@ -140,6 +145,7 @@ fn model(
         listen,
         hosts: all_hosts,
         mask_responses: mask_responses.unwrap_or(defaults.mask_responses),
+        signed: signed.unwrap_or(defaults.signed),
         limits,
         providers,
     })

@@ -100,10 +100,22 @@ pub struct Model {
     pub hosts: Vec<String>,
     /// Whether answers are masked too.
     pub mask_responses: bool,
+    /// What becomes of values in blocks that a provider signed.
+    pub signed: Signed,
     /// Limits and timeouts.
     pub limits: Limits,
     /// Routes, presets included; names and paths are unique.
     pub providers: Vec<Provider>,
+}
+
+/// What becomes of a value in a block that a provider signed, where to rewrite it would break the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Signed {
+    /// The request is refused.
+    #[default]
+    Refuse,
+    /// The block goes on as it is.
+    Pass,
 }
 
 /// Limits and timeouts of the model channel.
@@ -240,6 +252,7 @@ impl Default for Model {
             },
             hosts: Vec::new(),
             mask_responses: false,
+            signed: Signed::default(),
             limits: Limits::default(),
             providers: presets::providers(),
         }

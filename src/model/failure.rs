@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
-use crate::guard::Refusal;
+use crate::guard::{Refusal, Snapshot};
 use crate::net::dial::DialError;
 use crate::net::host::HostError;
 use crate::net::pool::SendError;
@@ -46,12 +46,28 @@ pub(super) enum Failure {
     Content(#[from] ContentError),
     #[error("{text}", text = relay_text(.0, .1))]
     Relay(#[source] Error, String),
+    #[error(
+        "a block that the provider signed holds the value of {0}, and to mask it would break the conversation. Leave the turn with \
+         this thinking block out of the conversation, or set model.signed = \"pass\""
+    )]
+    Signed(String),
 }
 
 impl Failure {
-    /// A failure of an exchange with the provider of that name.
-    pub fn relay(error: Error, provider: &str) -> Self {
-        Self::Relay(error, provider.to_owned())
+    /// A failure of an exchange with the provider of that name, masked by that snapshot.
+    pub fn relay(error: Error, provider: &str, snapshot: &Snapshot) -> Self {
+        match error {
+            Error::Refused(Refusal::Signed(id)) => Self::Signed(snapshot.key(id).to_owned()),
+            error => Self::Relay(error, provider.to_owned()),
+        }
+    }
+
+    /// The key that it is about.
+    fn placeholder(&self) -> Option<&str> {
+        match self {
+            Self::Signed(key) => Some(key),
+            _ => None,
+        }
     }
 
     /// Status and code.
@@ -78,6 +94,7 @@ impl Failure {
             }
             Self::Content(ContentError::Transfer) => (StatusCode::BAD_REQUEST, "framing"),
             Self::Relay(error, _) => relay_kind(error),
+            Self::Signed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "signed_block"),
         }
     }
 
@@ -90,7 +107,7 @@ impl Failure {
                 "type": error_type(status),
                 "code": code,
                 "message": format!("bauta: {self}"),
-                "placeholder": null,
+                "placeholder": self.placeholder(),
             },
         });
         let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
@@ -132,8 +149,7 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::Refused(Refusal::PendingTooLong) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "encoded_span_too_long")
         }
-        Error::Refused(Refusal::Signed(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "signed_block"),
-        Error::Refused(Refusal::TooDeep) => (StatusCode::PAYLOAD_TOO_LARGE, "nested_too_deep"),
+        Error::Refused(_) => (StatusCode::PAYLOAD_TOO_LARGE, "nested_too_deep"),
         Error::SecretInName(_) => (StatusCode::BAD_REQUEST, "secret_in_name"),
         Error::Unwritable(_) => (StatusCode::BAD_REQUEST, "masked_head_invalid"),
         Error::Upstream(SendError::Dial(DialError::Timeout)) => {
@@ -166,9 +182,6 @@ fn relay_text(error: &Error, provider: &str) -> String {
         Error::Coding(_) => "Send it again, or uncompressed",
         Error::Bomb => "Send it uncompressed",
         Error::Charset => "Send it as UTF-8",
-        Error::Refused(Refusal::Signed(_)) => {
-            "Leave the turn with this thinking block out of the conversation, or set model.signed"
-        }
         Error::Refused(_) => "Send the data in fewer encodings, or as a file that needs none",
         Error::SecretInName(_) => "Take the secret out of it: names cannot be masked",
         Error::Unwritable(_) => "Choose another [placeholder] output",

@@ -120,8 +120,8 @@ async fn run(
     }
     let content = content::read(&parts.headers)?;
     let declared = is_declared(&parts.headers);
-    let fail = |error| Failure::relay(error, &route.provider.name);
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
+    let fail = |error| Failure::relay(error, &route.provider.name, &snapshot);
 
     let (uri, mut headers) = upstream_head(active, &route, rest, &parts, record).map_err(fail)?;
     let limits: Limits = active.limits;

@@ -41,7 +41,7 @@ pub(super) async fn open(
     record: &Record,
 ) -> Result<Said, Failure> {
     let opening = Opening::of(&parts.method, parts.version, &parts.headers)?;
-    let fail = |error| Failure::relay(error, &route.provider.name);
+    let fail = |error| Failure::relay(error, &route.provider.name, &record.snapshot);
     let (uri, mut headers) = upstream_head(active, route, rest, parts, record).map_err(fail)?;
     let ask = Ask::write(&mut headers, opening.offers_deflate())
         .map_err(|_| fail(Error::Unwritable("Sec-WebSocket-Protocol")))?;

@@ -104,7 +104,7 @@ pub fn masked(
             while parts.headers.remove(&name).is_some() {}
         }
         Some(Box::new(Mask {
-            stream: Some(snapshot.stream(syntax)),
+            stream: Some(snapshot.answer_stream(syntax)),
             coded: (!codings.is_empty()).then(|| Coded::answer(&codings)),
             syntax,
             opening: Vec::with_capacity(content::OPENING),

@@ -226,6 +226,10 @@ const WRONG: &[(&str, &[&str])] = &[
         &["bauta.toml:2: model.mask_responses: must be true or false, not a string"],
     ),
     (
+        "[model]\nsigned = \"mask\"\n",
+        &["bauta.toml:2: model.signed: not a way. Use \"refuse\" or \"pass\""],
+    ),
+    (
         "hosts = \"a\"\n",
         &["bauta.toml:1: hosts: must be a list of texts. Use [\"…\", \"…\"]"],
     ),

@@ -19,6 +19,7 @@ mod model_kit;
 mod model_masking;
 mod model_process;
 mod model_reload;
+mod model_signed;
 mod model_stream;
 mod model_target;
 mod model_tls;

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use bauta::app::Running;
-use bauta::config::{Config, Limits, Listen, Model, Provider};
+use bauta::config::{Config, Limits, Listen, Model, Provider, Signed};
 use bauta::secret::{Limits as SecretLimits, Secret, parse_submission};
 use zeroize::Zeroizing;
 
@@ -53,6 +53,7 @@ pub fn config(upstream: &str, limits: Limits) -> Config {
             },
             hosts: vec!["bauta.internal".to_owned()],
             mask_responses: false,
+            signed: Signed::Refuse,
             limits,
             providers: vec![provider],
         }),
@@ -431,8 +432,15 @@ impl Message {
         assert_eq!(body["type"], "error");
         let error = body["error"].as_object().unwrap();
         assert!(error["type"].is_string() && error["message"].as_str().unwrap().len() > 20);
-        assert!(error["placeholder"].is_null());
-        (self.status(), error["code"].as_str().unwrap().to_owned())
+        let code = error["code"].as_str().unwrap();
+        assert_eq!(error["placeholder"].is_null(), code != "signed_block");
+        (self.status(), code.to_owned())
+    }
+
+    /// A member of an error in our shape.
+    pub fn error_text(&self, member: &str) -> String {
+        let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        body["error"][member].as_str().unwrap().to_owned()
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use bauta::app;
-use bauta::config::{Limits, Placeholder, Spelling};
+use bauta::config::{self, Limits, Spelling};
 use bauta::guard::{Guard, Snapshot};
 use bauta::mask::Syntax;
 use bauta::relay::socket::Tunnel;
@@ -329,7 +329,7 @@ fn a_reload_holds_from_the_next_message_on() {
     let put = |text: &str| {
         sidecar
             .running()
-            .replace_secrets(&secrets(text), &Placeholder::default());
+            .replace_secrets(&secrets(text), &config::Config::default());
     };
     client.send(TEXT, TOKEN);
     assert_eq!(peer.text(), "x_token");

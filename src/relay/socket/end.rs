@@ -13,7 +13,7 @@ pub enum Side {
 }
 
 /// How a WebSocket ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum End {
     /// A side said that it is over, with that code.
     #[error("closed")]
@@ -27,6 +27,9 @@ pub enum End {
     /// A message of that side cannot be read in full.
     #[error("{1}")]
     Refused(Side, Refusal),
+    /// A message of the client holds the value of that key in a block that the provider signed.
+    #[error("a signed block holds {0}")]
+    Signed(String),
     /// A message is UTF-16 or UTF-32.
     #[error("a message has a charset other than utf-8")]
     Charset(Side),
@@ -46,18 +49,19 @@ pub enum End {
 
 impl End {
     /// Whether a closing handshake is under way.
-    pub(super) fn is_closing(self) -> bool {
+    pub(super) fn is_closing(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
 
     /// The code of our log line and of our documentation; `None` where the sides ended it themselves.
-    pub fn code(self) -> Option<&'static str> {
+    pub fn code(&self) -> Option<&'static str> {
         Some(match self {
             Self::Closed(_) | Self::Lost(Side::Client) => return None,
             Self::Lost(Side::Upstream) => "upstream_closed",
             Self::Violation(Side::Upstream, _) => "upstream_garbage",
             Self::Violation(_, Violation::TooLarge) => "message_too_large",
             Self::Violation(Side::Client, _) => "websocket_violation",
+            Self::Signed(_) => "signed_block",
             Self::Refused(_, Refusal::PendingTooLong) => "encoded_span_too_long",
             Self::Refused(..) => "nested_too_deep",
             Self::Charset(_) => "charset",
@@ -70,7 +74,7 @@ impl End {
     }
 
     /// What the client and the upstream are told, where nobody told them yet (RFC 6455, 7.4.1).
-    pub(super) fn farewell(self) -> (Option<Close>, Option<Close>) {
+    pub(super) fn farewell(&self) -> (Option<Close>, Option<Close>) {
         let gone = || close(1001, "");
         match self {
             Self::Closed(code) => {
@@ -87,7 +91,9 @@ impl End {
                 close(1011, "the provider broke the protocol"),
                 close(violation.close_code(), &violation.to_string()),
             ),
-            Self::Refused(Side::Client, _) => (close(1008, &self.to_string()), gone()),
+            Self::Refused(Side::Client, _) | Self::Signed(_) => {
+                (close(1008, &self.to_string()), gone())
+            }
             Self::Charset(Side::Client) => (close(1003, &self.to_string()), gone()),
             Self::ControlTooLong(Side::Client) | Self::Stalled(Side::Client) => {
                 (close(1008, &self.to_string()), gone())
@@ -125,6 +131,7 @@ mod tests {
             End::Stopped,
             End::Closed(Some(1000)),
             End::Closed(None),
+            End::Signed("k".repeat(64)),
         ];
         for side in [Side::Client, Side::Upstream] {
             ends.extend([

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::end::Side;
 use crate::guard::{Refusal, Snapshot, Stream, Syntax};
 use crate::net::websocket::frame::Kind;
 use crate::relay::{Tally, content};
@@ -12,20 +13,15 @@ use crate::relay::{Tally, content};
 const SYNTAX: Syntax = Syntax::Json;
 
 /// Why a message goes no further.
-#[derive(Clone, Copy)]
 pub(super) enum Unread {
     /// A text message is not UTF-8.
     Utf8,
     /// It is UTF-16 or UTF-32.
     Charset,
+    /// A block that the provider signed holds the value of that key.
+    Signed(String),
     /// The engine refuses it.
     Refused(Refusal),
-}
-
-impl From<Refusal> for Unread {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
 }
 
 /// A message on its way through the engine, which may come in any pieces.
@@ -42,11 +38,20 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// Begins a message, masked by that snapshot to its end.
-    pub(super) fn begin(snapshot: Arc<Snapshot>, tally: &Arc<Tally>, kind: Kind) -> Self {
+    /// Begins a message of that side, masked by that snapshot to its end.
+    pub(super) fn begin(
+        snapshot: Arc<Snapshot>,
+        tally: &Arc<Tally>,
+        side: Side,
+        kind: Kind,
+    ) -> Self {
         let text = || (kind == Kind::Text).then(Utf8::default);
+        let stream = || match side {
+            Side::Client => snapshot.stream(SYNTAX),
+            Side::Upstream => snapshot.answer_stream(SYNTAX),
+        };
         Self {
-            stream: (!snapshot.is_empty()).then(|| snapshot.stream(SYNTAX)),
+            stream: (!snapshot.is_empty()).then(stream),
             tally: Arc::clone(tally),
             snapshot,
             came: text(),
@@ -75,7 +80,7 @@ impl Message {
         let mut settled = Vec::new();
         let pushed = stream.push(piece, &mut settled);
         self.emit(&settled, out);
-        Ok(pushed?)
+        pushed.map_err(|refusal| self.unread(refusal))
     }
 
     /// Ends the message; appends the rest.
@@ -87,12 +92,19 @@ impl Message {
             let mut settled = Vec::new();
             let finished = stream.finish(&mut settled);
             self.emit(&settled, out);
-            finished?;
+            finished.map_err(|refusal| self.unread(refusal))?;
             if let Some(went) = &mut self.went {
                 went.end(out);
             }
         }
         Ok(())
+    }
+
+    fn unread(&self, refusal: Refusal) -> Unread {
+        match refusal {
+            Refusal::Signed(id) => Unread::Signed(self.snapshot.key(id).to_owned()),
+            other => Unread::Refused(other),
+        }
     }
 
     /// A value in Latin-1 may be found where it is the beginning of a longer character: what is left of that is mended, for

@@ -168,6 +168,7 @@ where
         match unread {
             Unread::Utf8 => self.violation(Violation::Utf8),
             Unread::Charset => End::Charset(self.from),
+            Unread::Signed(key) => End::Signed(key),
             Unread::Refused(refusal) => End::Refused(self.from, refusal),
         }
     }
@@ -289,7 +290,12 @@ where
     async fn take(&mut self, piece: Piece) -> Result<(), End> {
         if piece.first {
             let snapshot = self.tunnel.guard.snapshot();
-            self.message = Some(Message::begin(snapshot, &self.tunnel.tally, piece.kind));
+            self.message = Some(Message::begin(
+                snapshot,
+                &self.tunnel.tally,
+                self.pump.from,
+                piece.kind,
+            ));
             self.size = 0;
         }
         self.tunnel.tally.count_received(piece.payload.len());
@@ -404,7 +410,12 @@ where
     async fn take(&mut self, piece: Piece) -> Result<(), End> {
         if piece.first && self.tunnel.mask_responses {
             let snapshot = self.tunnel.guard.snapshot();
-            self.message = Some(Message::begin(snapshot, &self.tunnel.tally, piece.kind));
+            self.message = Some(Message::begin(
+                snapshot,
+                &self.tunnel.tally,
+                self.pump.from,
+                piece.kind,
+            ));
         }
         self.tunnel.tally.count_sent(piece.payload.len());
         if piece.compressed {
