@@ -37,7 +37,7 @@ impl Decoder {
 }
 
 /// Steps of a chain.
-const STEPS: usize = 3;
+pub(super) const STEPS: usize = 3;
 /// Repeats of JSON escaping that count as one step.
 const JSON_REPEATS: usize = 6;
 /// Repeats of percent-encoding that count as one step.

@@ -35,6 +35,7 @@ mod reading;
 mod render;
 mod resolve;
 mod scan;
+mod scout;
 mod signed;
 mod skim;
 mod stream;

@@ -312,7 +312,7 @@ pub(super) struct Filter {
 }
 
 /// Most bytes of a window.
-const WINDOW: usize = 4;
+pub(super) const WINDOW: usize = 4;
 /// Bits of the filter for every needle; and at least and at most so many, as powers of two.
 const BITS_PER_NEEDLE: usize = 64;
 const LEAST_BITS: u32 = 15;

@@ -17,7 +17,7 @@ use super::skim::{Rules, Skimmed, skim};
 use super::symbol::{Stretch, Sym, class};
 
 /// Blanks after a line break inside a base64 run.
-const LONGEST_INDENT: u8 = 64;
+pub(super) const LONGEST_INDENT: u8 = 64;
 
 /// One reading, and those below it.
 #[derive(Clone)]
@@ -257,6 +257,24 @@ impl Reading {
                 below.gap(needles, findings);
             }
         }
+    }
+
+    /// Whether nothing is under way here, and no reading below exists.
+    pub fn is_idle(&self, needles: &Needles) -> bool {
+        self.below.is_empty()
+            && self.base64.symbols == 0
+            && self.hex.symbols == 0
+            && self.scan.waits.is_empty()
+            && needles.depth(self.scan.state) == 0
+    }
+
+    /// For the root text: goes on at `at` after text of which nothing matters but its last byte.
+    pub fn begin_anew(&mut self, last: u8, at: u64, needles: &Needles) {
+        let last = History::Raw {
+            bytes: VecDeque::from([last]),
+            end: at,
+        };
+        *self = Self::new(Chain::ROOT, needles, last);
     }
 
     /// The text ends.

@@ -11,7 +11,8 @@ use super::opaque::Opaque;
 use super::reading::Reading;
 use super::resolve::{Edit, Resolver};
 use super::scan::Findings;
-use super::signed::Blocks;
+use super::scout;
+use super::signed::{Blocks, Event};
 use super::symbol::{Stretch, Sym};
 use super::{Hits, Refusal, Signed, Syntax};
 
@@ -42,6 +43,8 @@ pub struct Stream {
     resolver: Resolver,
     /// Bytes taken.
     at: u64,
+    /// Up to here every byte must be read: a needle could begin before it.
+    read_to: u64,
     /// Up to here the edits are known.
     settled: u64,
     /// How many findings are too many to wait for the block's end.
@@ -63,6 +66,7 @@ impl Stream {
             blocks: Blocks::new(signed),
             resolver: Resolver::default(),
             at: 0,
+            read_to: 0,
             settled: 0,
             settle_from: MANY_FINDINGS,
             held: VecDeque::new(),
@@ -120,21 +124,82 @@ impl Stream {
     }
 
     fn take(&mut self, piece: &[u8]) -> Result<(), Refusal> {
-        let mut rest = piece;
+        let mut at = 0;
+        while at < piece.len() {
+            let form = matches!(self.syntax, Syntax::Form | Syntax::Query);
+            let clean = self.at == 0 || scout::is_clean(piece, at);
+            if clean && !form && self.at >= self.read_to && self.root.is_idle(&self.needles) {
+                let outlook = scout::scout(piece, at, &self.needles);
+                self.read_to = self.at + (outlook.found - at) as u64 + 1;
+                self.pass_over(&piece[at..outlook.clean])?;
+                at = outlook.clean;
+            }
+            // As far as a needle may begin, and on to where the scout may take over again.
+            let least = usize::try_from(self.read_to.saturating_sub(self.at)).unwrap_or(usize::MAX);
+            let from = piece.len().min(at.saturating_add(least.max(1)));
+            let to = piece.len().min(from + STRETCH);
+            let clean = (from..to).find(|at| scout::is_clean(piece, *at));
+            let to = clean.unwrap_or(to);
+            self.read(&piece[at..to])?;
+            at = to;
+        }
+        self.settle()
+    }
+
+    /// Reads every byte in all readings.
+    fn read(&mut self, text: &[u8]) -> Result<(), Refusal> {
+        let mut rest = text;
         while !rest.is_empty() {
             let to_block_end = usize::try_from(BLOCK - self.at % BLOCK).unwrap_or(usize::MAX);
             let (block, after) = rest.split_at(to_block_end.min(rest.len()));
             rest = after;
             self.take_block(block)?;
-            self.settle()?;
-            let most = if self.resolver.waits_for_signature {
-                MOST_UNSIGNED
-            } else {
-                MOST_PENDING
-            };
-            if self.at.is_multiple_of(BLOCK) && self.at - self.settled > most {
-                return Err(Refusal::PendingTooLong);
+            if self.at.is_multiple_of(BLOCK) {
+                self.settle()?;
+                self.check_pending()?;
             }
+        }
+        Ok(())
+    }
+
+    /// Passes over text in which nothing begins, from one clean place to another.
+    fn pass_over(&mut self, text: &[u8]) -> Result<(), Refusal> {
+        let Some(last) = text.last() else {
+            return Ok(());
+        };
+        let end = self.at + text.len() as u64;
+        let mut rest = text;
+        while let Some(tracker) = &mut self.tracker
+            && !rest.is_empty()
+        {
+            let plain = tracker.plain(rest);
+            if plain > 0 {
+                tracker.pass(&rest[..plain], self.at);
+                self.at += plain as u64;
+                rest = &rest[plain..];
+            } else {
+                let step = self.follow(rest[0]);
+                self.take_signed(step.signed)?;
+                rest = &rest[1..];
+            }
+        }
+        self.at = end;
+        self.findings.closing = None;
+        self.findings.work += 1;
+        self.root.begin_anew(*last, self.at, &self.needles);
+        self.settle()?;
+        self.check_pending()
+    }
+
+    fn check_pending(&self) -> Result<(), Refusal> {
+        let most = if self.resolver.waits_for_signature {
+            MOST_UNSIGNED
+        } else {
+            MOST_PENDING
+        };
+        let block = self.at - self.at % BLOCK;
+        if block.saturating_sub(self.settled) > most {
+            return Err(Refusal::PendingTooLong);
         }
         Ok(())
     }
@@ -236,7 +301,11 @@ impl Stream {
                 .push(&sym, form, &self.needles, &mut self.findings);
         }
         self.resolver.tokens.extend(step.token);
-        if let Some(event) = step.signed
+        self.take_signed(step.signed)
+    }
+
+    fn take_signed(&mut self, event: Option<Event>) -> Result<(), Refusal> {
+        if let Some(event) = event
             && self.blocks.mode != Signed::Mask
             && self.blocks.take(event)?
         {

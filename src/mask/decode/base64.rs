@@ -1,6 +1,6 @@
 //! base64: one alignment of one run, symbol by symbol or by whole groups.
 
-use super::super::symbol::{Stretch, Sym, Wrap};
+use super::super::symbol::{self, SEXTETS, Stretch, Sym, Wrap};
 use super::Decoded;
 
 /// base64 (RFC 4648 sections 4 and 5, as one alphabet), one alignment of one run.
@@ -58,13 +58,9 @@ impl Base64 {
         let begun = (4 - self.group.len()) % 4 + usize::from(self.skip);
         let first = to.min(from + begun);
         let chars = &above.bytes[first..to];
-        let mut bytes = Vec::with_capacity(chars.len() / 4 * 3);
-        for group in chars.chunks_exact(4) {
-            let bits = group
-                .iter()
-                .fold(0, |bits, c| bits << 6 | u32::from(SEXTETS[usize::from(*c)]));
-            bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
-        }
+        let whole = chars.len() / 4 * 4;
+        let mut bytes = Vec::with_capacity(whole / 4 * 3);
+        symbol::decode_base64(&chars[..whole], &mut bytes);
         (first, bytes)
     }
 
@@ -129,24 +125,6 @@ impl Base64 {
         self.group.clear();
         self.padding = None;
     }
-}
-
-/// The six bits of every character of either alphabet.
-static SEXTETS: [u8; 256] = sextets();
-
-const fn sextets() -> [u8; 256] {
-    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut table = [0; 256];
-    let mut i = 0;
-    while i < digits.len() {
-        #[allow(clippy::cast_possible_truncation)] // i < 64
-        let sextet = i as u8;
-        table[digits[i] as usize] = sextet;
-        i += 1;
-    }
-    table[b'-' as usize] = 62;
-    table[b'_' as usize] = 63;
-    table
 }
 
 fn sextet(byte: u8) -> u32 {
