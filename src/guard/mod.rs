@@ -7,6 +7,7 @@
 //!
 //! It does no I/O and decides nothing about substitution, which needs the audit log first.
 
+mod forms;
 mod needles;
 
 use std::sync::Arc;
@@ -75,7 +76,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::mask`].
     pub fn is_in_name(&self, name: &[u8]) -> Result<bool, Refusal> {
-        Ok(self.needles.names.mask(name, Syntax::Text)?.is_some())
+        Ok(self.needles.names().mask(name, Syntax::Text)?.is_some())
     }
 
     /// The key of a hit.

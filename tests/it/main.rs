@@ -8,6 +8,7 @@ mod coders;
 mod config;
 mod demo;
 mod equivalence;
+mod forms;
 mod hostile;
 mod model_answers;
 mod model_child;

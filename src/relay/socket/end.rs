@@ -91,13 +91,11 @@ impl End {
                 close(1011, "the provider broke the protocol"),
                 close(violation.close_code(), &violation.to_string()),
             ),
-            Self::Refused(Side::Client, _) | Self::Signed(_) => {
-                (close(1008, &self.to_string()), gone())
-            }
             Self::Charset(Side::Client) => (close(1003, &self.to_string()), gone()),
-            Self::ControlTooLong(Side::Client) | Self::Stalled(Side::Client) => {
-                (close(1008, &self.to_string()), gone())
-            }
+            Self::Refused(Side::Client, _)
+            | Self::Signed(_)
+            | Self::ControlTooLong(Side::Client)
+            | Self::Stalled(Side::Client) => (close(1008, &self.to_string()), gone()),
             Self::Refused(Side::Upstream, _)
             | Self::Charset(Side::Upstream)
             | Self::ControlTooLong(Side::Upstream) => (
