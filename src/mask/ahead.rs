@@ -56,7 +56,7 @@ impl Way {
 
 /// The ways in which the first byte of a text can be read.
 pub(super) struct Ways {
-    ways: [Way; MOST_WAYS],
+    list: [Way; MOST_WAYS],
     count: usize,
     /// There may be any others.
     pub any: bool,
@@ -67,12 +67,25 @@ const MOST_WAYS: usize = 8;
 impl Ways {
     fn of(way: Way) -> Self {
         let mut ways = Self {
-            ways: [Way::new(&[], 0); MOST_WAYS],
+            list: [Way::new(&[], 0); MOST_WAYS],
             count: 0,
             any: false,
         };
         ways.add(way);
         ways
+    }
+
+    /// A backslash, or the short JSON escape that it begins.
+    pub fn escaped(c: u8) -> Self {
+        Self::of(Way::byte(b'\\', 1)).and(Way::byte(c, 2))
+    }
+
+    /// Whether it is itself or an escape for white space or a quote, and nothing else.
+    pub fn is_white(&self) -> bool {
+        let white = |way: Way| {
+            way.len == 1 || (way.len == 2 && matches!(way.bytes(), [b'\n' | b'\r' | b'\t' | b'"']))
+        };
+        !self.any && self.iter().all(white)
     }
 
     fn any() -> Self {
@@ -82,7 +95,7 @@ impl Ways {
     }
 
     fn add(&mut self, way: Way) {
-        match self.ways.get_mut(self.count) {
+        match self.list.get_mut(self.count) {
             Some(slot) => {
                 *slot = way;
                 self.count += 1;
@@ -96,14 +109,14 @@ impl Ways {
         self
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Way> {
-        self.ways[..self.count].iter()
+    pub fn iter(&self) -> impl Iterator<Item = Way> {
+        self.list[..self.count].iter().copied()
     }
 
     /// Whether one of them could be, or begin with, a byte that `fits`.
     fn could_be(&self, fits: impl Fn(u8) -> bool) -> bool {
         // A soft line break hides what follows it.
-        let fits = |way: &Way| way.bytes().first().is_none_or(|byte| fits(*byte));
+        let fits = |way: Way| way.bytes().first().is_none_or(|byte| fits(*byte));
         self.any || self.iter().any(fits)
     }
 }
@@ -127,7 +140,7 @@ pub(super) struct Ahead<'a> {
     pub ends: bool,
 }
 
-impl<'a> Ahead<'a> {
+impl Ahead<'_> {
     fn from(self, at: usize) -> Self {
         Self {
             text: self.text.get(at..).unwrap_or_default(),
@@ -399,7 +412,7 @@ impl<'a> Ahead<'a> {
         }
     }
 
-    fn could_go(self, way: &Way, mut taken: usize, mut state: StateID, needles: &Needles) -> bool {
+    fn could_go(self, way: Way, mut taken: usize, mut state: StateID, needles: &Needles) -> bool {
         if way.count == 0 && taken == 0 {
             // What follows a soft line break begins where it stands.
             return false;

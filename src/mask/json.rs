@@ -76,8 +76,6 @@ pub(super) struct Tracker {
     exempt: bool,
     /// The value that comes belongs to the member of `key`.
     member: bool,
-    /// The string at hand has ended.
-    closed: bool,
     opaque: opaque::Reader,
     key: [u8; LONGEST_KEY],
     /// Length of the key so far; over `LONGEST_KEY` if it is longer or has escapes.
@@ -94,7 +92,6 @@ impl Tracker {
             in_key: false,
             exempt: false,
             member: false,
-            closed: false,
             opaque: opaque::Reader::default(),
             key: [0; LONGEST_KEY],
             key_len: 0,
@@ -147,9 +144,7 @@ impl Tracker {
     /// Takes the byte at offset `at`; `None` if the text is not JSON from here on.
     pub fn step(&mut self, byte: u8, at: u64) -> Option<Step> {
         let mut step = Step::default();
-        if std::mem::take(&mut self.closed) {
-            self.opaque.end();
-        }
+        self.opaque.go_on();
         if matches!(self.state, State::Escape | State::Hex(_)) && !self.in_key {
             self.opaque.take(&[byte], at);
         }
@@ -219,7 +214,7 @@ impl Tracker {
                 } else {
                     let name = self.member_name().and_then(signed::Name::of);
                     step.signed = name.map(|name| Event::End { name, at });
-                    self.closed = true;
+                    self.opaque.close();
                     self.value_done();
                 }
             }

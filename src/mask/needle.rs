@@ -183,6 +183,7 @@ pub(super) struct Needles {
     /// Every byte as the automaton takes it: itself, or in lower case if some value counts in any case.
     fold: [u8; 256],
     filter: Filter,
+    begins: Begins,
     replacements: Vec<String>,
     /// Length of the shortest value; 0 if there is none.
     shortest: usize,
@@ -225,6 +226,7 @@ impl Needles {
             shift,
             start,
             filter: Filter::new(&texts, fold),
+            begins: Begins::new(&texts, fold),
             fold,
             replacements: builder.names.into_iter().map(|n| n.replacement).collect(),
             shortest,
@@ -247,6 +249,11 @@ impl Needles {
         }
         let ends = self.is_match(next) && self.matches(next).any(|p| p.len == taken + 1);
         Some((next, ends))
+    }
+
+    /// Which one or two bytes begin a needle.
+    pub fn begins(&self) -> &Begins {
+        &self.begins
     }
 
     /// Which windows of bytes begin a needle, perhaps.
@@ -296,6 +303,67 @@ impl Needles {
 
     pub fn is_empty(&self) -> bool {
         self.shortest == 0
+    }
+}
+
+/// The first two bytes of all needles, a bit a pair.
+pub(super) struct Begins {
+    pairs: Box<[u64; 1024]>,
+}
+
+impl Begins {
+    fn new(texts: &[Zeroizing<Vec<u8>>], fold: [u8; 256]) -> Self {
+        let mut folded = Box::new([0; 1024]);
+        let mut add = |first: u8, second: u8| {
+            let (word, bit) = Self::slot(first, second);
+            folded[word] |= bit;
+        };
+        for text in texts {
+            match text.as_slice() {
+                [first, second, ..] => add(*first, *second),
+                [first] => (0..=u8::MAX).for_each(|second| add(*first, second)),
+                [] => {}
+            }
+        }
+        let folded = Self { pairs: folded };
+        let mut pairs = Box::new([0; 1024]);
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                if folded.bytes(fold[usize::from(first)], fold[usize::from(second)]) {
+                    let (word, bit) = Self::slot(first, second);
+                    pairs[word] |= bit;
+                }
+            }
+        }
+        Self { pairs }
+    }
+
+    #[inline]
+    fn slot(first: u8, second: u8) -> (usize, u64) {
+        let pair = usize::from(first) << 8 | usize::from(second);
+        (pair / 64, 1 << (pair % 64))
+    }
+
+    /// Whether a needle begins with these bytes.
+    #[inline]
+    pub fn bytes(&self, first: u8, second: u8) -> bool {
+        let (word, bit) = Self::slot(first, second);
+        self.pairs[word] & bit != 0
+    }
+
+    /// Whether a needle begins with this byte.
+    pub fn byte(&self, first: u8) -> bool {
+        let from = usize::from(first) * 4;
+        self.pairs[from..from + 4].iter().any(|word| *word != 0)
+    }
+
+    /// Whether a needle could begin at `text[at]`, as far as two bytes tell.
+    #[inline]
+    pub fn pair(&self, text: &[u8], at: usize) -> bool {
+        match text.get(at + 1) {
+            Some(next) => self.bytes(text[at], *next),
+            None => self.byte(text[at]),
+        }
     }
 }
 

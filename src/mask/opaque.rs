@@ -35,6 +35,8 @@ pub(super) struct Reader {
     /// Beginning of what may be a `data:` URL; empty once that is decided.
     header: Vec<u8>,
     reads_header: bool,
+    /// The string has just ended.
+    closed: bool,
 }
 
 /// A row of base64 characters.
@@ -122,11 +124,18 @@ impl Reader {
         }
     }
 
-    /// The string has ended.
-    pub fn end(&mut self) {
-        self.opaque = Opaque::default();
-        self.header.clear();
-        self.reads_header = false;
+    /// The string's closing quote is at hand.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Another byte is at hand.
+    pub fn go_on(&mut self) {
+        if std::mem::take(&mut self.closed) {
+            self.opaque = Opaque::default();
+            self.header.clear();
+            self.reads_header = false;
+        }
     }
 
     /// What is opaque of the string that is read, or was read last.

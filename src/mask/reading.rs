@@ -133,18 +133,24 @@ impl Reading {
     /// Takes what its decoder made; `since` counts the symbols let through since the last that was not.
     fn take(
         &mut self,
-        decoded: Decoded,
+        decoded: &Decoded,
         since: &mut usize,
         needles: &Needles,
         findings: &mut Findings,
     ) {
-        let (Decoded::Literal(sym) | Decoded::Byte(sym)) = &decoded else {
-            *since = 0;
-            return;
-        };
-        *since = match decoded {
-            Decoded::Literal(_) => since.saturating_add(1),
-            _ => 0,
+        let sym = match decoded {
+            Decoded::Literal(sym) => {
+                *since = since.saturating_add(1);
+                sym
+            }
+            Decoded::Byte(sym) => {
+                *since = 0;
+                sym
+            }
+            Decoded::Nothing => {
+                *since = 0;
+                return;
+            }
         };
         self.push(sym, false, needles, findings);
     }
@@ -408,8 +414,9 @@ impl Reading {
         if !self.scan.waits.is_empty() {
             return;
         }
+        let runs = (&self.base64, &self.hex);
         let in_step =
-            |below: &Below| below.decoder.is_layer() || below.in_step(&self.scan, needles);
+            |below: &Below| below.decoder.is_layer() || below.in_step(&self.scan, runs, needles);
         if self.below.iter().all(in_step) {
             self.below.retain(|below| below.decoder.is_layer());
         }
@@ -541,7 +548,7 @@ impl Below {
             ..
         } = self;
         decode.push(sym, &mut |decoded| {
-            reading.take(decoded, since, needles, findings);
+            reading.take(&decoded, since, needles, findings);
         });
     }
 
@@ -582,7 +589,7 @@ impl Below {
             ..
         } = self;
         decode.flush(&mut |decoded| {
-            reading.take(decoded, since, needles, findings);
+            reading.take(&decoded, since, needles, findings);
         });
     }
 
@@ -598,7 +605,7 @@ impl Below {
     }
 
     /// Whether this reading cannot find anything from here on that the one above it does not find as well.
-    fn in_step(&self, above: &Scan, needles: &Needles) -> bool {
+    fn in_step(&self, above: &Scan, runs: (&Run, &Run), needles: &Needles) -> bool {
         let own = &self.reading;
         let window = own
             .scan
@@ -608,6 +615,9 @@ impl Below {
         self.since > window
             && self.decode.is_idle()
             && own.below.is_empty()
+            // What stands before a match in its run decides whether it stands in text.
+            && own.base64.chars == runs.0.chars
+            && own.hex.chars == runs.1.chars
             && own.scan.waits.is_empty()
             && own.scan.state == above.state
             && own.scan.authority == above.authority

@@ -5,9 +5,9 @@
 //! are; every escape, by all ways to read it (`ahead`); and every run long enough to hold a value, by decoding it in all
 //! alignments and scouting what comes out. It may take harmless text for a needle's beginning, never the reverse.
 
-use super::ahead::{Ahead, Way};
+use super::ahead::{Ahead, Way, Ways};
 use super::chain::STEPS;
-use super::needle::{Needles, WINDOW};
+use super::needle::Needles;
 use super::reading::LONGEST_INDENT;
 use super::symbol::{self, class};
 
@@ -23,11 +23,11 @@ pub(super) struct Outlook {
 /// Scouts `text` from the clean place `from` on. More may follow the text.
 pub(super) fn scout(text: &[u8], from: usize, needles: &Needles) -> Outlook {
     let mut look = Look::new(text, false, STEPS, needles);
-    look.clean = [from; WINDOW];
     let found = look.run(from).unwrap_or(text.len());
-    let before = look.clean.into_iter().filter(|clean| *clean <= found);
+    // No place inside a run is clean.
+    let clean = (from + 1..=found).rev().find(|at| is_clean(text, *at));
     Outlook {
-        clean: before.max().unwrap_or(from),
+        clean: clean.unwrap_or(from),
         found,
     }
 }
@@ -65,8 +65,6 @@ struct Look<'a> {
     /// Steps that chains may still take from this text on.
     steps: usize,
     needles: &'a Needles,
-    /// The last clean places: a needle is noticed up to a window after it began.
-    clean: [usize; WINDOW],
     raw: Option<Run>,
     joined: Option<Joined>,
 }
@@ -121,7 +119,6 @@ impl<'a> Look<'a> {
             ends,
             steps,
             needles,
-            clean: [0; WINDOW],
             raw: None,
             joined: None,
         }
@@ -129,30 +126,38 @@ impl<'a> Look<'a> {
 
     /// Where a needle could begin.
     fn run(&mut self, from: usize) -> Option<usize> {
-        let filter = self.needles.filter();
-        let window = filter.window();
-        for at in from..self.text.len() {
-            let byte = self.text[at];
+        let begins = self.needles.begins();
+        let mut at = from;
+        while let Some(byte) = self.text.get(at).copied() {
             let class = class::OF[usize::from(byte)];
-            if self.steps > 0 && class & class::ESCAPE != 0 && byte != b'+' {
-                let first = at.saturating_sub(window - 1).max(from);
-                if let Some(found) = (first..=at).find(|at| self.could_begin(*at)) {
-                    return Some(found);
+            if class & class::ESCAPE != 0 && byte != b'+' && self.steps > 0 {
+                let found = self.escape(at, from, byte);
+                if found.is_some() {
+                    return found;
                 }
-                self.clean_at(at + 1);
-                if let Some(found) = self.escape(at, byte) {
-                    return Some(found);
-                }
+                at += 1;
                 continue;
             }
-            let near_end = self.text.len() - at < window;
-            if (near_end || filter.begins(&self.text[at..])) && self.could_begin(at) {
-                return Some(at);
+            let first = at;
+            loop {
+                if begins.pair(self.text, at) && self.could_begin(at) {
+                    return Some(at);
+                }
+                at += 1;
+                let next = self.text.get(at).map_or(0, |b| class::OF[usize::from(*b)]);
+                if class & next & class::BASE64 == 0 {
+                    break;
+                }
             }
-            if self.steps > 0
-                && let Some(found) = self.byte(at, byte, class)
-            {
-                return Some(found);
+            if self.steps > 0 {
+                let found = if class & class::BASE64 != 0 {
+                    self.chars(first, at)
+                } else {
+                    self.other(first, byte)
+                };
+                if found.is_some() {
+                    return found;
+                }
             }
         }
         if !self.ends {
@@ -162,73 +167,66 @@ impl<'a> Look<'a> {
     }
 
     fn could_begin(&self, at: usize) -> bool {
-        let ahead = Ahead {
+        let ahead = self.ahead(at);
+        let filter = self.needles.filter();
+        let text = ahead.text;
+        let plain = text.len() >= filter.window()
+            && !text[..filter.window()]
+                .iter()
+                .any(|byte| class::OF[usize::from(*byte)] & class::ESCAPE != 0);
+        (!plain || filter.begins(text)) && ahead.could_begin(self.steps > 0, self.needles)
+    }
+
+    fn ahead(&self, at: usize) -> Ahead<'a> {
+        Ahead {
             text: &self.text[at..],
             ends: self.ends,
-        };
-        ahead.could_begin(self.steps > 0, self.needles)
-    }
-
-    fn clean_at(&mut self, at: usize) {
-        if is_clean(self.text, at) {
-            self.clean.rotate_right(1);
-            self.clean[0] = at;
         }
     }
 
-    /// Takes a byte that is no escape.
-    #[inline]
-    fn byte(&mut self, at: usize, byte: u8, class: u8) -> Option<usize> {
-        if class & class::BASE64 != 0 {
-            match &mut self.raw {
-                Some(run) if run.gap != Gap::Cr => {
-                    run.chars += 1;
-                    run.gap = Gap::None;
-                }
-                _ => {
-                    let found = self.end_raw(at);
-                    self.raw = Some(Run {
-                        start: at,
-                        chars: 1,
-                        gap: Gap::None,
-                        wrapped: false,
-                    });
-                    if found.is_some() {
-                        return found;
-                    }
-                }
+    /// Takes base64 characters, as many as stand in a row.
+    fn chars(&mut self, first: usize, end: usize) -> Option<usize> {
+        let mut found = None;
+        match &mut self.raw {
+            Some(run) if run.gap != Gap::Cr => {
+                run.chars += end - first;
+                run.gap = Gap::None;
             }
-            if let Some(joined) = &mut self.joined {
-                if at >= joined.skip {
-                    if joined.gap == Gap::Cr {
-                        return self.end_joined();
-                    }
-                    joined.chars.push(byte);
-                    joined.gap = Gap::None;
-                }
+            _ => {
+                found = self.end_raw(first);
+                self.raw = Some(Run {
+                    start: first,
+                    chars: end - first,
+                    gap: Gap::None,
+                    wrapped: false,
+                });
             }
-            return None;
         }
-        let found = self.other(at, byte);
-        if class & (class::CLEAN | class::BLANK) != 0 && found.is_none() {
-            self.clean_at(at + 1);
+        if found.is_some() {
+            return found;
         }
-        found
+        let joined = self.joined.as_mut()?;
+        let first = first.max(joined.skip);
+        if first < end {
+            if joined.gap == Gap::Cr {
+                return self.end_joined();
+            }
+            joined.chars.extend_from_slice(&self.text[first..end]);
+            joined.gap = Gap::None;
+        }
+        None
     }
 
     /// Takes a byte that is neither escape nor base64: white space of a run, or the end of it.
     fn other(&mut self, at: usize, byte: u8) -> Option<usize> {
         if let Some(run) = &mut self.raw {
-            match run.gap.with(byte) {
-                Some(gap) => {
-                    run.gap = gap;
-                    run.wrapped = true;
-                }
-                None => {
-                    let found = self.end_raw(at);
-                    if found.is_some() {
-                        return found;
-                    }
+            if let Some(gap) = run.gap.with(byte) {
+                run.gap = gap;
+                run.wrapped = true;
+            } else {
+                let found = self.end_raw(at);
+                if found.is_some() {
+                    return found;
                 }
             }
         }
@@ -243,17 +241,57 @@ impl<'a> Look<'a> {
         None
     }
 
+    /// Takes a byte that begins an escape, perhaps.
+    fn escape(&mut self, at: usize, from: usize, byte: u8) -> Option<usize> {
+        let begins = self.needles.begins();
+        // Of a place before it, plain bytes say that nothing begins there.
+        let before = [3, 2].into_iter().filter_map(|n| at.checked_sub(n));
+        for at in before.filter(|at| *at >= from) {
+            if begins.pair(self.text, at) && self.could_begin(at) {
+                return Some(at);
+            }
+        }
+        let ways = self
+            .simple(at, byte)
+            .unwrap_or_else(|| self.ahead(at).ways());
+        if at > from {
+            let last = self.text[at - 1];
+            let goes_on = |way: Way| way.bytes().first().is_none_or(|b| begins.bytes(last, *b));
+            if (ways.any || ways.iter().any(goes_on)) && self.could_begin(at - 1) {
+                return Some(at - 1);
+            }
+        }
+        let begins_here = |way: Way| way.bytes().first().is_some_and(|b| begins.byte(*b));
+        if ways.any || (ways.iter().any(begins_here) && self.could_begin(at)) {
+            return Some(at);
+        }
+        if self.raw.is_none() && self.joined.is_none() && byte == b'\\' && ways.is_white() {
+            return None;
+        }
+        self.join(at, byte, &ways)
+    }
+
+    /// The ways to read a short JSON escape, which most escapes are.
+    fn simple(&self, at: usize, byte: u8) -> Option<Ways> {
+        if byte != b'\\' {
+            return None;
+        }
+        let c = match self.text.get(at + 1)? {
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'r' => b'\r',
+            b'"' => b'"',
+            _ => return None,
+        };
+        Some(Ways::escaped(c))
+    }
+
     /// Takes an escape of which no needle begins.
-    fn escape(&mut self, at: usize, byte: u8) -> Option<usize> {
+    fn join(&mut self, at: usize, byte: u8, ways: &Ways) -> Option<usize> {
         if self.joined.as_ref().is_some_and(|joined| at < joined.skip) {
             return self.end_raw(at);
         }
-        let ahead = Ahead {
-            text: &self.text[at..],
-            ends: self.ends,
-        };
-        let ways = ahead.ways();
-        let joins = |way: &&Way| {
+        let joins = |way: &Way| {
             way.len != 1
                 && match way.bytes() {
                     [] => true,
@@ -264,7 +302,7 @@ impl<'a> Look<'a> {
                     _ => false,
                 }
         };
-        let Some(way) = ways.iter().find(joins).copied() else {
+        let Some(way) = ways.iter().find(joins) else {
             return self.end_raw(at).or_else(|| self.end_joined());
         };
         let row = self.text[at..].iter().take_while(|b| **b == b'\\').count();
@@ -275,7 +313,7 @@ impl<'a> Look<'a> {
             len => (len, true),
         };
         if self.joined.is_none() {
-            self.joined = self.begin_joined(at, byte, row, &way);
+            self.joined = self.begin_joined(at, byte, row, way);
         }
         let found = self.end_raw(at);
         if found.is_some() {
@@ -303,7 +341,7 @@ impl<'a> Look<'a> {
     }
 
     /// The run that goes on through the escape at `at`, if one does.
-    fn begin_joined(&self, at: usize, byte: u8, row: usize, way: &Way) -> Option<Joined> {
+    fn begin_joined(&self, at: usize, byte: u8, row: usize, way: Way) -> Option<Joined> {
         let begins = way
             .bytes()
             .first()
@@ -316,7 +354,11 @@ impl<'a> Look<'a> {
         let chars = &self.text[start..at];
         Some(Joined {
             start,
-            chars: chars.iter().copied().filter(symbol::is_base64).collect(),
+            chars: chars
+                .iter()
+                .copied()
+                .filter(|b| symbol::is_base64(*b))
+                .collect(),
             gap: raw.map_or(Gap::None, |run| run.gap),
             kind: (byte, row),
             mixed: false,
@@ -332,7 +374,11 @@ impl<'a> Look<'a> {
         }
         let text = &self.text[run.start..at];
         let holds = if run.wrapped {
-            let chars: Vec<u8> = text.iter().copied().filter(symbol::is_base64).collect();
+            let chars: Vec<u8> = text
+                .iter()
+                .copied()
+                .filter(|b| symbol::is_base64(*b))
+                .collect();
             self.holds(&chars)
         } else {
             self.holds(text)

@@ -135,7 +135,7 @@ impl Automaton {
     /// Takes `bytes[at]`; false, and nothing done, if a needle ends there.
     #[inline]
     fn step(&mut self, bytes: &[u8], at: usize, needles: &Needles) -> bool {
-        let begins = needles.filter().begins(&bytes[at..]);
+        let begins = needles.begins().pair(bytes, at) && needles.filter().begins(&bytes[at..]);
         if !begins && !self.runs {
             return true;
         }

@@ -177,8 +177,8 @@ impl<'a> Stretch<'a> {
 }
 
 /// Whether the byte is a base64 character, of either alphabet.
-pub(super) fn is_base64(byte: &u8) -> bool {
-    class::OF[usize::from(*byte)] & class::BASE64 != 0
+pub(super) fn is_base64(byte: u8) -> bool {
+    class::OF[usize::from(byte)] & class::BASE64 != 0
 }
 
 /// The six bits of every base64 character of either alphabet (RFC 4648 sections 4 and 5).
