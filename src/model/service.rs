@@ -17,6 +17,7 @@ use crate::guard::{Guard, Snapshot};
 use crate::net::io::Connection;
 use crate::relay::body::MaskedBody;
 use crate::relay::exchange::{self, AnswerBody};
+use crate::relay::multipart::Boundary;
 use crate::relay::{Error, Limits, Tally, content, head};
 
 /// The model channel. Cheap to share; one for all connections.
@@ -100,6 +101,8 @@ async fn run(
         return Err(Failure::WebSocket);
     }
     let syntax = content::syntax(&parts.headers)?;
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let boundary = content_type.map_or(Ok(None), |text| Boundary::of(text.as_bytes()))?;
     let declared = is_declared(&parts.headers);
     let fail = |error| Failure::relay(error, &route.provider.name);
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
@@ -107,11 +110,22 @@ async fn run(
     let uri = upstream_uri(&route, rest, &snapshot, &tally).map_err(fail)?;
     let mut headers =
         head::request_headers(&parts.method, &parts.headers, &snapshot, &tally).map_err(fail)?;
+    if boundary.is_some() && headers.get(header::CONTENT_TYPE) != content_type {
+        // Upstream could not find the parts by it.
+        return Err(fail(Error::SecretInName("type of the multipart body")));
+    }
     headers.insert(header::HOST, route.host.clone());
     let limits: Limits = active.limits;
-    let body = MaskedBody::start(incoming, syntax, &snapshot, limits, Arc::clone(&tally))
-        .await
-        .map_err(fail)?;
+    let body = MaskedBody::start(
+        incoming,
+        syntax,
+        boundary.as_ref(),
+        &snapshot,
+        limits,
+        Arc::clone(&tally),
+    )
+    .await
+    .map_err(fail)?;
 
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = parts.method;

@@ -15,8 +15,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
+use super::multipart::{Boundary, Reader};
 use super::{Error, Limits, Tally, content};
-use crate::guard::{Snapshot, Stream, Syntax};
+use crate::guard::{Snapshot, Syntax};
 use crate::net::io::Patience;
 
 /// Pieces below this many bytes are copied together: each piece costs as much again, and may keep a whole read buffer alive.
@@ -79,7 +80,7 @@ pub struct MaskedBody {
 struct Source {
     incoming: Incoming,
     /// `None` where there is nothing to mask.
-    stream: Option<Stream>,
+    stream: Option<Reader>,
     syntax: Syntax,
     /// The body's first bytes, until they are enough to tell its charset.
     opening: Vec<u8>,
@@ -104,7 +105,8 @@ impl MaskedBody {
     pub async fn start(
         incoming: Incoming,
         syntax: Syntax,
-        snapshot: &Snapshot,
+        boundary: Option<&Boundary>,
+        snapshot: &Arc<Snapshot>,
         limits: Limits,
         tally: Arc<Tally>,
     ) -> Result<Self, Error> {
@@ -121,7 +123,9 @@ impl MaskedBody {
             body.upload.complete();
             return Ok(body);
         }
-        let stream = (!snapshot.is_empty()).then(|| snapshot.stream(syntax));
+        let stream = (!snapshot.is_empty())
+            .then(|| Reader::new(snapshot, syntax, boundary))
+            .transpose()?;
         let patience = Patience::new(limits.idle_timeout);
         let source = body.source.insert(Source {
             incoming,
@@ -227,8 +231,8 @@ impl Source {
             return Ok(());
         };
         let finished = stream.finish(out);
-        self.tally.add(stream.hits());
-        Ok(finished?)
+        self.tally.add(&stream.hits());
+        finished
     }
 }
 
@@ -236,7 +240,7 @@ impl Drop for Source {
     fn drop(&mut self) {
         // A body that is cut short still counts what was found in it.
         if let Some(stream) = &self.stream {
-            self.tally.add(stream.hits());
+            self.tally.add(&stream.hits());
         }
     }
 }

@@ -19,6 +19,9 @@ pub enum ContentError {
     /// More than one `Content-Type`: upstream may believe another than we do.
     #[error("the request has more than one Content-Type")]
     Ambiguous,
+    /// A multipart type without a boundary that every reader takes for the same.
+    #[error("the multipart Content-Type has no valid boundary, or more than one")]
+    Boundary,
 }
 
 /// How to read the body that these headers describe.

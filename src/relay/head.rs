@@ -89,7 +89,7 @@ pub fn request_headers(
 ///
 /// They are set apart by NUL, which no value holds and every reading ends at, so that this finds what a pass over each part
 /// alone finds.
-fn joined<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+pub(super) fn joined<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut text = Vec::new();
     for part in parts {
         text.push(0);

@@ -1,7 +1,8 @@
 //! What the model channel and the egress channel do alike with a request: mask it, send it, stream the answer back.
 //!
 //! The way through: [`content::syntax`] says how a body is to be read or refuses it, [`head`] masks the target and the
-//! headers and drops what belongs to one hop, [`body::MaskedBody`] masks the body as it streams, [`exchange::send`] runs the
+//! headers and drops what belongs to one hop, [`body::MaskedBody`] masks the body as it streams, a multipart one part by part
+//! ([`multipart::Reader`]), [`exchange::send`] runs the
 //! exchange on a pooled connection and hands back the answer with [`exchange::AnswerBody`].
 //!
 //! Invariants: nothing of a request goes upstream unmasked; a body that cannot be read is refused, not passed; a request
@@ -15,6 +16,7 @@ pub mod body;
 pub mod content;
 pub mod exchange;
 pub mod head;
+pub mod multipart;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +53,9 @@ pub enum Error {
     /// The request body shows to be UTF-16 or UTF-32.
     #[error("the request body has a charset other than utf-8")]
     Charset,
+    /// A multipart body that cannot be read.
+    #[error("{0}")]
+    Part(#[from] multipart::PartError),
     /// The engine refuses to read it.
     #[error("{0}")]
     Refused(#[from] Refusal),
