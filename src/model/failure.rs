@@ -135,6 +135,7 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         }
         Error::Refused(Refusal::TooDeep) => (StatusCode::PAYLOAD_TOO_LARGE, "nested_too_deep"),
         Error::SecretInName(_) => (StatusCode::BAD_REQUEST, "secret_in_name"),
+        Error::LookAlike => (StatusCode::BAD_REQUEST, "framing"),
         Error::Unwritable(_) => (StatusCode::BAD_REQUEST, "masked_head_invalid"),
         Error::Upstream(SendError::Dial(DialError::Timeout)) => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout")
@@ -166,6 +167,7 @@ fn relay_text(error: &Error, provider: &str) -> String {
         Error::Part(_) => "Build it with an HTTP library, with a random boundary",
         Error::Refused(_) => "Send the data in fewer encodings, or as a file that needs none",
         Error::SecretInName(_) => "Take the secret out of it: names cannot be masked",
+        Error::LookAlike => "Send it without that header",
         Error::Unwritable(_) => "Choose another [placeholder] output",
         Error::Upstream(_)
         | Error::ResponseTimeout

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Response, Uri, header};
 use http_body::Body as _;
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
+use super::links::{self, Site};
 use super::settings::{Active, Route, Settings, SettingsError};
 use super::target;
 use crate::guard::{Guard, Snapshot};
@@ -127,13 +129,36 @@ async fn run(
     .await
     .map_err(fail)?;
 
+    let site = Site {
+        own: own_origin(&parts),
+        provider: &route.provider,
+        providers: active.routes.iter().map(|r| &r.provider).collect(),
+        path: uri.path().to_owned(),
+    };
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = parts.method;
     *outgoing.uri_mut() = uri;
     *outgoing.headers_mut() = headers;
-    exchange::send(&route.pool, outgoing, declared, limits, tally)
+    let mut response = exchange::send(&route.pool, outgoing, declared, limits, tally)
         .await
-        .map_err(fail)
+        .map_err(fail)?;
+    if links::rewrite(response.headers_mut(), &site) {
+        tracing::warn!(
+            route = route.provider.name.as_str(),
+            "an answer named a URL of the provider outside of its base path; it was taken out"
+        );
+    }
+    Ok(response)
+}
+
+/// Our scheme and authority, as the client wrote them. They were checked.
+fn own_origin(head: &Parts) -> String {
+    let host = head.headers.get(header::HOST);
+    let authority = match head.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => host.and_then(|host| host.to_str().ok()).unwrap_or_default(),
+    };
+    format!("http://{authority}")
 }
 
 /// The base path and the masked rest, in origin form.

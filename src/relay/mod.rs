@@ -62,6 +62,11 @@ pub enum Error {
     /// A name that HTTP does not let us rewrite (a method, a header's name) holds a value.
     #[error("the {0} holds a secret")]
     SecretInName(&'static str),
+    /// A header that some servers take for one that frames the request.
+    #[error(
+        "a header's name has underscores in place of the hyphens of one that frames the request"
+    )]
+    LookAlike,
     /// What masking made of a header or the target is not valid there.
     #[error("the masked {0} is not valid HTTP")]
     Unwritable(&'static str),

@@ -274,7 +274,12 @@ impl Multipart {
     }
 
     /// Takes text up to the next boundary line, and that line.
-    fn take_text(&mut self, text: &Bytes, last: bool, out: &mut Vec<Bytes>) -> Result<usize, Error> {
+    fn take_text(
+        &mut self,
+        text: &Bytes,
+        last: bool,
+        out: &mut Vec<Bytes>,
+    ) -> Result<usize, Error> {
         let found = self.find(text, last)?;
         let (Found::Nowhere(before)
         | Found::Perhaps(before)
@@ -323,7 +328,9 @@ impl Multipart {
                 [b'-', b'-', b'\r', b'\n', ..] => (Some(LineEnd::CrLf), true),
                 [b'-', b'-', b'\n', ..] => (Some(LineEnd::Lf), true),
                 b"--" if last => (None, true),
-                b"" | b"\r" | b"-" | b"--" | b"--\r" if last => return Err(PartError::Unclosed.into()),
+                b"" | b"\r" | b"-" | b"--" | b"--\r" if last => {
+                    return Err(PartError::Unclosed.into());
+                }
                 b"" | b"\r" | b"-" | b"--" | b"--\r" => return Ok(Found::Perhaps(start)),
                 _ => return Err(PartError::Delimiter.into()),
             };

@@ -122,10 +122,22 @@ mod tests {
         let good = [
             ("multipart/form-data; boundary=b", "b"),
             ("Multipart/Form-Data;BOUNDARY=aB", "aB"),
-            ("multipart/mixed ; \t boundary=\"a b\" ; charset=utf-8", "a b"),
-            ("multipart/related; type=\"x; boundary=y\"; boundary=z;", "z"),
-            ("multipart/form-data; boundary=----=_Part_1.2", "----=_Part_1.2"),
-            ("multipart/form-data; boundary=\"(a,b)/'c'?:\"", "(a,b)/'c'?:"),
+            (
+                "multipart/mixed ; \t boundary=\"a b\" ; charset=utf-8",
+                "a b",
+            ),
+            (
+                "multipart/related; type=\"x; boundary=y\"; boundary=z;",
+                "z",
+            ),
+            (
+                "multipart/form-data; boundary=----=_Part_1.2",
+                "----=_Part_1.2",
+            ),
+            (
+                "multipart/form-data; boundary=\"(a,b)/'c'?:\"",
+                "(a,b)/'c'?:",
+            ),
             (&format!("multipart/x;boundary={long}"), &long),
         ];
         for (text, expected) in good {

@@ -88,7 +88,11 @@ impl Part {
                 _ => (Syntax::Text, None),
             },
         };
-        if !content::is_utf8_text(&opening, syntax) {
+        let looks = match self.kind {
+            Kind::Untyped => Syntax::Json,
+            _ => syntax,
+        };
+        if !content::is_utf8_text(&opening, looks) {
             return Err(Error::Charset);
         }
         let reader = match boundary {
