@@ -11,6 +11,8 @@
 //! - A boundary line directly after the headers' empty line, or after the closing one, is an error; so is its absence.
 //! - Headers are not folded.
 //!
+//! A part's own `Content-Length` counts for nothing (RFC 7578, 4.8) and stays as it came, also where masking changed the length.
+//!
 //! A value that holds a line break, two hyphens and the boundary itself could only be found by reading over the edge of parts,
 //! which no reader of parts does: it is not searched for.
 

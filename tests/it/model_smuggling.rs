@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use super::model_kit::{BOUND, OK, SECRETS, Sidecar, config, find};
+use super::model_kit::{BOUND, OK, SECRETS, Sidecar, config, find, unescape};
 use bauta::config::Limits;
 
 const CORPUS: &str = include_str!("../data/smuggling.tsv");
@@ -32,7 +32,7 @@ const HOP: [&str; 9] = [
 struct Case {
     name: &'static str,
     request: Vec<u8>,
-    outcomes: Vec<Outcome>,
+    outcome: Outcome,
     absent: &'static str,
 }
 
@@ -161,8 +161,8 @@ fn cases() -> Vec<Case> {
         assert!(columns[1].starts_with("RFC "), "{row}");
         Case {
             name: columns[0],
-            request: bytes(columns[2]),
-            outcomes: columns[3].split('|').map(outcome).collect(),
+            request: unescape(columns[2]),
+            outcome: outcome(columns[3]),
             absent: columns.get(4).copied().unwrap_or(""),
         }
     })
@@ -182,48 +182,7 @@ fn outcome(text: &str) -> Outcome {
     };
     let mut words = text.splitn(3, ' ');
     let line = format!("{} {}", words.next().unwrap(), words.next().unwrap());
-    Outcome::One(line, bytes(words.next().unwrap()), with)
-}
-
-/// Takes back the escapes of the corpus.
-fn bytes(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let after = &rest[first.len_utf8()..];
-        rest = match first {
-            '{' => {
-                let (inner, after) = after.split_once('}').unwrap();
-                match inner {
-                    "P" => out.extend_from_slice(b"POST /p/x HTTP/1.1\r\nHost: localhost\r\n"),
-                    "G" => out.extend_from_slice(b"GET /p/x HTTP/1.1\r\nHost: localhost\r\n"),
-                    repeated => {
-                        let (text, times) = repeated.rsplit_once('*').unwrap();
-                        out.extend(bytes(text).repeat(times.parse().unwrap()));
-                    }
-                }
-                after
-            }
-            '\\' => {
-                let (byte, length) = match after.as_bytes()[0] {
-                    b'r' => (b'\r', 1),
-                    b'n' => (b'\n', 1),
-                    b't' => (b'\t', 1),
-                    b'0' => (0, 1),
-                    b'\\' => (b'\\', 1),
-                    b'x' => (u8::from_str_radix(&after[1..3], 16).unwrap(), 3),
-                    other => panic!("an escape that is none: {}", char::from(other)),
-                };
-                out.push(byte);
-                &after[length..]
-            }
-            plain => {
-                out.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes());
-                after
-            }
-        };
-    }
-    out
+    Outcome::One(line, unescape(words.next().unwrap()), with)
 }
 
 /// Sends one case and what follows it; returns the status of the answer, if there was one.
@@ -231,7 +190,7 @@ fn play(case: &Case, sidecar: &Sidecar) -> Option<u16> {
     let mut client = sidecar.connect();
     // A refusal may come before all of a long request is written.
     let _ = client.try_send(&case.request);
-    if case.outcomes.iter().any(|o| matches!(o, Outcome::Closed)) {
+    if matches!(case.outcome, Outcome::Closed) {
         client.half_close();
         client.end();
         return statuses(&client.seen).last().copied();
@@ -309,22 +268,20 @@ fn check_record(name: &str, record: &Record, upstream: SocketAddr) {
 }
 
 fn matches(case: &Case, status: Option<u16>, records: &[Record]) -> bool {
-    case.outcomes
-        .iter()
-        .any(|outcome| match (outcome, records) {
-            (Outcome::Status(wanted), []) => status == Some(*wanted),
-            (Outcome::Closed, []) => status.is_none_or(|status| status >= 400),
-            (Outcome::One(line, body, with), [record]) => {
-                let head = record.head.to_ascii_lowercase();
-                let has = |name: &str| head.contains(&format!("\r\n{name}:"));
-                status == Some(200)
-                    && record.head.starts_with(&format!("{line} HTTP/1.1\r\n"))
-                    && record.body == *body
-                    && with.as_deref().is_none_or(has)
-                    && (case.absent.is_empty() || !has(case.absent))
-            }
-            _ => false,
-        })
+    match (&case.outcome, records) {
+        (Outcome::Status(wanted), []) => status == Some(*wanted),
+        (Outcome::Closed, []) => status.is_none_or(|status| status >= 400),
+        (Outcome::One(line, body, with), [record]) => {
+            let head = record.head.to_ascii_lowercase();
+            let has = |name: &str| head.contains(&format!("\r\n{name}:"));
+            status == Some(200)
+                && record.head.starts_with(&format!("{line} HTTP/1.1\r\n"))
+                && record.body == *body
+                && with.as_deref().is_none_or(has)
+                && (case.absent.is_empty() || !has(case.absent))
+        }
+        _ => false,
+    }
 }
 
 #[test]
@@ -356,7 +313,7 @@ fn requests_that_could_be_read_in_two_ways_are_refused_or_made_one() {
             let heads: Vec<&String> = records.iter().map(|record| &record.head).collect();
             wrong.push(format!(
                 "{}: {status:?}, not {:?}; {heads:?}",
-                case.name, case.outcomes
+                case.name, case.outcome
             ));
         }
     }
