@@ -422,14 +422,12 @@ impl Multipart {
             return Err(PartError::HeadTooLong.into());
         }
         let kind = part::kind(&lines, &self.context)?;
-        match part::masked(&lines, line_end, &kind, &self.context.snapshot)? {
+        let snapshot = &self.context.snapshot;
+        match part::masked(&lines, line_end, &kind, snapshot, &mut self.hits)? {
             None => out.push(Bytes::copy_from_slice(head)),
-            Some((mut text, found)) => {
+            Some(mut text) => {
                 text.extend_from_slice(line_end);
                 out.push(Bytes::from(text));
-                for hits in &found {
-                    add(&mut self.hits, hits);
-                }
             }
         }
         Ok(Part::new(kind))

@@ -1,7 +1,5 @@
 //! One part of a multipart body: what its headers say of it, and its own text.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 
@@ -160,7 +158,7 @@ fn syntax(content_type: &[u8]) -> Result<Syntax, ContentError> {
     content::syntax(&HeaderMap::from_iter([(header::CONTENT_TYPE, value)]))
 }
 
-/// The header lines of a part, masked, each with its line end. `None` if they hold nothing.
+/// The header lines of a part, masked, each with its line end, and their occurrences added to `hits`. `None` if they hold nothing.
 ///
 /// # Errors
 /// A name holds a value, or so does the type of a nested multipart body; or a masked line is not valid.
@@ -168,8 +166,9 @@ pub(super) fn masked(
     lines: &[&[u8]],
     line_end: &[u8],
     kind: &Kind,
-    snapshot: &Arc<Snapshot>,
-) -> Result<Option<(Vec<u8>, Vec<Hits>)>, Error> {
+    snapshot: &Snapshot,
+    hits: &mut Hits,
+) -> Result<Option<Vec<u8>>, Error> {
     let fields = || lines.iter().filter_map(|line| field(line));
     if snapshot.is_in_name(&head::joined(fields().map(|(name, _)| name)))? {
         return Err(Error::SecretInName("name of a part's header"));
@@ -178,13 +177,13 @@ pub(super) fn masked(
     if snapshot.mask(&values, Syntax::Text)?.is_none() {
         return Ok(None);
     }
-    let (mut text, mut found) = (Vec::new(), Vec::new());
+    let mut text = Vec::new();
     for (name, value) in fields() {
         text.extend_from_slice(name);
         text.push(b':');
         match snapshot.mask(value, Syntax::Text)? {
             None => text.extend_from_slice(value),
-            Some((value, hits)) => {
+            Some((value, found)) => {
                 if matches!(kind, Kind::Nested(_)) && name.eq_ignore_ascii_case(b"content-type") {
                     return Err(Error::SecretInName("type of a multipart part"));
                 }
@@ -192,12 +191,12 @@ pub(super) fn masked(
                     return Err(Error::Unwritable("header of a part"));
                 }
                 text.extend_from_slice(&value);
-                found.push(hits);
+                super::add(hits, &found);
             }
         }
         text.extend_from_slice(line_end);
     }
-    Ok(Some((text, found)))
+    Ok(Some(text))
 }
 
 /// Name and value of a header line. A folded line has no name.
