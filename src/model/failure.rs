@@ -14,6 +14,7 @@ use crate::net::pool::SendError;
 use crate::net::websocket::handshake::{self, OpeningError};
 use crate::relay::Error;
 use crate::relay::content::ContentError;
+use crate::relay::multipart::PartError;
 
 /// Why a request is answered by us.
 #[derive(Debug, thiserror::Error)]
@@ -85,14 +86,7 @@ impl Failure {
             Self::Host(HostError::Foreign) => (StatusCode::MISDIRECTED_REQUEST, "host_foreign"),
             Self::Host(HostError::Origin) => (StatusCode::FORBIDDEN, "origin_foreign"),
             Self::Host(_) => (StatusCode::BAD_REQUEST, "host_invalid"),
-            Self::Content(ContentError::Coding) => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_coding")
-            }
-            Self::Content(ContentError::Charset) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "charset"),
-            Self::Content(ContentError::Ambiguous) => {
-                (StatusCode::BAD_REQUEST, "content_type_ambiguous")
-            }
-            Self::Content(ContentError::Transfer) => (StatusCode::BAD_REQUEST, "framing"),
+            Self::Content(error) => content_kind(*error),
             Self::Relay(error, _) => relay_kind(error),
             Self::Signed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "signed_block"),
         }
@@ -138,6 +132,16 @@ fn error_type(status: StatusCode) -> &'static str {
     }
 }
 
+fn content_kind(error: ContentError) -> (StatusCode, &'static str) {
+    match error {
+        ContentError::Coding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_coding"),
+        ContentError::Charset => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "charset"),
+        ContentError::Ambiguous => (StatusCode::BAD_REQUEST, "content_type_ambiguous"),
+        ContentError::Boundary => (StatusCode::BAD_REQUEST, "multipart_boundary"),
+        ContentError::Transfer => (StatusCode::BAD_REQUEST, "framing"),
+    }
+}
+
 fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
     match error {
         Error::ClientBody => (StatusCode::BAD_REQUEST, "body_broken"),
@@ -146,11 +150,14 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::Coding(_) => (StatusCode::BAD_REQUEST, "content_coding_broken"),
         Error::Bomb => (StatusCode::PAYLOAD_TOO_LARGE, "content_coding_ratio"),
         Error::Charset => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "charset"),
+        Error::Part(PartError::Content(error)) => content_kind(*error),
+        Error::Part(_) => (StatusCode::BAD_REQUEST, "multipart_invalid"),
         Error::Refused(Refusal::PendingTooLong) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "encoded_span_too_long")
         }
         Error::Refused(_) => (StatusCode::PAYLOAD_TOO_LARGE, "nested_too_deep"),
         Error::SecretInName(_) => (StatusCode::BAD_REQUEST, "secret_in_name"),
+        Error::LookAlike => (StatusCode::BAD_REQUEST, "framing"),
         Error::Unwritable(_) => (StatusCode::BAD_REQUEST, "masked_head_invalid"),
         Error::Upstream(SendError::Dial(DialError::Timeout)) => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout")
@@ -182,8 +189,11 @@ fn relay_text(error: &Error, provider: &str) -> String {
         Error::Coding(_) => "Send it again, or uncompressed",
         Error::Bomb => "Send it uncompressed",
         Error::Charset => "Send it as UTF-8",
+        Error::Part(PartError::Content(error)) => content_mend(*error),
+        Error::Part(_) => "Build it with an HTTP library, with a random boundary",
         Error::Refused(_) => "Send the data in fewer encodings, or as a file that needs none",
         Error::SecretInName(_) => "Take the secret out of it: names cannot be masked",
+        Error::LookAlike => "Send it without that header",
         Error::Unwritable(_) => "Choose another [placeholder] output",
         Error::Upstream(_)
         | Error::ResponseTimeout
@@ -239,5 +249,6 @@ fn content_mend(error: ContentError) -> &'static str {
         ContentError::Transfer => "Send it with Content-Length or Transfer-Encoding: chunked",
         ContentError::Charset => "Send it as UTF-8",
         ContentError::Ambiguous => "Send one",
+        ContentError::Boundary => "Send one boundary parameter of 1 to 70 plain characters",
     }
 }

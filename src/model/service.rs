@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
+use super::links::{self, Site};
 use super::settings::{Active, Route, Settings, SettingsError};
 use super::socket::{self, Switched};
 use super::target;
@@ -124,6 +125,11 @@ async fn run(
     let fail = |error| Failure::relay(error, &route.provider.name, &snapshot);
 
     let (uri, mut headers) = upstream_head(active, &route, rest, &parts, record).map_err(fail)?;
+    let content_type = |headers: &HeaderMap| headers.get(header::CONTENT_TYPE).cloned();
+    if content.boundary.is_some() && content_type(&headers) != content_type(&parts.headers) {
+        // Upstream could not find the parts by it.
+        return Err(fail(Error::SecretInName("type of the multipart body")));
+    }
     let limits: Limits = active.limits;
     let body = MaskedBody::start(incoming, &content, &snapshot, limits, Arc::clone(&tally))
         .await
@@ -132,6 +138,7 @@ async fn run(
         headers.remove(header::CONTENT_ENCODING);
     }
 
+    let site = site(active, &route, &parts, &uri);
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = parts.method.clone();
     *outgoing.uri_mut() = uri;
@@ -139,16 +146,23 @@ async fn run(
     let answer = exchange::send(&route.pool, outgoing, declared, limits, tally)
         .await
         .map_err(fail)?;
-    said(active, answer, &parts.method, record).map_err(fail)
+    said(active, &site, answer, &parts.method, record).map_err(fail)
 }
 
-/// An answer on its way to the client: masked where answers are.
+/// An answer on its way to the client: its references lead to us, and it is masked where answers are.
 pub(super) fn said(
     active: &Active,
-    answer: Response<AnswerBody>,
+    site: &Site<'_>,
+    mut answer: Response<AnswerBody>,
     method: &Method,
     record: &Record,
 ) -> Result<Said, Error> {
+    if links::rewrite(answer.headers_mut(), site) {
+        tracing::warn!(
+            route = site.provider.name.as_str(),
+            "an answer named a URL of the provider outside of its base path; it was taken out"
+        );
+    }
     let answer = if masks_answer(active, record) {
         answer_body::masked(answer, method, &record.snapshot, &record.tally)?
     } else {
@@ -160,6 +174,26 @@ pub(super) fn said(
 /// Whether the answer to this request is masked.
 pub(super) fn masks_answer(active: &Active, record: &Record) -> bool {
     active.mask_responses && !record.snapshot.is_empty()
+}
+
+/// Where the references of an answer lead from.
+pub(super) fn site<'a>(active: &'a Active, route: &'a Route, parts: &Parts, uri: &Uri) -> Site<'a> {
+    Site {
+        own: own_origin(parts),
+        provider: &route.provider,
+        providers: active.routes.iter().map(|r| &r.provider).collect(),
+        path: uri.path().to_owned(),
+    }
+}
+
+/// Our scheme and authority, as the client wrote them. They were checked.
+fn own_origin(head: &Parts) -> String {
+    let host = head.headers.get(header::HOST);
+    let authority = match head.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => host.and_then(|host| host.to_str().ok()).unwrap_or_default(),
+    };
+    format!("http://{authority}")
 }
 
 /// Target and headers as they go upstream.

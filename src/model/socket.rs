@@ -12,7 +12,8 @@ use tokio::sync::watch;
 
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
-use super::service::{Said, masks_answer, said, upstream_head};
+use super::links;
+use super::service::{Said, masks_answer, said, site, upstream_head};
 use super::settings::{Active, Route};
 use crate::guard::Guard;
 use crate::net::server::Takeover;
@@ -46,6 +47,7 @@ pub(super) async fn open(
     let ask = Ask::write(&mut headers, opening.offers_deflate())
         .map_err(|_| fail(Error::Unwritable("Sec-WebSocket-Protocol")))?;
 
+    let site = site(active, route, parts, &uri);
     let (limits, tally) = (active.limits, Arc::clone(&record.tally));
     let mut outgoing = Request::new(MaskedBody::none());
     *outgoing.uri_mut() = uri;
@@ -53,7 +55,7 @@ pub(super) async fn open(
     let opened = socket::open(&route.pool, outgoing, &ask, limits, Arc::clone(&tally)).await;
     let (upstream, mut head, agreed) = match opened.map_err(fail)? {
         Opened::Refused(answer) => {
-            return said(active, answer, &parts.method, record).map_err(fail);
+            return said(active, &site, answer, &parts.method, record).map_err(fail);
         }
         Opened::Switched {
             upstream,
@@ -61,6 +63,7 @@ pub(super) async fn open(
             agreed,
         } => (upstream, head, agreed),
     };
+    links::rewrite(&mut head, &site);
     if masks_answer(active, record) {
         head = answer_body::masked_headers(&head, &record.snapshot, &record.tally).map_err(fail)?;
     }

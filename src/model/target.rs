@@ -52,7 +52,8 @@ pub(super) fn find<'a>(
     Ok((Arc::clone(route), rest))
 }
 
-fn is_plain(path: &str) -> bool {
+/// Whether a path can be read in one way only.
+pub(super) fn is_plain(path: &str) -> bool {
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..=DECODINGS {
         if bytes.iter().any(u8::is_ascii_control) {

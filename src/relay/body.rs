@@ -19,9 +19,10 @@ use tokio::sync::Notify;
 
 use super::coded::Coded;
 use super::content::{self, Content};
+use super::multipart::Reader;
 use super::queue::Queue;
 use super::{Error, Limits, Tally};
-use crate::guard::{Snapshot, Stream, Syntax};
+use crate::guard::{Snapshot, Syntax};
 use crate::net::io::Patience;
 
 /// What the upstream side is told of a body that failed; the reason is in [`Upload`].
@@ -79,7 +80,7 @@ pub struct MaskedBody {
 struct Source {
     incoming: Incoming,
     /// `None` where there is nothing to mask.
-    stream: Option<Stream>,
+    stream: Option<Reader>,
     /// `None` where there is no coding to take off.
     coded: Option<Coded>,
     /// Something was found in the text.
@@ -112,7 +113,7 @@ impl MaskedBody {
     pub async fn start(
         incoming: Incoming,
         content: &Content,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         limits: Limits,
         tally: Arc<Tally>,
     ) -> Result<Self, Error> {
@@ -129,8 +130,14 @@ impl MaskedBody {
             decoded: false,
             upload: Arc::default(),
         };
-        let Content { syntax, codings } = content;
-        let stream = (!snapshot.is_empty()).then(|| snapshot.stream(*syntax));
+        let Content {
+            syntax,
+            boundary,
+            codings,
+        } = content;
+        let stream = (!snapshot.is_empty())
+            .then(|| Reader::new(snapshot, *syntax, boundary.as_ref()))
+            .transpose()?;
         let is_coded = !codings.is_empty();
         let coded =
             (is_coded && stream.is_some()).then(|| Coded::request(codings, snapshot, &limits));
@@ -290,9 +297,10 @@ impl Source {
             return Ok(());
         };
         let finished = stream.finish(out);
-        self.found |= !stream.hits().is_empty();
-        self.tally.add(stream.hits());
-        Ok(finished?)
+        let hits = stream.hits();
+        self.found |= !hits.is_empty();
+        self.tally.add(&hits);
+        finished
     }
 }
 
@@ -300,7 +308,7 @@ impl Drop for Source {
     fn drop(&mut self) {
         // A body that is cut short still counts what was found in it.
         if let Some(stream) = &self.stream {
-            self.tally.add(stream.hits());
+            self.tally.add(&stream.hits());
         }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! The way through: [`content::read`] says how a body is to be read or refuses it, [`head`] masks the target and the
 //! headers and drops what belongs to one hop, [`body::MaskedBody`] takes content codings off the body (`coded`) and masks it as
-//! it streams, [`exchange::send`] runs the
-//! exchange on a pooled connection and hands back the answer with [`exchange::AnswerBody`], which [`answer_body`] masks where
-//! that is asked for. [`socket`] does the same for a WebSocket: the handshake, then message by message.
+//! it streams, a multipart one part by part ([`multipart::Reader`]), [`exchange::send`] runs the exchange on a pooled connection
+//! and hands back the answer with [`exchange::AnswerBody`], which [`answer_body`] masks where that is asked for. [`socket`] does
+//! the same for a WebSocket: the handshake, then message by message.
 //!
 //! Invariants: nothing of a request goes upstream unmasked; a body that cannot be read is refused, not passed; a request
 //! that is refused after its first upstream byte never looks complete upstream; an answer that ends early upstream never
@@ -19,6 +19,7 @@ mod coded;
 pub mod content;
 pub mod exchange;
 pub mod head;
+pub mod multipart;
 mod queue;
 pub mod socket;
 
@@ -68,12 +69,20 @@ pub enum Error {
     /// The request body shows to be UTF-16 or UTF-32.
     #[error("the request body has a charset other than utf-8")]
     Charset,
+    /// A multipart body that cannot be read.
+    #[error("{0}")]
+    Part(#[from] multipart::PartError),
     /// The engine refuses to read it.
     #[error("{0}")]
     Refused(#[from] Refusal),
     /// A name that HTTP does not let us rewrite (a method, a header's name) holds a value.
     #[error("the {0} holds a secret")]
     SecretInName(&'static str),
+    /// A header that some servers take for one that frames the request.
+    #[error(
+        "a header's name has underscores in place of the hyphens of one that frames the request"
+    )]
+    LookAlike,
     /// What masking made of a header or the target is not valid there.
     #[error("the masked {0} is not valid HTTP")]
     Unwritable(&'static str),

@@ -216,6 +216,11 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
+    /// As [`Wire::half_close`], where the other end may be gone already.
+    pub fn try_half_close(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
     /// Closes by reset.
     pub fn reset(self) {
         rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
@@ -466,3 +471,44 @@ pub fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 }
 
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Takes back the escapes of `tests/data/smuggling.tsv`, which says what they are.
+pub fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let after = &rest[first.len_utf8()..];
+        rest = match first {
+            '{' => {
+                let (inner, after) = after.split_once('}').unwrap();
+                match inner {
+                    "P" => out.extend_from_slice(b"POST /p/x HTTP/1.1\r\nHost: localhost\r\n"),
+                    "G" => out.extend_from_slice(b"GET /p/x HTTP/1.1\r\nHost: localhost\r\n"),
+                    repeated => {
+                        let (text, times) = repeated.rsplit_once('*').unwrap();
+                        out.extend(unescape(text).repeat(times.parse().unwrap()));
+                    }
+                }
+                after
+            }
+            '\\' => {
+                let (byte, length) = match after.as_bytes()[0] {
+                    b'r' => (b'\r', 1),
+                    b'n' => (b'\n', 1),
+                    b't' => (b'\t', 1),
+                    b'0' => (0, 1),
+                    b'\\' => (b'\\', 1),
+                    b'x' => (u8::from_str_radix(&after[1..3], 16).unwrap(), 3),
+                    other => panic!("an escape that is none: {}", char::from(other)),
+                };
+                out.push(byte);
+                &after[length..]
+            }
+            plain => {
+                out.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes());
+                after
+            }
+        };
+    }
+    out
+}
