@@ -2,19 +2,17 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::stream::Either;
 use super::tls::{TlsError, client_config};
 
 /// The least share of the connect time that one address of several gets.
@@ -79,14 +77,6 @@ fn tls_reason(error: &io::Error) -> &'static str {
     }
 }
 
-/// A dialled stream.
-pub enum Stream {
-    /// Plain TCP.
-    Plain(TcpStream),
-    /// TLS, its certificate verified.
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
 /// Dials one target; keeps its TLS settings (and with them session tickets).
 pub struct Dialer {
     target: Target,
@@ -120,13 +110,13 @@ impl Dialer {
     ///
     /// # Errors
     /// See [`DialError`].
-    pub async fn dial(&self) -> Result<Stream, DialError> {
+    pub async fn dial(&self) -> Result<Either<TcpStream, Box<TlsStream<TcpStream>>>, DialError> {
         let deadline = Instant::now() + self.connect_timeout;
         let tcp = timeout_at(deadline, self.connect(deadline))
             .await
             .map_err(|_| DialError::Timeout)??;
         if !self.target.tls {
-            return Ok(Stream::Plain(tcp));
+            return Ok(Either::Left(tcp));
         }
         let connector = TlsConnector::from(self.tls_config()?);
         let name =
@@ -135,7 +125,7 @@ impl Dialer {
         match handshake.await {
             Err(_) => Err(DialError::Timeout),
             Ok(Err(error)) => Err(DialError::Tls(tls_reason(&error))),
-            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
+            Ok(Ok(stream)) => Ok(Either::Right(Box::new(stream))),
         }
     }
 
@@ -164,60 +154,5 @@ impl Dialer {
             }
         }
         Err(last)
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

@@ -9,93 +9,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::stream::Endpoint;
 
 /// For how long an answered connection goes on swallowing a request that nobody wants: closing at once would reset it,
 /// and a reset can destroy the answer before the client has read it.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// A connected stream of either kind.
-pub enum Socket {
-    /// TCP.
-    Tcp(TcpStream),
-    /// A Unix socket.
-    Unix(UnixStream),
-}
-
-impl Socket {
-    /// Our end's address, if it is an IP one.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.local_addr().ok(),
-            Self::Unix(_) => None,
-        }
-    }
-
-    /// Makes the coming close a reset, so that it cannot be taken for the end of a message.
-    fn close_by_reset(&self) {
-        if let Self::Tcp(stream) = self {
-            // If it fails the peer sees an ordinary close: nothing better can be done for it.
-            let _ = stream.set_zero_linger();
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
 
 /// A limit for each wait in a row of waits: it runs while somebody waits, and starts anew with every step forward.
 pub struct Patience {
@@ -259,18 +179,18 @@ impl Connection {
 }
 
 /// An inbound stream: a head that takes too long fails the read, an early answer lingers, a cut message resets.
-pub struct ServerIo {
-    inner: Unstalled<Socket>,
+pub struct ServerIo<T: Endpoint> {
+    inner: Unstalled<T>,
     connection: Arc<Connection>,
     head_limit: Duration,
     head_timer: Option<Pin<Box<Sleep>>>,
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-impl ServerIo {
+impl<T: Endpoint> ServerIo<T> {
     /// `head_limit` runs from a head's first byte to its last, `stall` for every wait to write.
     pub fn new(
-        socket: Socket,
+        socket: T,
         connection: Arc<Connection>,
         head_limit: Duration,
         stall: Duration,
@@ -304,7 +224,7 @@ impl ServerIo {
     }
 }
 
-impl AsyncRead for ServerIo {
+impl<T: Endpoint> AsyncRead for ServerIo<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -338,7 +258,7 @@ impl AsyncRead for ServerIo {
     }
 }
 
-impl AsyncWrite for ServerIo {
+impl<T: Endpoint> AsyncWrite for ServerIo<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -375,7 +295,7 @@ impl AsyncWrite for ServerIo {
     }
 }
 
-impl Drop for ServerIo {
+impl<T: Endpoint> Drop for ServerIo<T> {
     fn drop(&mut self) {
         if self.connection.reset.load(Ordering::Acquire) {
             self.inner.inner.close_by_reset();

@@ -14,4 +14,5 @@ pub mod host;
 pub mod io;
 pub mod pool;
 pub mod server;
+pub mod stream;
 pub mod tls;

@@ -16,12 +16,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::io::{Connection, ServerIo, Socket};
+use super::io::{Connection, ServerIo};
+use super::stream::{Either, Endpoint};
 
 /// hyper's least size of a connection's buffer.
 const MIN_BUFFER: usize = 8192;
@@ -95,14 +96,14 @@ impl Listener {
         }
     }
 
-    async fn accept(&self) -> io::Result<Socket> {
+    async fn accept(&self) -> io::Result<Either<TcpStream, UnixStream>> {
         match &self.inner {
             Inner::Tcp(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Socket::Tcp(stream))
+                Ok(Either::Left(stream))
             }
-            Inner::Unix(listener, _) => Ok(Socket::Unix(listener.accept().await?.0)),
+            Inner::Unix(listener, _) => Ok(Either::Right(listener.accept().await?.0)),
         }
     }
 }
@@ -171,7 +172,7 @@ where
 async fn accept_within(
     listener: &Listener,
     slots: &Arc<Semaphore>,
-) -> io::Result<(Socket, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(Either<TcpStream, UnixStream>, OwnedSemaphorePermit)> {
     // The semaphore is never closed; if it were, refusing is right.
     let slot = Arc::clone(slots)
         .acquire_owned()
@@ -180,8 +181,12 @@ async fn accept_within(
     Ok((listener.accept().await?, slot))
 }
 
-async fn run<H, F, B>(socket: Socket, limits: &Limits, mut stop: watch::Receiver<bool>, handler: H)
-where
+async fn run<H, F, B>(
+    socket: Either<TcpStream, UnixStream>,
+    limits: &Limits,
+    mut stop: watch::Receiver<bool>,
+    handler: H,
+) where
     H: Fn(Arc<Connection>, Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes> + 'static,
