@@ -144,9 +144,10 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::Upstream(SendError::Garbage) | Error::Switched => {
             (StatusCode::BAD_GATEWAY, "upstream_garbage")
         }
-        Error::Upstream(SendError::Closed | SendError::Body) | Error::AnswerBroken => {
-            (StatusCode::BAD_GATEWAY, "upstream_closed")
-        }
+        Error::Upstream(
+            SendError::Closed | SendError::Reset | SendError::Refused | SendError::Body,
+        )
+        | Error::AnswerBroken => (StatusCode::BAD_GATEWAY, "upstream_closed"),
     }
 }
 

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
 use super::settings::{Active, Route, Settings, SettingsError};
 use super::target;
 use crate::guard::{Guard, Snapshot};
+use crate::net::body::Received;
 use crate::net::io::Connection;
 use crate::relay::body::MaskedBody;
 use crate::relay::exchange::{self, AnswerBody};
@@ -51,7 +52,7 @@ impl Channel {
     pub async fn handle(
         &self,
         connection: Arc<Connection>,
-        request: Request<Incoming>,
+        request: Request<Received>,
     ) -> Response<Answer> {
         let active = self.active.load_full();
         let mut record = Record {
@@ -87,20 +88,23 @@ impl Channel {
 
 async fn run(
     active: &Active,
-    request: Request<Incoming>,
+    request: Request<Received>,
     record: &mut Record,
 ) -> Result<Response<AnswerBody>, Failure> {
     let (parts, incoming) = request.into_parts();
-    active
-        .hosts
-        .check(&parts.uri, &parts.headers, record.connection.local_addr())?;
-    let (route, rest) = target::find(&parts.method, &parts.uri, &active.routes)?;
+    active.hosts.check(&parts, record.connection.local_addr())?;
+    let scheme = if record.connection.is_tls() {
+        "https"
+    } else {
+        "http"
+    };
+    let (route, rest) = target::find(&parts.method, &parts.uri, scheme, &active.routes)?;
     record.route.clone_from(&route.provider.name);
     if wants_websocket(&parts.headers) {
         return Err(Failure::WebSocket);
     }
     let syntax = content::syntax(&parts.headers)?;
-    let declared = is_declared(&parts.headers);
+    let declared = is_declared(&parts);
     let fail = |error| Failure::relay(error, &route.provider.name);
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
 
@@ -147,7 +151,10 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the request says that it has a body, even an empty one. Where it says so in two ways, hyper has dropped the
-/// length (RFC 9112, 6.3), so that upstream sees one.
-fn is_declared(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
+/// length (RFC 9112, 6.3), so that upstream sees one. HTTP/2 needs to say nothing, where HTTP/1.1 says a length of 0.
+fn is_declared(request: &Parts) -> bool {
+    let usual = [Method::POST, Method::PUT, Method::PATCH];
+    request.headers.contains_key(header::CONTENT_LENGTH)
+        || request.headers.contains_key(header::TRANSFER_ENCODING)
+        || (request.version == Version::HTTP_2 && usual.contains(&request.method))
 }

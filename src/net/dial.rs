@@ -94,6 +94,11 @@ impl Dialer {
         }
     }
 
+    /// Whether the target is spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.target.tls
+    }
+
     /// Makes the TLS settings now, so that a bad `ca` file shows at the start.
     ///
     /// # Errors

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::stream::Endpoint;
@@ -16,6 +17,12 @@ use super::stream::Endpoint;
 /// For how long an answered connection goes on swallowing a request that nobody wants: closing at once would reset it,
 /// and a reset can destroy the answer before the client has read it.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// What a client of HTTP/2 sends first (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Bytes that are read at once to tell HTTP/2 from HTTP/1.1.
+const OPENING: usize = 4096;
 
 /// A limit for each wait in a row of waits: it runs while somebody waits, and starts anew with every step forward.
 pub struct Patience {
@@ -131,6 +138,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Unstalled<T> {
 /// What an inbound connection and the requests on it tell each other.
 pub struct Connection {
     local: Option<SocketAddr>,
+    tls: bool,
     phase: AtomicU8,
     unread: AtomicBool,
     reset: AtomicBool,
@@ -142,9 +150,10 @@ const BUSY: u8 = 2;
 
 impl Connection {
     /// A fresh connection: its first head must come within the head's time.
-    pub fn new(local: Option<SocketAddr>) -> Arc<Self> {
+    pub fn new(local: Option<SocketAddr>, tls: bool) -> Arc<Self> {
         Arc::new(Self {
             local,
+            tls,
             phase: AtomicU8::new(HEAD),
             unread: AtomicBool::new(false),
             reset: AtomicBool::new(false),
@@ -154,6 +163,16 @@ impl Connection {
     /// Our end's address, if it is an IP one.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.local
+    }
+
+    /// Whether the client speaks TLS with us.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The same place for one stream of an HTTP/2 connection, which times and ends its streams itself.
+    pub fn of_stream(&self) -> Arc<Self> {
+        Self::new(self.local, self.tls)
     }
 
     /// A request head is complete.
@@ -185,6 +204,8 @@ pub struct ServerIo<T: Endpoint> {
     head_limit: Duration,
     head_timer: Option<Pin<Box<Sleep>>>,
     linger: Option<Pin<Box<Sleep>>>,
+    /// What was read to tell the protocol, and is still to be read by it.
+    opening: Bytes,
 }
 
 impl<T: Endpoint> ServerIo<T> {
@@ -201,6 +222,24 @@ impl<T: Endpoint> ServerIo<T> {
             head_limit,
             head_timer: None,
             linger: None,
+            opening: Bytes::new(),
+        }
+    }
+
+    /// Whether the client begins with the preface of HTTP/2. What was read for that is read again.
+    ///
+    /// # Errors
+    /// The client breaks off, or takes too long.
+    pub async fn begins_http2(&mut self) -> io::Result<bool> {
+        let mut opening = BytesMut::with_capacity(OPENING);
+        loop {
+            let ended = self.read_buf(&mut opening).await? == 0;
+            let seen = opening.len().min(PREFACE.len());
+            let differs = opening[..seen] != PREFACE[..seen];
+            if ended || differs || seen == PREFACE.len() {
+                self.opening = opening.freeze();
+                return Ok(!ended && !differs);
+            }
         }
     }
 
@@ -230,6 +269,11 @@ impl<T: Endpoint> AsyncRead for ServerIo<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.opening.is_empty() {
+            let count = self.opening.len().min(buf.remaining());
+            buf.put_slice(&self.opening.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         let phase = self.connection.phase.load(Ordering::Acquire);

@@ -9,7 +9,9 @@
 //!
 //! This room knows nothing of secrets, providers or error texts towards clients, and imports no sibling.
 
+pub mod body;
 pub mod dial;
+pub mod h2;
 pub mod host;
 pub mod io;
 pub mod pool;

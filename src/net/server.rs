@@ -1,4 +1,6 @@
-//! The accept loop: connections within a limit, HTTP/1.1 on each, and an orderly end.
+//! The accept loop: connections within a limit, TLS where there is an identity, HTTP/1.1 or HTTP/2 on each, and an orderly end.
+//!
+//! HTTP/2 is spoken where the TLS handshake chose it, and without TLS where the client begins with its preface (RFC 9113, 3.3).
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -21,8 +23,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::body::Received;
+use super::h2::{self, server::Shared};
 use super::io::{Connection, ServerIo};
 use super::stream::{Either, Endpoint};
+use super::tls::{HTTP2, Identity};
 
 /// hyper's least size of a connection's buffer.
 const MIN_BUFFER: usize = 8192;
@@ -50,6 +55,7 @@ pub struct Limits {
 /// A bound listener.
 pub struct Listener {
     inner: Inner,
+    identity: Option<Arc<Identity>>,
 }
 
 enum Inner {
@@ -67,6 +73,7 @@ impl Listener {
         let address = listener.local_addr()?;
         Ok(Self {
             inner: Inner::Tcp(listener, address),
+            identity: None,
         })
     }
 
@@ -85,7 +92,15 @@ impl Listener {
         }
         Ok(Self {
             inner: Inner::Unix(UnixListener::bind(path)?, path.to_owned()),
+            identity: None,
         })
+    }
+
+    /// Speaks TLS with its clients, and nothing else.
+    #[must_use]
+    pub fn with_identity(mut self, identity: Arc<Identity>) -> Self {
+        self.identity = Some(identity);
+        self
     }
 
     /// The bound TCP address; `None` for a Unix socket.
@@ -126,12 +141,17 @@ pub async fn serve<H, F, B>(
     handler: H,
 ) -> usize
 where
-    H: Fn(Arc<Connection>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Arc<Connection>, Request<Received>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let shared = Shared {
+        handler,
+        places: Arc::new(Semaphore::new(limits.max_connections)),
+        limits,
+    };
     let mut connections = JoinSet::new();
     loop {
         let socket = tokio::select! {
@@ -143,9 +163,10 @@ where
         };
         match socket {
             Ok((socket, slot)) => {
-                let (limits, stop, handler) = (limits.clone(), stop.clone(), handler.clone());
+                let (shared, stop) = (shared.clone(), stop.clone());
+                let identity = listener.identity.clone();
                 connections.spawn(async move {
-                    run(socket, &limits, stop, handler).await;
+                    run(socket, identity.as_deref(), &shared, stop).await;
                     drop(slot);
                 });
             }
@@ -156,7 +177,7 @@ where
         }
     }
     drop(listener);
-    let drained = timeout(limits.drain_timeout, async {
+    let drained = timeout(shared.limits.drain_timeout, async {
         while connections.join_next().await.is_some() {}
     })
     .await;
@@ -181,27 +202,81 @@ async fn accept_within(
     Ok((listener.accept().await?, slot))
 }
 
+/// Runs a connection: TLS first if we have an identity, then whichever version of HTTP the client speaks.
 async fn run<H, F, B>(
     socket: Either<TcpStream, UnixStream>,
-    limits: &Limits,
+    identity: Option<&Identity>,
+    shared: &Shared<H>,
     mut stop: watch::Receiver<bool>,
-    handler: H,
 ) where
-    H: Fn(Arc<Connection>, Request<Incoming>) -> F,
-    F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes> + 'static,
+    H: Fn(Arc<Connection>, Request<Received>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let connection = Connection::new(socket.local_addr());
-    let io = ServerIo::new(
+    let limits = &shared.limits;
+    let socket = match identity {
+        None => Either::Left(socket),
+        Some(identity) => {
+            let handshake = timeout(limits.header_timeout, identity.acceptor().accept(socket));
+            let accepted = tokio::select! {
+                accepted = handshake => accepted,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            let Ok(Ok(stream)) = accepted else {
+                tracing::debug!("a client connection ended in its TLS handshake");
+                return;
+            };
+            Either::Right(Box::new(stream))
+        }
+    };
+    let connection = Connection::new(socket.local_addr(), identity.is_some());
+    let chosen = match &socket {
+        Either::Left(_) => None,
+        Either::Right(tls) => Some(tls.get_ref().1.alpn_protocol() == Some(HTTP2)),
+    };
+    let mut io = ServerIo::new(
         socket,
         Arc::clone(&connection),
         limits.header_timeout,
         limits.idle_timeout,
     );
-    let service = service_fn(|request| {
+    let http2 = match chosen {
+        Some(http2) => http2,
+        None => tokio::select! {
+            begun = io.begins_http2() => match begun {
+                Ok(http2) => http2,
+                Err(_) => return,
+            },
+            _ = stop.wait_for(|stop| *stop) => return,
+        },
+    };
+    if http2 {
+        // It times its streams itself, and what a client still sends after the end must not destroy what we sent.
         connection.begin();
-        let answer = handler(Arc::clone(&connection), request);
+        connection.leave_unread();
+        h2::server::serve(io, &connection, shared, stop).await;
+    } else {
+        serve_http1(io, &connection, shared, stop).await;
+    }
+}
+
+async fn serve_http1<T, H, F, B>(
+    io: ServerIo<T>,
+    connection: &Arc<Connection>,
+    shared: &Shared<H>,
+    mut stop: watch::Receiver<bool>,
+) where
+    T: Endpoint,
+    H: Fn(Arc<Connection>, Request<Received>) -> F,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let limits = &shared.limits;
+    let service = service_fn(|request: Request<Incoming>| {
+        connection.begin();
+        let answer = (shared.handler)(Arc::clone(connection), request.map(Received::from));
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut http = http1::Builder::new();

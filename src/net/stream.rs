@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 /// One of two streams.
 pub enum Either<A, B> {
@@ -57,6 +58,16 @@ impl<A: Endpoint, B: Endpoint> Endpoint for Either<A, B> {
             Self::Left(stream) => stream.close_by_reset(),
             Self::Right(stream) => stream.close_by_reset(),
         }
+    }
+}
+
+impl<T: Endpoint> Endpoint for Box<TlsStream<T>> {
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.get_ref().0.local_addr()
+    }
+
+    fn close_by_reset(&self) {
+        self.get_ref().0.close_by_reset();
     }
 }
 

@@ -12,12 +12,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::Notify;
 
 use super::{Error, Limits, Tally, content};
 use crate::guard::{Snapshot, Stream, Syntax};
+use crate::net::body::Received;
 use crate::net::io::Patience;
+use crate::net::pool::Again;
 
 /// Pieces below this many bytes are copied together: each piece costs as much again, and may keep a whole read buffer alive.
 const SMALL: usize = 4096;
@@ -77,7 +78,7 @@ pub struct MaskedBody {
 
 /// The part that is still to come.
 struct Source {
-    incoming: Incoming,
+    incoming: Received,
     /// `None` where there is nothing to mask.
     stream: Option<Stream>,
     syntax: Syntax,
@@ -89,7 +90,7 @@ struct Source {
 }
 
 /// What is ready to go on.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Queue {
     pieces: VecDeque<Bytes>,
     small: BytesMut,
@@ -102,7 +103,7 @@ impl MaskedBody {
     /// # Errors
     /// The client breaks off or stalls, the body is too long, or the engine refuses it.
     pub async fn start(
-        incoming: Incoming,
+        incoming: Received,
         syntax: Syntax,
         snapshot: &Snapshot,
         limits: Limits,
@@ -198,6 +199,16 @@ impl MaskedBody {
             self.upload.complete();
         }
         Some(Frame::data(piece))
+    }
+}
+
+impl Again for MaskedBody {
+    fn again(&self) -> Option<Self> {
+        self.source.is_none().then(|| Self {
+            queue: self.queue.clone(),
+            source: None,
+            upload: Arc::clone(&self.upload),
+        })
     }
 }
 

@@ -54,6 +54,7 @@ pub fn config(upstream: &str, limits: Limits) -> Config {
             hosts: vec!["bauta.internal".to_owned()],
             limits,
             providers: vec![provider],
+            ..Model::default()
         }),
         ..Config::default()
     }
