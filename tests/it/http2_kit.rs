@@ -286,19 +286,18 @@ impl Exchange {
     }
 }
 
-/// Sends as much as the peer takes, without an end.
+/// Sends that many bytes as the peer takes them, without an end.
 pub async fn fill(stream: &mut SendStream<Bytes>, bytes: usize) {
     let mut left = bytes;
     while left > 0 {
         stream.reserve_capacity(left.min(16 << 10));
-        let room = poll_fn(|cx| stream.poll_capacity(cx))
-            .await
-            .expect("the stream")
-            .unwrap();
-        let part = room.min(left);
-        stream
-            .send_data(Bytes::from(vec![b'.'; part]), false)
-            .unwrap();
+        while stream.capacity() == 0 {
+            let grown = poll_fn(|cx| stream.poll_capacity(cx)).await;
+            grown.expect("the stream").unwrap();
+        }
+        let part = stream.capacity().min(left);
+        let data = Bytes::from(vec![b'.'; part]);
+        stream.send_data(data, false).unwrap();
         left -= part;
     }
 }

@@ -20,8 +20,8 @@ use super::model_tls::{Authority, over_tls};
 /// Small enough to wait for, long enough for what must come in time.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// More than is held back for an exact length.
-const MORE_THAN_THE_BUFFER: usize = 9 << 20;
+/// More than is held back for an exact length, and less than that and half a stream's window: it goes in before upstream reads.
+const MORE_THAN_THE_BUFFER: usize = (8 << 20) + (256 << 10);
 
 async fn start(upstream: &Upstream, limits: Limits) -> Sidecar {
     let config = upstream.config(limits);
