@@ -7,7 +7,7 @@
 //! Invariants: a request takes its routes and its masker once, at its beginning; nothing that a client sent is repeated in an
 //! error or a log line; the path below `/bauta/` belongs to us.
 //!
-//! It substitutes nothing, rewrites no answer, and speaks HTTP/1.1 only.
+//! It substitutes nothing and rewrites no answer. HTTP/1.1 and HTTP/2 look alike here: `net` speaks both.
 
 mod answer;
 mod failure;

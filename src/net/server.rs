@@ -241,15 +241,15 @@ async fn run<H, F, B>(
         limits.header_timeout,
         limits.idle_timeout,
     );
-    let http2 = match chosen {
-        Some(http2) => http2,
-        None => tokio::select! {
-            begun = io.begins_http2() => match begun {
-                Ok(http2) => http2,
-                Err(_) => return,
-            },
+    let http2 = if let Some(http2) = chosen {
+        http2
+    } else {
+        let begun = tokio::select! {
+            begun = io.begins_http2() => begun,
             _ = stop.wait_for(|stop| *stop) => return,
-        },
+        };
+        let Ok(http2) = begun else { return };
+        http2
     };
     if http2 {
         // It times its streams itself, and what a client still sends after the end must not destroy what we sent.

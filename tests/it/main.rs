@@ -14,6 +14,7 @@ mod model_faults;
 mod model_framing;
 mod model_http2;
 mod model_http2_faults;
+mod model_http2_upstream;
 mod model_kit;
 mod model_masking;
 mod model_process;

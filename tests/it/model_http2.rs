@@ -433,8 +433,8 @@ fn a_request_is_for_us_by_the_same_rules() {
         let mut upstream = Upstream::bind().await;
         let sidecar = before(&upstream).await;
         let mut client = Client::plain(sidecar.addr).await;
-        let (port, ok) = (sidecar.addr.port(), None);
-        let rows: [(&str, &str, Option<(u16, &str)>); 16] = [
+        let (port, ok) = (sidecar.addr.port(), None::<(u16, &str)>);
+        let rows = [
             ("http://localhost/p/x", "", ok),
             (&format!("http://127.0.0.1:{port}/p/x"), "", ok),
             ("http://bauta.internal/p/x", "", ok),
