@@ -16,7 +16,7 @@ use super::stream::Endpoint;
 
 /// For how long an answered connection goes on swallowing a request that nobody wants: closing at once would reset it,
 /// and a reset can destroy the answer before the client has read it.
-const LINGER: Duration = Duration::from_secs(2);
+pub const LINGER: Duration = Duration::from_secs(2);
 
 /// What a client of HTTP/2 sends first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -191,6 +191,11 @@ impl Connection {
         self.unread.store(true, Ordering::Release);
     }
 
+    /// Whether the request was answered before it was read to its end.
+    pub fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Acquire)
+    }
+
     /// Close by reset: the message under way ends with the connection, so a plain close would look like its end.
     pub fn close_by_reset(&self) {
         self.reset.store(true, Ordering::Release);
@@ -330,7 +335,7 @@ impl<T: Endpoint> AsyncWrite for ServerIo<T> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.linger.is_none() {
             ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
-            if !self.connection.unread.load(Ordering::Acquire) {
+            if !self.connection.is_unread() {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use h2::Reason;
 
 use super::http2_kit::{
-    Client, DATA, END_HEADERS, END_STREAM, Exchange, GOAWAY, HEADERS, REQUEST, RST_STREAM, Raw,
-    STATUS_200, Upstream, block, collect, fill, frame, get, head, play, post,
+    Client, DATA, END_HEADERS, END_STREAM, Exchange, GOAWAY, HEADERS, PING, REQUEST, RST_STREAM,
+    Raw, STATUS_200, Upstream, block, collect, fill, frame, get, head, play, post,
 };
 use super::model_kit::{OK, SECRETS, Sidecar, TOKEN, contains};
 
@@ -293,6 +293,25 @@ fn a_body_whose_length_is_not_what_it_says_is_refused_and_upstream_hears_nothing
     assert_eq!(peer.request().body, b"four");
     peer.send(OK);
     assert_eq!(client.answer(stream), Some((STATUS_200, b"ok".to_vec())));
+}
+
+#[test]
+fn an_early_answer_is_not_followed_by_a_reset_at_once() {
+    let upstream = super::model_kit::Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let mut client = Raw::client(sidecar.addr);
+    let elsewhere = [REQUEST[0], REQUEST[1], REQUEST[2], (":path", "/nowhere")];
+    client.send(frame(HEADERS, END_HEADERS, 1, &block(&elsewhere)));
+    let (_, body) = client.answer(1).unwrap();
+    assert!(contains(&body, "route_unknown"));
+    // What the client still sends is swallowed, and its ping answered before the stream is reset.
+    client.send(frame(DATA, 0, 1, &[b'.'; 10_000]));
+    client.send(frame(PING, 0, 0, &[1; 8]));
+    let next =
+        std::iter::from_fn(|| client.next()).find(|frame| [PING, RST_STREAM].contains(&frame.kind));
+    assert_eq!(next.map(|frame| frame.kind), Some(PING));
+    assert_eq!(client.reset_of(1), Reason::NO_ERROR);
+    assert!(upstream.is_untouched());
 }
 
 #[test]

@@ -12,12 +12,12 @@ use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::send::{Fault, send};
 use super::{MOST_ERROR_RESETS, SEND_BUFFER};
 use crate::net::body::Received;
-use crate::net::io::Connection;
+use crate::net::io::{Connection, LINGER};
 use crate::net::server::Limits;
 
 /// Streams at a time, the least that RFC 9113, 6.5.2, recommends.
@@ -141,6 +141,7 @@ fn log_end(error: &h2::Error) {
     tracing::debug!(?reason, ?kind, "a client connection ended early");
 }
 
+/// Answers one stream.
 async fn answer<H, F, B>(
     request: Request<RecvStream>,
     mut reply: SendResponse<Bytes>,
@@ -159,55 +160,73 @@ where
         let _ = reply.send_response(response, true);
         return Ended::Answered;
     }
-    let work = async {
+    let place = tokio::select! {
         // The semaphore is never closed; if it were, one request more does no harm.
-        let place = shared.places.acquire().await.ok();
-        let (request, wanted) = received(request);
-        (place, wanted, (shared.handler)(connection, request))
-    };
-    let (_place, mut wanted, handler) = tokio::select! {
-        work = work => work,
+        place = shared.places.acquire() => place.ok(),
         _ = poll_fn(|cx| reply.poll_reset(cx)) => return Ended::Cancelled,
     };
-    let mut handler = std::pin::pin!(handler);
-    let mut told = false;
-    let response = loop {
-        tokio::select! {
-            biased;
-            response = handler.as_mut() => break response,
-            _ = poll_fn(|cx| reply.poll_reset(cx)) => return Ended::Cancelled,
-            Ok(()) = &mut wanted, if !told => {
-                told = true;
-                let mut go_on = Response::new(());
-                *go_on.status_mut() = StatusCode::CONTINUE;
-                let _ = reply.send_informational(go_on);
-            }
-        }
+    let handler = Arc::clone(&connection);
+    let handler = |request| (shared.handler)(handler, request);
+    let Some(response) = handle(request, &mut reply, handler).await else {
+        return Ended::Cancelled;
     };
     let (mut parts, mut body) = response.into_parts();
     strip(&mut parts.headers);
     let ended = body.is_end_stream();
     if let (false, Some(length)) = (ended, body.size_hint().exact()) {
-        parts
-            .headers
-            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        let length = HeaderValue::from(length);
+        parts.headers.insert(header::CONTENT_LENGTH, length);
     }
     let Ok(mut stream) = reply.send_response(Response::from_parts(parts, ()), ended) else {
         return Ended::Cancelled;
     };
-    if ended {
-        return Ended::Answered;
-    }
-    match send(
-        &mut body,
-        &mut stream,
-        shared.limits.idle_timeout,
-        Reason::INTERNAL_ERROR,
-    )
-    .await
-    {
-        Ok(()) | Err(Fault::Body) => Ended::Answered,
+    let sent = if ended {
+        Ok(())
+    } else {
+        let stall = shared.limits.idle_timeout;
+        send(&mut body, &mut stream, stall, Reason::INTERNAL_ERROR).await
+    };
+    // Writes the log line, and tells whether the request was read.
+    drop(body);
+    drop(place);
+    match sent {
+        Ok(()) => {
+            if connection.is_unread() {
+                // Once nobody holds the stream it is reset, and some clients then forget the answer that came before.
+                let _ = timeout(LINGER, poll_fn(|cx| stream.poll_reset(cx))).await;
+            }
+            Ended::Answered
+        }
+        Err(Fault::Body) => Ended::Answered,
         Err(Fault::Reset | Fault::Stalled) => Ended::Cancelled,
+    }
+}
+
+/// Has the request handled, and says 100 when its body is wanted. `None` if the client takes it back.
+async fn handle<F, B>(
+    request: Request<RecvStream>,
+    reply: &mut SendResponse<Bytes>,
+    handler: impl FnOnce(Request<Received>) -> F,
+) -> Option<Response<B>>
+where
+    F: Future<Output = Response<B>>,
+{
+    let (request, mut wanted) = received(request);
+    let mut work = std::pin::pin!(handler(request));
+    let mut told = false;
+    loop {
+        tokio::select! {
+            biased;
+            response = work.as_mut() => return Some(response),
+            _ = poll_fn(|cx| reply.poll_reset(cx)) => return None,
+            Ok(()) = &mut wanted, if !told => {
+                told = true;
+                let mut go_on = Response::new(());
+                *go_on.status_mut() = StatusCode::CONTINUE;
+                // If it cannot be sent, the client is gone, which shows.
+                let _ = reply.send_informational(go_on);
+            }
+        }
     }
 }
 
