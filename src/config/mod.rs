@@ -24,6 +24,7 @@ pub use error::{Error, Problem};
 pub use parse::{known_keys, parse};
 pub use types::{
     Agent, Config, Level, Limits, Log, LogFormat, Model, Placeholder, Provider, Signed, Spelling,
+    Tls,
 };
 
 /// Where a configuration is looked for if none is named.

@@ -95,6 +95,8 @@ impl Spelling {
 pub struct Model {
     /// Where it listens.
     pub listen: Listen,
+    /// What it presents over TLS; `None` for no TLS.
+    pub tls: Option<Tls>,
     /// Host names that a request may name besides loopback names and the listener's own address: lower case,
     /// without port, IPv6 without brackets.
     pub hosts: Vec<String>,
@@ -116,6 +118,15 @@ pub enum Signed {
     Refuse,
     /// The block goes on as it is.
     Pass,
+}
+
+/// A listener's certificate and key, PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, and after it those that lead to its root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Limits and timeouts of the model channel.
@@ -250,6 +261,7 @@ impl Default for Model {
                 host: "127.0.0.1".to_owned(),
                 port: 8601,
             },
+            tls: None,
             hosts: Vec::new(),
             mask_responses: false,
             signed: Signed::default(),

@@ -144,6 +144,15 @@ impl Drop for Answer {
 }
 
 impl Record {
+    /// The scheme of the URLs that lead to us.
+    pub fn scheme(&self) -> &'static str {
+        if self.connection.is_tls() {
+            "https"
+        } else {
+            "http"
+        }
+    }
+
     /// The occurrences that were replaced, as `key=count`, or `key=count(form)` where it was not plain.
     fn masked(&self) -> String {
         let mut text = String::new();

@@ -175,9 +175,10 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
             (StatusCode::BAD_GATEWAY, "upstream_garbage")
         }
         Error::Handshake(_) => (StatusCode::BAD_GATEWAY, "upstream_handshake"),
-        Error::Upstream(SendError::Closed | SendError::Body) | Error::AnswerBroken => {
-            (StatusCode::BAD_GATEWAY, "upstream_closed")
-        }
+        Error::Upstream(
+            SendError::Closed | SendError::Reset | SendError::Refused | SendError::Body,
+        )
+        | Error::AnswerBroken => (StatusCode::BAD_GATEWAY, "upstream_closed"),
     }
 }
 

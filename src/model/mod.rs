@@ -8,7 +8,8 @@
 //! Invariants: a request takes its routes and its masker once, at its beginning; nothing that a client sent is repeated in an
 //! error or a log line; the path below `/bauta/` belongs to us.
 //!
-//! It substitutes nothing, touches answers only there and where they are to be masked, and speaks HTTP/1.1 and WebSocket only.
+//! It substitutes nothing, and touches answers only there and where they are to be masked. HTTP/1.1 and HTTP/2 look alike here:
+//! `net` speaks both. A WebSocket is opened over HTTP/1.1 only.
 
 mod answer;
 mod failure;

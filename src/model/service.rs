@@ -6,9 +6,8 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
@@ -17,6 +16,7 @@ use super::settings::{Active, Route, Settings, SettingsError};
 use super::socket::{self, Switched};
 use super::target;
 use crate::guard::{Guard, Snapshot};
+use crate::net::body::Received;
 use crate::net::io::Connection;
 use crate::net::websocket::handshake::{self, OpeningError};
 use crate::relay::answer_body::{self, Reply};
@@ -56,7 +56,7 @@ impl Channel {
     pub async fn handle(
         &self,
         connection: Arc<Connection>,
-        request: Request<Incoming>,
+        request: Request<Received>,
     ) -> Response<Answer> {
         let active = self.active.load_full();
         let mut record = Record {
@@ -102,16 +102,15 @@ pub(super) enum Said {
 async fn run(
     active: &Active,
     guard: &Arc<Guard>,
-    mut request: Request<Incoming>,
+    mut request: Request<Received>,
     record: &mut Record,
 ) -> Result<Said, Failure> {
     let upgrade =
         handshake::is_asked_for(request.headers()).then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
-    active
-        .hosts
-        .check(&parts.uri, &parts.headers, record.connection.local_addr())?;
-    let (route, rest) = target::find(&parts.method, &parts.uri, &active.routes)?;
+    active.hosts.check(&parts, record.connection.local_addr())?;
+    let scheme = record.scheme();
+    let (route, rest) = target::find(&parts.method, &parts.uri, scheme, &active.routes)?;
     record.route.clone_from(&route.provider.name);
     if let Some(upgrade) = upgrade {
         if !incoming.is_end_stream() {
@@ -120,7 +119,7 @@ async fn run(
         return socket::open(active, &route, rest, &parts, upgrade, guard, record).await;
     }
     let content = content::read(&parts.headers)?;
-    let declared = is_declared(&parts.headers);
+    let declared = is_declared(&parts);
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
     let fail = |error| Failure::relay(error, &route.provider.name, &snapshot);
 
@@ -138,7 +137,7 @@ async fn run(
         headers.remove(header::CONTENT_ENCODING);
     }
 
-    let site = site(active, &route, &parts, &uri);
+    let site = site(active, &route, &parts, &uri, scheme);
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = parts.method.clone();
     *outgoing.uri_mut() = uri;
@@ -177,9 +176,15 @@ pub(super) fn masks_answer(active: &Active, record: &Record) -> bool {
 }
 
 /// Where the references of an answer lead from.
-pub(super) fn site<'a>(active: &'a Active, route: &'a Route, parts: &Parts, uri: &Uri) -> Site<'a> {
+pub(super) fn site<'a>(
+    active: &'a Active,
+    route: &'a Route,
+    parts: &Parts,
+    uri: &Uri,
+    scheme: &str,
+) -> Site<'a> {
     Site {
-        own: own_origin(parts),
+        own: own_origin(scheme, parts),
         provider: &route.provider,
         providers: active.routes.iter().map(|r| &r.provider).collect(),
         path: uri.path().to_owned(),
@@ -187,13 +192,13 @@ pub(super) fn site<'a>(active: &'a Active, route: &'a Route, parts: &Parts, uri:
 }
 
 /// Our scheme and authority, as the client wrote them. They were checked.
-fn own_origin(head: &Parts) -> String {
+fn own_origin(scheme: &str, head: &Parts) -> String {
     let host = head.headers.get(header::HOST);
     let authority = match head.uri.authority() {
         Some(authority) => authority.as_str(),
         None => host.and_then(|host| host.to_str().ok()).unwrap_or_default(),
     };
-    format!("http://{authority}")
+    format!("{scheme}://{authority}")
 }
 
 /// Target and headers as they go upstream.
@@ -232,7 +237,10 @@ fn upstream_uri(
 }
 
 /// Whether the request says that it has a body, even an empty one. Where it says so in two ways, hyper has dropped the
-/// length (RFC 9112, 6.3), so that upstream sees one.
-fn is_declared(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
+/// length (RFC 9112, 6.3), so that upstream sees one. HTTP/2 needs to say nothing, where HTTP/1.1 says a length of 0.
+fn is_declared(request: &Parts) -> bool {
+    let usual = [Method::POST, Method::PUT, Method::PATCH];
+    request.headers.contains_key(header::CONTENT_LENGTH)
+        || request.headers.contains_key(header::TRANSFER_ENCODING)
+        || (request.version == Version::HTTP_2 && usual.contains(&request.method))
 }

@@ -47,7 +47,7 @@ pub(super) async fn open(
     let ask = Ask::write(&mut headers, opening.offers_deflate())
         .map_err(|_| fail(Error::Unwritable("Sec-WebSocket-Protocol")))?;
 
-    let site = site(active, route, parts, &uri);
+    let site = site(active, route, parts, &uri, record.scheme());
     let (limits, tally) = (active.limits, Arc::clone(&record.tally));
     let mut outgoing = Request::new(MaskedBody::none());
     *outgoing.uri_mut() = uri;

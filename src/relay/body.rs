@@ -14,7 +14,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::Notify;
 
 use super::coded::Coded;
@@ -23,7 +22,9 @@ use super::multipart::Reader;
 use super::queue::Queue;
 use super::{Error, Limits, Tally};
 use crate::guard::{Snapshot, Syntax};
+use crate::net::body::Received;
 use crate::net::io::Patience;
+use crate::net::pool::Again;
 
 /// What the upstream side is told of a body that failed; the reason is in [`Upload`].
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -78,7 +79,7 @@ pub struct MaskedBody {
 
 /// The part that is still to come.
 struct Source {
-    incoming: Incoming,
+    incoming: Received,
     /// `None` where there is nothing to mask.
     stream: Option<Reader>,
     /// `None` where there is no coding to take off.
@@ -111,7 +112,7 @@ impl MaskedBody {
     /// # Errors
     /// The client breaks off or stalls, the body is too long or its coding is broken, or the engine refuses it.
     pub async fn start(
-        incoming: Incoming,
+        incoming: Received,
         content: &Content,
         snapshot: &Arc<Snapshot>,
         limits: Limits,
@@ -227,6 +228,17 @@ impl MaskedBody {
             self.upload.complete();
         }
         Some(Frame::data(piece))
+    }
+}
+
+impl Again for MaskedBody {
+    fn again(&self) -> Option<Self> {
+        self.source.is_none().then(|| Self {
+            queue: self.queue.clone(),
+            source: None,
+            decoded: self.decoded,
+            upload: Arc::clone(&self.upload),
+        })
     }
 }
 

@@ -56,6 +56,7 @@ pub fn config(upstream: &str, limits: Limits) -> Config {
             signed: Signed::Refuse,
             limits,
             providers: vec![provider],
+            ..Model::default()
         }),
         ..Config::default()
     }
