@@ -22,6 +22,13 @@ const PIECES: [usize; 2] = [64 * 1024, 16 * 1024];
 /// Secrets up to which aho-corasick's DFA is built: beyond it takes hundreds of megabytes.
 const MOST_FOR_DFA: usize = 1000;
 
+/// Passes over all cells of a row; where they take long, three are enough.
+const PASSES: usize = 15;
+const LONG: Duration = Duration::from_secs(6);
+
+/// For which one cell runs in a pass, if need be again and again.
+const TURN: Duration = Duration::from_millis(5);
+
 /// The engine and its yardsticks.
 #[derive(Parser)]
 struct Options {
@@ -114,22 +121,23 @@ impl Contest {
         }
     }
 
-    /// The speeds over one body.
+    /// The speeds over one body, measured in turns.
     fn row(&self, body: &Bytes, smoke: bool) -> String {
-        let measure = |run: &mut dyn FnMut()| rate(body.len(), median(smoke, run));
-        let by_64 = measure(&mut || self.mask(body, PIECES[0]));
-        let by_16 = measure(&mut || self.mask(body, PIECES[1]));
-        let whole = measure(&mut || self.mask(body, body.len()));
-        let memchr = measure(&mut || {
-            black_box(memchr::memchr_iter(b'\\', body).count());
-        });
         let scan = |automaton: &AhoCorasick| {
-            measure(&mut || {
-                black_box(automaton.find_overlapping_iter(body).count());
-            })
+            black_box(automaton.find_overlapping_iter(body).count());
         };
-        let nfa = scan(&self.nfa);
-        let dfa = self.dfa.as_ref().map(scan);
+        let by_64 = || self.mask(body, PIECES[0]);
+        let by_16 = || self.mask(body, PIECES[1]);
+        let whole = || self.mask(body, body.len());
+        let memchr = || {
+            black_box(memchr::memchr_iter(b'\\', body).count());
+        };
+        let nfa = || scan(&self.nfa);
+        let dfa = || self.dfa.iter().for_each(scan);
+        let runs: [&dyn Fn(); 6] = [&by_64, &by_16, &whole, &memchr, &nfa, &dfa];
+        let [by_64, by_16, whole, memchr, nfa, dfa] =
+            medians(runs, smoke).map(|time| rate(body.len(), time));
+        let dfa = self.dfa.is_some().then_some(dfa);
         // Up to some dozens aho-corasick searches by prefilter only, so the machine itself is the yardstick; then its fastest
         // automaton that can be built.
         let (yardstick, speed) = match (self.count, dfa) {
@@ -241,27 +249,47 @@ fn resident() -> Result<usize> {
 }
 
 /// What `make` makes, and the median time of making it.
-fn built<T>(smoke: bool, mut make: impl FnMut() -> T) -> (T, Duration) {
-    let mut last = None;
-    let time = median(smoke, &mut || last = Some(make()));
-    (last.expect("it ran at least once"), time)
+fn built<T>(smoke: bool, make: impl Fn() -> T) -> (T, Duration) {
+    let [time] = medians([&|| drop(black_box(make()))], smoke);
+    (make(), time)
 }
 
-fn median(smoke: bool, run: &mut dyn FnMut()) -> Duration {
-    let mut times = Vec::new();
+/// The median time of each, run in turns: so that what disturbs the machine disturbs all alike.
+fn medians<const N: usize>(runs: [&dyn Fn(); N], smoke: bool) -> [Duration; N] {
+    // The first pass warms up, and tells how often the quick ones must run to be timed well.
+    let repeats = runs.map(|run| {
+        let time = timed(run, 1).max(Duration::from_nanos(1));
+        let repeats = TURN.as_nanos() / time.as_nanos();
+        if smoke {
+            1
+        } else {
+            u32::try_from(repeats).unwrap_or(u32::MAX).max(1)
+        }
+    });
+    let mut times = [const { Vec::new() }; N];
     let begun = Instant::now();
     loop {
-        let start = Instant::now();
-        run();
-        times.push(start.elapsed());
-        let enough =
-            times.len() == 15 || (times.len() >= 3 && begun.elapsed() > Duration::from_secs(2));
-        if smoke || enough {
+        for ((run, repeats), times) in runs.iter().zip(repeats).zip(&mut times) {
+            times.push(timed(*run, repeats));
+        }
+        let passes = times.first().map_or(0, Vec::len);
+        if smoke || passes == PASSES || (passes >= 3 && begun.elapsed() > LONG) {
             break;
         }
     }
-    times.sort();
-    times[times.len() / 2]
+    times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    })
+}
+
+/// The mean time of so many runs.
+fn timed(run: &dyn Fn(), repeats: u32) -> Duration {
+    let start = Instant::now();
+    for _ in 0..repeats {
+        run();
+    }
+    start.elapsed() / repeats
 }
 
 #[allow(clippy::cast_precision_loss)] // sizes far below 2^52

@@ -32,7 +32,7 @@ struct Options {
     /// Single requests of 1 KB to each contestant, for latency; fewer of larger ones
     #[arg(long, default_value_t = 10_000)]
     samples: usize,
-    /// Who takes part besides the direct way: nginx, haproxy, mirage, bauta, bauta10, bauta500
+    /// Who takes part besides the direct way: nginx, haproxy, mirage, bauta, bauta0, bauta10, bauta500
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Which workloads: 1k, 64k, 200k, 1m, 10m, sse, paced
@@ -68,17 +68,21 @@ pub fn run() -> Result<()> {
     let options = Options::parse();
     let plan = Plan::new(&options);
     allow_many_files();
-    let folder = tempfile::tempdir()?;
-    let epoch = plan.epoch;
-    let upstream = upstream::start(None, epoch)?;
-    let field = contestants::start(upstream, folder.path(), &options.only)?;
-    if field.contestants.iter().any(|contestant| !contestant.exact) {
-        upstream::start(Some(MIRAGE_UPSTREAM), epoch).context("mirage-proxy's upstream")?;
-    }
+    let upstream = upstream::start(None, plan.epoch)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (rests, cells) = runtime.block_on(plan.measure(&field.contestants))?;
+    let folder = tempfile::tempdir()?;
+    let field = contestants::start(upstream, folder.path(), &options.only)?;
+    if field.contestants.iter().any(|contestant| !contestant.exact) {
+        upstream::start(Some(MIRAGE_UPSTREAM), plan.epoch).context("mirage-proxy's upstream")?;
+    }
+    let rests = runtime.block_on(plan.rest(&field.contestants))?;
+    // Anew, because an allocator keeps what so many connections took.
+    drop(field);
+    let folder = tempfile::tempdir()?;
+    let field = contestants::start(upstream, folder.path(), &options.only)?;
+    let cells = runtime.block_on(plan.measure(&field.contestants))?;
     plan.print(&field.contestants, &rests, &cells);
     println!("{}", machine());
     for remark in field.remarks {
@@ -112,12 +116,16 @@ impl Plan {
         }
     }
 
-    async fn measure(&self, field: &[Contestant]) -> Result<(Vec<Option<Rest>>, Vec<Vec<Cell>>)> {
+    async fn rest(&self, field: &[Contestant]) -> Result<Vec<Option<Rest>>> {
         let mut rests = Vec::new();
         for contestant in field {
-            let rest = self.rest(contestant).await;
+            let rest = self.rest_of(contestant).await;
             rests.push(rest.with_context(|| format!("idle, over {}", contestant.name))?);
         }
+        Ok(rests)
+    }
+
+    async fn measure(&self, field: &[Contestant]) -> Result<Vec<Vec<Cell>>> {
         let mut cells: Vec<Vec<Cell>> = Vec::new();
         for _ in &self.workloads {
             cells.push(field.iter().map(|_| Cell::default()).collect());
@@ -130,7 +138,7 @@ impl Plan {
                     .with_context(|| format!("workload {}", workload.name))?;
             }
         }
-        Ok((rests, cells))
+        Ok(cells)
     }
 
     /// One workload of one round. Who begins moves on with the rounds, so that nobody always follows the same one.
@@ -168,7 +176,7 @@ impl Plan {
     }
 
     /// Memory after some requests, and what idle connections add.
-    async fn rest(&self, contestant: &Contestant) -> Result<Option<Rest>> {
+    async fn rest_of(&self, contestant: &Contestant) -> Result<Option<Rest>> {
         if !contestant.is_proxy() {
             return Ok(None);
         }
