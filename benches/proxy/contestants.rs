@@ -23,6 +23,10 @@ pub const MIRAGE_UPSTREAM: u16 = 18_777;
 /// Secrets of Bauta's entries. Without any nothing is read, so that what remains is the plumbing: only on request.
 const SECRETS: [usize; 3] = [0, 10, 500];
 
+/// How nginx passes bodies on as they come. By default it keeps a body larger than 16 KB in a file until it is complete.
+const NGINX_STREAMS: &str =
+    "client_body_buffer_size 128k; proxy_request_buffering off; proxy_buffering off;";
+
 /// How long one may take until it accepts connections.
 const START_TIME: Duration = Duration::from_secs(20);
 
@@ -75,13 +79,18 @@ pub fn start(upstream: SocketAddr, folder: &Path, only: &[String]) -> Result<Fie
             Some(program) => {
                 field.remark(&program, "-v");
                 field.add("nginx", folder, |port, folder| {
-                    nginx(&program, port, upstream, folder)
+                    nginx(&program, port, upstream, folder, NGINX_STREAMS)
                 })?;
             }
             None => field
                 .remarks
                 .push(format!("nginx: not installed ({install})")),
         }
+    }
+    if let Some(program) = find("nginx").filter(|_| only.iter().any(|name| name == "nginx-plain")) {
+        field.add("nginx-plain", folder, |port, folder| {
+            nginx(&program, port, upstream, folder, "")
+        })?;
     }
     if wanted("haproxy") {
         match find("haproxy") {
@@ -171,7 +180,14 @@ impl Field {
     }
 }
 
-fn nginx(program: &Path, port: u16, upstream: SocketAddr, folder: &Path) -> Result<Vec<OsString>> {
+/// `streams`: how it passes bodies on; nothing for its defaults.
+fn nginx(
+    program: &Path,
+    port: u16,
+    upstream: SocketAddr,
+    folder: &Path,
+    streams: &str,
+) -> Result<Vec<OsString>> {
     // Workers of a master that is root would become somebody who cannot enter our folder.
     let user = if rustix::process::geteuid().is_root() {
         "user root;"
@@ -197,7 +213,6 @@ http {{
     keepalive_timeout 300s;
     keepalive_requests 100000000;
     client_max_body_size 0;
-    client_body_buffer_size 128k;
     upstream model {{
         server {upstream};
         keepalive 64;
@@ -209,8 +224,7 @@ http {{
             proxy_pass http://model;
             proxy_http_version 1.1;
             proxy_set_header Connection \"\";
-            proxy_request_buffering off;
-            proxy_buffering off;
+            {streams}
         }}
     }}
 }}

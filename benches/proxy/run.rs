@@ -32,7 +32,8 @@ struct Options {
     /// Single requests of 1 KB to each contestant, for latency; fewer of larger ones
     #[arg(long, default_value_t = 10_000)]
     samples: usize,
-    /// Who takes part besides the direct way: nginx, haproxy, mirage, bauta, bauta0, bauta10, bauta500
+    /// Who takes part besides the direct way: nginx, haproxy, mirage, bauta; by name only: nginx-plain, bauta0,
+    /// bauta10, bauta500
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Which workloads: 1k, 64k, 200k, 1m, 10m, sse, paced
