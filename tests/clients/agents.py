@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -209,7 +210,8 @@ class Running:
     def start(self, *arguments, **options):
         with self._lock:
             if self._stopped:
-                raise InterruptedError("stopped")
+                # Ends this thread alone, and what it holds is put away.
+                sys.exit()
             self._process = subprocess.Popen(*arguments, **options)
             return self._process
 

@@ -251,7 +251,8 @@ def hex_some(text, rng):
 def quoted_some(text, rng):
     """Lines end softly here and there, within a word too."""
     soft = rng.choice(["=\n", "=\r\n", "= \n"])
-    units = [f"={byte:02X}" if byte > 126 or byte < 33 or byte == 61 or rng.random() < 0.2 else chr(byte) for byte in text.encode()]
+    safe = [33 <= byte <= 126 and byte != 61 and rng.random() < 0.8 for byte in text.encode()]
+    units = [chr(byte) if kept else f"={byte:02X}" for byte, kept in zip(text.encode(), safe)]
     return "".join(unit + (soft if rng.random() < 0.1 else "") for unit in units)
 
 

@@ -28,13 +28,18 @@ import sdk_openai
 from carriers import ANY_CASE, ANY_CASE_CARRIERS, CARRIERS, DOCUMENT, SECRETS, SITE
 from clients import Clients
 from harness import Bench, Report, control, masked, not_read_yet, only_the_value_changes, surface, unaffected
-from not_yet import NOT_READ_YET
+from not_yet import NOT_READ_YET, expected
 from scripted_provider import Provider
 from sidecar import Sidecar
 
-PYTHON = {"openai (Python)": sdk_openai, "anthropic (Python)": sdk_anthropic, "google-genai (Python)": sdk_google}
-NODE = {"npm SDKs (Node)": sdk_node}
-FAMILIES = PYTHON | NODE
+FAMILIES = {
+    "openai (Python)": sdk_openai,
+    "anthropic (Python)": sdk_anthropic,
+    "google-genai (Python)": sdk_google,
+    "openai (npm)": sdk_node.openai,
+    "@anthropic-ai/sdk (npm)": sdk_node.anthropic,
+    "@google/genai (npm)": sdk_node.google,
+}
 # Where a text goes through the same code as in exchanges that carry all, some carriers will do.
 SOME = {name: CARRIERS[name] for name in ("plain", "JSON, 2 levels", "percent", "base64", "HTML, numeric")}
 
@@ -78,12 +83,18 @@ def run_family(bench, module):
                 bench.case(f"not yet {name}", not_read_yet, carried, exchange, carry)
             else:
                 bench.case(name, masked, exchange, carry)
-        bench.case(f"p7: {exchange.__name__} unaffected", unaffected, exchange)
-        if "tools" not in exchange.__name__:
-            bench.case(f"only the value changes: {exchange.__name__}", only_the_value_changes, exchange)
     for exchange in module.SURFACES:
         for carried, carry in SOME.items():
             bench.case(f"p1: {exchange.__name__}, {carried}", surface, exchange, carry)
+    for exchange in (*module.EXCHANGES, *filter(there, module.SURFACES)):
+        bench.case(f"p7: {exchange.__name__} unaffected", unaffected, exchange)
+        # What was said before a tool was called comes back from the SDK, in its own words.
+        if "tools" not in exchange.__name__:
+            bench.case(f"only the value changes: {exchange.__name__}", only_the_value_changes, exchange)
+
+
+def there(exchange):
+    return expected(exchange.__name__) is None
 
 
 def run_cases(bench, sidecar):
@@ -157,7 +168,7 @@ def main(binary, modules, *words):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     binary = None if binary == "--control" else binary
     started = time.monotonic()
-    report = Report(words)
+    report = Report(words, ["the decoder", "bauta", *FAMILIES, *(agent.name for agent in agents.AGENTS)])
     report.case("the decoder", "self-test", self_test)
     # They wait for processes of their own more than they compute.
     beside = threading.Thread(target=run_agents, args=(report, binary, modules))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAM = Path(__file__).parent / "node" / "exchanges.mjs"
@@ -54,11 +55,22 @@ def exchange(name):
     return run
 
 
-JSON_NAMES = ["chat", "chat_tools_streamed", "responses", "responses_tools_streamed", "embeddings"]
-JSON_NAMES += ["messages", "messages_tools_streamed", "count_tokens"]
-JSON_NAMES += ["generate", "generate_tools_streamed", "generate_embeddings"]
-SURFACE_NAMES = ["files", "files_chunked", "batches", "generate_upload"]
-NAMES = sorted(JSON_NAMES + SURFACE_NAMES)
+@dataclass
+class Package:
+    """The exchanges of one npm package, as the modules `sdk_….py` have them."""
 
-EXCHANGES = tuple(exchange(name) for name in JSON_NAMES)
-SURFACES = tuple(exchange(name) for name in SURFACE_NAMES)
+    EXCHANGES: tuple
+    SURFACES: tuple = ()
+
+
+def package(exchanges, surfaces=()):
+    return Package(tuple(map(exchange, exchanges)), tuple(map(exchange, surfaces)))
+
+
+CHAT = ("chat", "chat_tools_streamed", "responses", "responses_tools_streamed", "embeddings")
+MESSAGES = ("messages", "messages_tools_streamed", "count_tokens")
+GENERATE = ("generate", "generate_tools_streamed", "generate_embeddings")
+FILES, UPLOAD = ("files", "files_chunked", "batches"), ("generate_upload",)
+NAMES = sorted(CHAT + FILES + MESSAGES + GENERATE + UPLOAD)
+
+openai, anthropic, google = package(CHAT, FILES), package(MESSAGES), package(GENERATE, UPLOAD)

@@ -79,6 +79,12 @@ class Request:
             found.append((names["name"].strip('"'), names.get("filename", "").strip('"') or None, content))
         return found
 
+    def contents(self):
+        """The body, or the parts of a multipart body: what each is, and its bytes."""
+        if (self.header("content-type") or "").startswith("multipart/"):
+            return [((name, filename), content) for name, filename, content in self.parts()]
+        return [(self.method, self.body)]
+
     def check(self):
         """Whether the request is well formed to its receiver: JSON, JSON lines, multipart, or text."""
         kind = (self.header("content-type") or "").split(";")[0]
