@@ -22,11 +22,12 @@ use std::sync::Arc;
 use tokio::sync::watch as signal;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Listen, Placeholder, Spelling};
-use crate::guard::{Guard, Needles, Snapshot};
+use crate::config::{Config, Listen, Spelling};
+use crate::guard::{Guard, Needles};
 use crate::mask::Masker;
 use crate::model::{Channel, SettingsError};
 use crate::net::server::{self, Listener};
+use crate::net::tls::{Identity, TlsError};
 use crate::secret::{Secret, Submission};
 
 pub use demo::{DemoError, demo};
@@ -46,6 +47,9 @@ pub enum StartError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The listener's certificate or key.
+    #[error("model.tls: {0}")]
+    Tls(#[from] TlsError),
     /// A provider's settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -81,6 +85,7 @@ pub struct Running {
 struct Live {
     guard: Arc<Guard>,
     channel: Arc<Channel>,
+    identity: Option<Arc<Identity>>,
 }
 
 impl Running {
@@ -90,27 +95,39 @@ impl Running {
     /// See [`StartError`].
     pub async fn start(config: &Config, secrets: &[Secret]) -> Result<Self, StartError> {
         let model = config.model.as_ref().ok_or(StartError::NoChannel)?;
-        let guard = Arc::new(Guard::new(snapshot(secrets, &config.placeholder)));
+        let guard = Arc::new(Guard::new(settings::snapshot(secrets, config)));
         let channel = Arc::new(Channel::new(Arc::clone(&guard), &settings::channel(model))?);
+        let identity = match &model.tls {
+            Some(tls) => Some(Arc::new(Identity::load(&tls.cert, &tls.key)?)),
+            None => None,
+        };
         let bound = match &model.listen {
             Listen::Tcp { host, port } => Listener::tcp(host, *port).await,
             Listen::Unix(path) => Listener::unix(path).await,
         };
-        let listener = bound.map_err(|source| StartError::Listen {
+        let mut listener = bound.map_err(|source| StartError::Listen {
             listen: model.listen.clone(),
             source,
         })?;
+        if let Some(identity) = &identity {
+            listener = listener.with_identity(Arc::clone(identity));
+        }
         let model_addr = listener.local_addr();
         let address =
             model_addr.map_or_else(|| model.listen.to_string(), |address| address.to_string());
         tracing::info!(
             channel = "model",
             address,
+            tls = identity.is_some(),
             secrets = secrets.len(),
             "listening"
         );
         let (stop, stopped) = signal::channel(false);
-        let live = Live { guard, channel };
+        let live = Live {
+            guard,
+            channel,
+            identity,
+        };
         let handler = Arc::clone(&live.channel);
         let served = tokio::spawn(server::serve(
             listener,
@@ -135,8 +152,8 @@ impl Running {
     }
 
     /// Puts other secrets in force for requests that begin from now on.
-    pub fn replace_secrets(&self, secrets: &[Secret], placeholder: &Placeholder) {
-        self.live.guard.replace(snapshot(secrets, placeholder));
+    pub fn replace_secrets(&self, secrets: &[Secret], config: &Config) {
+        self.live.guard.replace(settings::snapshot(secrets, config));
     }
 
     /// Accepts no more, lets requests in flight finish within the drain time, and says how many were cut.
@@ -145,10 +162,6 @@ impl Running {
         let _ = self.stop.send(true);
         self.served.await.unwrap_or(0)
     }
-}
-
-fn snapshot(secrets: &[Secret], placeholder: &Placeholder) -> Snapshot {
-    Snapshot::new(secrets, |key| placeholder.output.write(key))
 }
 
 /// The masker of a submission, for commands that need no channel, and the keys by the number under which it reports them.

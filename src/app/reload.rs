@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::serve::{ServeError, load_secrets};
 use super::watch::{Mark, Watch};
-use super::{Live, settings, snapshot};
+use super::{Live, settings};
 use crate::cli::Serve;
 use crate::config::{self, Config};
 use crate::secret::{Secret, Source};
@@ -16,6 +16,7 @@ pub(super) struct Reloader {
     source: Option<Source>,
     secrets: Vec<Secret>,
     secrets_mark: Option<Mark>,
+    tls_marks: [Option<Mark>; 2],
     warnings: Vec<String>,
 }
 
@@ -29,6 +30,7 @@ impl Reloader {
             config = config::load(Some(&path))?;
         }
         let secrets_mark = args.secrets.as_ref().and_then(file).and_then(Mark::of);
+        let tls_marks = tls_files(&config).map(|path| path.and_then(Mark::of));
         let (secrets, warnings) = match &args.secrets {
             Some(source) => {
                 let loaded = load_secrets(source)?;
@@ -45,6 +47,7 @@ impl Reloader {
             source: args.secrets.clone(),
             secrets,
             secrets_mark,
+            tls_marks,
             warnings,
         })
     }
@@ -66,9 +69,12 @@ impl Reloader {
 
     /// Runs until it is dropped.
     pub(super) async fn follow(&mut self, live: &Live) {
+        let [cert, key] = tls_files(&self.config);
         let files: Vec<PathBuf> = [
             self.config.source.as_deref(),
             self.source.as_ref().and_then(file),
+            cert,
+            key,
         ]
         .into_iter()
         .flatten()
@@ -95,6 +101,11 @@ impl Reloader {
             self.secrets_mark = secrets_mark;
             self.reload_secrets(live);
         }
+        let tls_marks = tls_files(&self.config).map(|path| path.and_then(Mark::of));
+        if tls_marks != self.tls_marks {
+            self.tls_marks = tls_marks;
+            self.reload_tls(live);
+        }
     }
 
     fn reload_config(&mut self, live: &Live) {
@@ -110,19 +121,36 @@ impl Reloader {
         if let Err(error) = live.channel.reconfigure(&settings::channel(new)) {
             return tracing::error!("the changed configuration is not used: {error}");
         }
-        let rebound =
-            old.listen != new.listen || settings::listener(old) != settings::listener(new);
+        let rebound = old.listen != new.listen
+            || old.tls != new.tls
+            || settings::listener(old) != settings::listener(new);
         if rebound || self.config.log != next.log {
             tracing::warn!(
-                "listen, the limits of connections and heads, and [log] change with a restart only"
+                "listen, the names of the files of tls, the limits of connections and heads, and [log] change with a restart only"
             );
         }
-        if self.config.placeholder != next.placeholder {
-            live.guard
-                .replace(snapshot(&self.secrets, &next.placeholder));
+        if self.config.placeholder != next.placeholder || old.signed != new.signed {
+            live.guard.replace(settings::snapshot(&self.secrets, &next));
         }
+        let tls = old.tls.clone();
         self.config = next;
+        if let Some(model) = &mut self.config.model {
+            // The listener's, for its life.
+            model.tls = tls;
+        }
         tracing::info!("the changed configuration is in force");
+    }
+
+    fn reload_tls(&self, live: &Live) {
+        let ([Some(cert), Some(key)], Some(identity)) = (tls_files(&self.config), &live.identity)
+        else {
+            return;
+        };
+        match identity.reload(cert, key) {
+            Ok(()) => tracing::info!("the changed certificate is in force"),
+            // One of the two may be about to follow.
+            Err(error) => tracing::error!("the changed certificate is not used: {error}"),
+        }
     }
 
     fn reload_secrets(&mut self, live: &Live) {
@@ -138,7 +166,7 @@ impl Reloader {
             );
         }
         live.guard
-            .replace(snapshot(&loaded.secrets, &self.config.placeholder));
+            .replace(settings::snapshot(&loaded.secrets, &self.config));
         self.secrets = loaded.secrets;
         self.warnings = loaded.warnings;
         self.report_warnings();
@@ -147,6 +175,15 @@ impl Reloader {
             "the changed secrets are in force"
         );
     }
+}
+
+/// The listener's certificate and key.
+fn tls_files(config: &Config) -> [Option<&Path>; 2] {
+    let tls = config.model.as_ref().and_then(|model| model.tls.as_ref());
+    [
+        tls.map(|tls| tls.cert.as_path()),
+        tls.map(|tls| tls.key.as_path()),
+    ]
 }
 
 fn file(source: &Source) -> Option<&Path> {

@@ -1,16 +1,27 @@
 //! The configuration in the words of the rooms that use it: they do not import `config`.
 
-use crate::config::{Limits, Model, Provider};
+use crate::config::{self, Config, Limits, Model, Provider};
+use crate::guard::{Signed, Snapshot};
 use crate::model::{self, Settings};
 use crate::net::dial::Target;
 use crate::net::{pool, server};
 use crate::relay;
+use crate::secret::Secret;
 
 /// Body bytes that are held back for an exact length.
 const BUFFER_BYTES: u64 = 8 << 20;
 
 /// Header lines of a request: several times what any SDK sends.
 const MAX_HEADERS: usize = 128;
+
+/// What is masked, and how.
+pub(super) fn snapshot(secrets: &[Secret], config: &Config) -> Snapshot {
+    let signed = match config.model.as_ref().map(|model| model.signed) {
+        Some(config::Signed::Pass) => Signed::Pass,
+        Some(config::Signed::Refuse) | None => Signed::Refuse,
+    };
+    Snapshot::new(secrets, |key| config.placeholder.output.write(key)).with_signed(signed)
+}
 
 /// What may change while the channel runs.
 pub(super) fn channel(model: &Model) -> Settings {
@@ -20,6 +31,7 @@ pub(super) fn channel(model: &Model) -> Settings {
         idle_timeout,
         connect_timeout,
         response_timeout,
+        max_message_bytes,
         ..
     } = model.limits;
     Settings {
@@ -30,6 +42,7 @@ pub(super) fn channel(model: &Model) -> Settings {
             max_body_bytes,
             idle_timeout,
             response_timeout,
+            max_message_bytes,
         },
         upstream: pool::Limits {
             connect_timeout,

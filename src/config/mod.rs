@@ -23,7 +23,8 @@ pub use address::{Listen, ListenError, Upstream, UpstreamError, is_loopback};
 pub use error::{Error, Problem};
 pub use parse::{known_keys, parse};
 pub use types::{
-    Agent, Config, Level, Limits, Log, LogFormat, Model, Placeholder, Provider, Spelling,
+    Agent, Config, Level, Limits, Log, LogFormat, Model, Placeholder, Provider, Signed, Spelling,
+    Tls,
 };
 
 /// Where a configuration is looked for if none is named.

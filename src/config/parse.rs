@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::reader::{Item, Report, Table};
 use super::{
     Agent, Config, Error, Level, Limits, Listen, ListenError, Log, LogFormat, Model, Placeholder,
-    Problem, Spelling, address, duration, provider,
+    Problem, Signed, Spelling, Tls, address, duration, provider,
 };
 
 /// Reads the text of a configuration file. Relative paths are taken from the file's folder.
@@ -132,17 +132,57 @@ fn model(
         }
     }
     let mask_responses = table.parse("mask_responses", Item::boolean);
+    let signed = table.parse("signed", |item| match item.text()? {
+        "refuse" => Ok(Signed::Refuse),
+        "pass" => Ok(Signed::Pass),
+        _ => Err("not a way. Use \"refuse\" or \"pass\"".to_owned()),
+    });
+    let tls = tls(table.table("tls"), base);
     let limits = limits(table.table("limits"));
     let providers = provider::read(table.tables("provider"), base);
     let present = table.is_present();
     table.finish();
     present.then_some(Model {
         listen,
+        tls,
         hosts: all_hosts,
         mask_responses: mask_responses.unwrap_or(defaults.mask_responses),
+        signed: signed.unwrap_or(defaults.signed),
         limits,
         providers,
     })
+}
+
+fn tls(mut table: Table<'_, '_, '_>, base: &Path) -> Option<Tls> {
+    let (has_cert, has_key) = (table.item("cert").is_some(), table.item("key").is_some());
+    let cert = table.parse("cert", |item| pem_file(item, base));
+    let key = table.parse("key", |item| pem_file(item, base));
+    if table.is_present() && !has_cert {
+        table.missing("cert", "Use cert = \"…\", a PEM file with the certificate");
+    }
+    if table.is_present() && !has_key {
+        table.missing(
+            "key",
+            "Use key = \"…\", a PEM file with the certificate's private key",
+        );
+    }
+    table.finish();
+    Some(Tls {
+        cert: cert?,
+        key: key?,
+    })
+}
+
+/// A PEM file that exists; what is in it shows when it is used.
+pub(super) fn pem_file(item: &Item<'_, '_, '_>, base: &Path) -> Result<PathBuf, String> {
+    let path = base.join(item.text()?);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(format!(
+        "{} is not a file. Use the path of a PEM file, absolute or from this file's folder",
+        path.display()
+    ))
 }
 
 fn limits(mut table: Table<'_, '_, '_>) -> Limits {
@@ -171,11 +211,15 @@ fn limits(mut table: Table<'_, '_, '_>) -> Limits {
     let max_body_bytes = table
         .parse("max_body_bytes", |item| item.whole(1..=1 << 50))
         .unwrap_or(defaults.max_body_bytes);
+    let max_message_bytes = table
+        .parse("max_message_bytes", |item| item.whole(1..=1 << 30))
+        .unwrap_or(defaults.max_message_bytes);
     table.finish();
     Limits {
         max_connections,
         max_header_bytes,
         max_body_bytes,
+        max_message_bytes,
         header_timeout,
         idle_timeout,
         connect_timeout,

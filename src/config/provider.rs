@@ -1,8 +1,9 @@
 //! The routes of the model channel: presets, and what the file adds to them or changes.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::parse::pem_file;
 use super::reader::{Item, Table};
 use super::{Provider, Upstream, UpstreamError, presets};
 
@@ -36,7 +37,7 @@ impl Routes {
         let name = table.parse("name", segment);
         let path = table.parse("path", segment);
         let upstream = table.parse("upstream", upstream);
-        let ca = table.parse("ca", |item| ca(item, base));
+        let ca = table.parse("ca", |item| pem_file(item, base));
         let Some(name_item) = name_item else {
             table.missing(
                 "name",
@@ -127,15 +128,4 @@ fn upstream(item: &Item<'_, '_, '_>) -> Result<Upstream, String> {
     item.text()?
         .parse()
         .map_err(|error: UpstreamError| error.to_string())
-}
-
-fn ca(item: &Item<'_, '_, '_>, base: &Path) -> Result<PathBuf, String> {
-    let path = base.join(item.text()?);
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(format!(
-        "{} is not a file. Use the path of a PEM file, absolute or from this file's folder",
-        path.display()
-    ))
 }

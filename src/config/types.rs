@@ -95,15 +95,38 @@ impl Spelling {
 pub struct Model {
     /// Where it listens.
     pub listen: Listen,
+    /// What it presents over TLS; `None` for no TLS.
+    pub tls: Option<Tls>,
     /// Host names that a request may name besides loopback names and the listener's own address: lower case,
     /// without port, IPv6 without brackets.
     pub hosts: Vec<String>,
     /// Whether answers are masked too.
     pub mask_responses: bool,
+    /// What becomes of values in blocks that a provider signed.
+    pub signed: Signed,
     /// Limits and timeouts.
     pub limits: Limits,
     /// Routes, presets included; names and paths are unique.
     pub providers: Vec<Provider>,
+}
+
+/// What becomes of a value in a block that a provider signed, where to rewrite it would break the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Signed {
+    /// The request is refused.
+    #[default]
+    Refuse,
+    /// The block goes on as it is.
+    Pass,
+}
+
+/// A listener's certificate and key, PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, and after it those that lead to its root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Limits and timeouts of the model channel.
@@ -115,6 +138,8 @@ pub struct Limits {
     pub max_header_bytes: usize,
     /// Bytes of a request body.
     pub max_body_bytes: u64,
+    /// Bytes of a WebSocket message from a client.
+    pub max_message_bytes: u64,
     /// Within which a whole request head must have arrived.
     pub header_timeout: Duration,
     /// Silence after which a connection is given up: between two requests, or inside a body, on either side.
@@ -236,8 +261,10 @@ impl Default for Model {
                 host: "127.0.0.1".to_owned(),
                 port: 8601,
             },
+            tls: None,
             hosts: Vec::new(),
             mask_responses: false,
+            signed: Signed::default(),
             limits: Limits::default(),
             providers: presets::providers(),
         }
@@ -250,6 +277,7 @@ impl Default for Limits {
             max_connections: 1024,
             max_header_bytes: 64 << 10,
             max_body_bytes: 4 << 30,
+            max_message_bytes: 16 << 20,
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(5 * 60),
             connect_timeout: Duration::from_secs(10),

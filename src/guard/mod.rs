@@ -7,13 +7,14 @@
 //!
 //! It does no I/O and decides nothing about substitution, which needs the audit log first.
 
+mod forms;
 mod needles;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-pub use crate::mask::{Form, Hits, NameId, Refusal, Stream, Syntax};
+pub use crate::mask::{Form, Hits, NameId, Refusal, Signed, Stream, Syntax};
 pub use needles::Needles;
 
 use crate::secret::Secret;
@@ -21,6 +22,7 @@ use crate::secret::Secret;
 /// The needles of one moment, and the keys that hits are reported under.
 pub struct Snapshot {
     needles: Needles,
+    signed: Signed,
 }
 
 impl Snapshot {
@@ -33,7 +35,14 @@ impl Snapshot {
     ) -> Self {
         Self {
             needles: Needles::new(secrets, write),
+            signed: Signed::Refuse,
         }
+    }
+
+    /// The same, with another treatment of what stands in blocks that a provider signed. [`Signed::Refuse`] without it.
+    #[must_use]
+    pub fn with_signed(self, signed: Signed) -> Self {
+        Self { signed, ..self }
     }
 
     /// Whether there is nothing to mask, so that texts need not be read.
@@ -41,9 +50,15 @@ impl Snapshot {
         self.needles.masker.is_empty()
     }
 
-    /// Starts one pass over one text.
+    /// Starts one pass over one text on its way to a provider.
     pub fn stream(&self, syntax: Syntax) -> Stream {
-        self.needles.masker.stream(syntax)
+        self.needles.masker.stream_with(syntax, self.signed)
+    }
+
+    /// Starts one pass over one text on its way back. What a provider signed stays as it is: it must be sent again as it came,
+    /// and on that way it is refused or let pass.
+    pub fn answer_stream(&self, syntax: Syntax) -> Stream {
+        self.needles.masker.stream_with(syntax, Signed::Pass)
     }
 
     /// Masks one whole text; `None` if it holds nothing.
@@ -61,7 +76,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::mask`].
     pub fn is_in_name(&self, name: &[u8]) -> Result<bool, Refusal> {
-        Ok(self.needles.names.mask(name, Syntax::Text)?.is_some())
+        Ok(self.needles.names().mask(name, Syntax::Text)?.is_some())
     }
 
     /// The key of a hit.

@@ -1,22 +1,20 @@
-//! What is looked for: the values, the other forms of those with several lines, and the key that each goes by.
+//! What is looked for: the values in all their forms, and the key that each goes by.
 //!
 //! Here values leave their wrappers, into the masker, which does not give them out.
 
 use zeroize::Zeroizing;
 
-use crate::mask::{Masker, NameId, Rule};
+use super::forms::{self, Extent};
+use crate::mask::{Builder, Masker, NameId, Rule};
 use crate::secret::{Masking, Secret};
-
-/// Characters from which on a line of a value is looked for alone.
-const LINE_CHARS: usize = 16;
 
 /// The maskers of some secrets.
 pub struct Needles {
     /// Finds every value by its rule.
     pub masker: Masker,
-    /// Finds only what counts as a value anywhere, also in lower case: for names that cannot be rewritten.
-    pub names: Masker,
-    /// The keys, in order: a hit's number is its key's place.
+    /// Finds only what counts as a value anywhere, in any case: for names that cannot be rewritten. `None`: as `masker` does.
+    names: Option<Masker>,
+    /// The keys in order, and once more for what is found in UTF-16: a hit's number is its key's place.
     pub keys: Vec<String>,
 }
 
@@ -35,93 +33,170 @@ impl Needles {
             .map(|s| s.key().as_str().to_owned())
             .collect();
         keys.dedup();
+        let found = found(&secrets, &keys);
+        let same = found.iter().all(|f| f.rule == Rule::Anywhere && f.any_case);
+        let masker = masker(&found, &keys, &write);
+        let names = (!same).then(|| names(&found, &keys));
+        keys.extend_from_within(..);
         Self {
-            masker: build(&secrets, &keys, &write, false),
-            names: build(&secrets, &keys, &write, true),
+            masker,
+            names,
             keys,
+        }
+    }
+
+    /// Finds what counts as a value anywhere, in any case.
+    pub fn names(&self) -> &Masker {
+        self.names.as_ref().unwrap_or(&self.masker)
+    }
+}
+
+/// A value that is masked.
+struct Found<'a> {
+    secret: &'a Secret,
+    /// The place of its key.
+    key: usize,
+    rule: Rule,
+    any_case: bool,
+    spellings: Vec<Zeroizing<String>>,
+}
+
+/// The secrets are in the order of the keys.
+fn found<'a>(secrets: &[&'a Secret], keys: &[String]) -> Vec<Found<'a>> {
+    let mut found = Vec::with_capacity(secrets.len());
+    let mut key = 0;
+    for secret in secrets {
+        while keys[key] != secret.key().as_str() {
+            key += 1;
+        }
+        let Some(rule) = rule(secret.masking()) else {
+            continue;
+        };
+        let any_case = secret.options().ignore_case;
+        found.push(Found {
+            secret,
+            key,
+            rule,
+            any_case,
+            spellings: forms::spellings(secret.value().expose(), any_case),
+        });
+    }
+    found
+}
+
+fn rule(masking: Masking) -> Option<Rule> {
+    match masking {
+        Masking::Anywhere => Some(Rule::Anywhere),
+        Masking::Word => Some(Rule::Word),
+        Masking::No => None,
+    }
+}
+
+impl Found<'_> {
+    /// Where a form counts.
+    fn rule_of(&self, form: &str, extent: Extent) -> Option<Rule> {
+        match extent {
+            Extent::Whole => Some(self.rule),
+            Extent::Bare => rule(self.secret.masking_of(form)),
+            Extent::Lines => Some(Rule::Anywhere),
+        }
+    }
+
+    /// Other line ends, and long lines, of each spelling.
+    fn lines(&self, mut add: impl FnMut(&str, Rule)) {
+        for spelling in &self.spellings {
+            forms::lines(spelling, |form, extent| {
+                if let Some(rule) = self.rule_of(form, extent) {
+                    add(form, rule);
+                }
+            });
+        }
+    }
+
+    /// Short lines of each spelling, indented.
+    fn indented(&self, mut add: impl FnMut(&str, Rule)) {
+        let mut room = forms::MOST_INDENTED;
+        for spelling in &self.spellings {
+            forms::indented(spelling, &mut room, |form, extent| {
+                if let Some(rule) = self.rule_of(form, extent) {
+                    add(form, rule);
+                }
+            });
         }
     }
 }
 
-/// A masker of the values; for names of those that count anywhere, also in the lower case that names are brought to. The secrets
-/// are in the order of the keys.
-fn build(
-    secrets: &[&Secret],
-    keys: &[String],
-    write: impl Fn(&str) -> String,
-    for_names: bool,
-) -> Masker {
+/// Registers the values, then their other forms but for those with indents and in UTF-16.
+fn register(found: &[Found<'_>], mut add: impl FnMut(&Found<'_>, &[u8], Rule)) {
+    for value in found {
+        for spelling in &value.spellings {
+            add(value, spelling.as_bytes(), value.rule);
+        }
+    }
+    for value in found {
+        value.lines(|form, rule| add(value, form.as_bytes(), rule));
+        for form in value.spellings.iter().filter_map(|s| forms::latin1(s)) {
+            add(value, &form, value.rule);
+        }
+    }
+}
+
+fn masker(found: &[Found<'_>], keys: &[String], write: impl Fn(&str) -> String) -> Masker {
     let mut builder = Masker::builder();
-    let ids: Vec<NameId> = keys
+    let names: Vec<NameId> = keys
         .iter()
         .map(|key| builder.name(key, &write(key)))
         .collect();
-    let mut found = Vec::with_capacity(secrets.len());
-    let mut at = 0;
-    for secret in secrets {
-        while keys[at] != secret.key().as_str() {
-            at += 1;
-        }
-        let rule = match secret.masking() {
-            Masking::Anywhere => Rule::Anywhere,
-            Masking::Word => Rule::Word,
-            Masking::No => continue,
-        };
-        found.push((ids[at], secret.value().expose(), rule));
-    }
-    let mut add = |id: NameId, form: &[u8], rule: Rule| {
-        if !for_names {
-            builder.value(id, form, rule);
-        } else if rule == Rule::Anywhere {
-            builder.value(id, form, rule);
-            builder.value(id, &Zeroizing::new(form.to_ascii_lowercase()), rule);
-        }
-    };
-    for (id, value, rule) in &found {
-        add(*id, value.as_bytes(), *rule);
-    }
-    for (id, value, rule) in &found {
-        other_lines(value, |form, is_line| {
-            add(
-                *id,
-                form.as_bytes(),
-                if is_line { Rule::Anywhere } else { *rule },
-            );
+    let wide_names: Vec<NameId> = keys
+        .iter()
+        .map(|key| builder.name(&wide_name(key), &wide_name(&write(key))))
+        .collect();
+    register(found, |value, form, rule| {
+        add(&mut builder, names[value.key], form, rule, value.any_case);
+    });
+    for value in found {
+        let name = names[value.key];
+        value.indented(|form, rule| {
+            add(&mut builder, name, form.as_bytes(), rule, value.any_case);
         });
-        if let Some(form) = latin1(value) {
-            add(*id, &form, *rule);
-        }
+    }
+    // Words of UTF-16 are none to the engine: there a value counts anywhere.
+    for value in found {
+        let name = wide_names[value.key];
+        let mut wide = |form: &str| {
+            if let Some(form) = forms::wide(form) {
+                add(&mut builder, name, &form, Rule::Anywhere, value.any_case);
+            }
+        };
+        value.spellings.iter().for_each(|spelling| wide(spelling));
+        value.lines(|form, _| wide(form));
     }
     builder.build()
 }
 
-/// The value in ISO 8859-1, the charset of old of headers and Basic credentials, where that differs.
-fn latin1(value: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let bytes = value.chars().map(|c| u8::try_from(c).ok());
-    let bytes = Zeroizing::new(bytes.collect::<Option<Vec<u8>>>()?);
-    (bytes.as_slice() != value.as_bytes()).then_some(bytes)
+/// A masker for names of what counts anywhere. A name has neither lines nor NUL.
+fn names(found: &[Found<'_>], keys: &[String]) -> Masker {
+    let mut builder = Masker::builder();
+    let names: Vec<NameId> = keys.iter().map(|key| builder.name(key, key)).collect();
+    register(found, |value, form, rule| {
+        if rule == Rule::Anywhere {
+            builder.value_any_case(names[value.key], form, rule);
+        }
+    });
+    builder.build()
 }
 
-/// The other forms of a value with several lines: with the other line ends, and each long line alone.
-///
-/// The lines in which PEM names what it holds are no secret, and alike in every key.
-fn other_lines(value: &str, mut add: impl FnMut(&str, bool)) {
-    if !value.contains(['\n', '\r']) {
-        return;
+fn add(builder: &mut Builder, name: NameId, form: &[u8], rule: Rule, any_case: bool) {
+    if any_case {
+        builder.value_any_case(name, form, rule);
+    } else {
+        builder.value(name, form, rule);
     }
-    let unix = Zeroizing::new(value.replace("\r\n", "\n"));
-    let windows = Zeroizing::new(unix.replace('\n', "\r\n"));
-    for form in [&unix, &windows] {
-        if form.as_str() != value {
-            add(form, false);
-        }
-    }
-    for line in value.split(['\n', '\r']).map(str::trim) {
-        let armour = line.starts_with("-----") && line.ends_with("-----");
-        if !armour && line != value && line.chars().count() >= LINE_CHARS {
-            add(line, true);
-        }
-    }
+}
+
+/// A key or a placeholder in UTF-16. Both are ASCII, of which UTF-16 is UTF-8 too; what is not stays as it is.
+fn wide_name(text: &str) -> String {
+    String::from_utf8(forms::utf16(text).to_vec()).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]
@@ -129,62 +204,6 @@ mod tests {
     use super::*;
     use crate::mask::Syntax;
     use crate::secret::{Limits, parse_submission};
-
-    #[test]
-    fn a_value_of_several_lines_has_other_forms() {
-        let rows: [(&str, &[(&str, bool)]); 9] = [
-            ("one line, however long it is", &[]),
-            ("a\nb", &[("a\r\nb", false)]),
-            ("a\r\nb", &[("a\nb", false)]),
-            // Mixed line ends are neither form.
-            ("a\r\nb\nc", &[("a\nb\nc", false), ("a\r\nb\r\nc", false)]),
-            (
-                "fifteen letters\nsixteen letters!",
-                &[
-                    ("fifteen letters\r\nsixteen letters!", false),
-                    ("sixteen letters!", true),
-                ],
-            ),
-            // Characters, not bytes.
-            ("ääääääääääääääa\n", &[("ääääääääääääääa\r\n", false)]),
-            (
-                "ended-with-a-newline\n",
-                &[
-                    ("ended-with-a-newline\r\n", false),
-                    ("ended-with-a-newline", true),
-                ],
-            ),
-            (
-                "x\n \t indented and long\t \r\n",
-                &[
-                    ("x\n \t indented and long\t \n", false),
-                    ("x\r\n \t indented and long\t \r\n", false),
-                    ("indented and long", true),
-                ],
-            ),
-            (
-                "-----BEGIN KEY-----\nMIGHAgEAMBMGByqG\n-----END KEY-----",
-                &[
-                    (
-                        "-----BEGIN KEY-----\r\nMIGHAgEAMBMGByqG\r\n-----END KEY-----",
-                        false,
-                    ),
-                    ("MIGHAgEAMBMGByqG", true),
-                ],
-            ),
-        ];
-        for (value, expected) in rows {
-            let mut forms = Vec::new();
-            other_lines(value, |form, is_line| {
-                forms.push((form.to_owned(), is_line));
-            });
-            let expected: Vec<_> = expected
-                .iter()
-                .map(|(f, l)| ((*f).to_owned(), *l))
-                .collect();
-            assert_eq!(forms, expected, "{value:?}");
-        }
-    }
 
     /// A text, what masking makes of it, and whether it holds what counts anywhere.
     fn check(secrets: &str, rows: &[(&str, &str, bool)]) {
@@ -202,7 +221,7 @@ mod tests {
                 })
             };
             assert_eq!(of(&needles.masker), *expected, "{text}");
-            assert_eq!(of(&needles.names) != *text, *anywhere, "{text}");
+            assert_eq!(of(needles.names()) != *text, *anywhere, "{text}");
         }
     }
 

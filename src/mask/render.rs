@@ -161,14 +161,21 @@ fn hex(text: &[u8], upper: bool) -> Vec<u8> {
 }
 
 /// RFC 4648: `text` with what remains of the first and last group, as whole groups, so that what follows keeps its
-/// alignment. Spaces fill up after `text`; a group cut short by the end of its run is cut short again.
+/// alignment. Spaces fill up after `text`, in UTF-16LE if that is what it ends in; a group cut short by the end of its run is cut
+/// short again.
 fn base64_groups(text: &[u8], first: &Wrap, last: &Wrap) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() + 6);
     bytes.extend_from_slice(first.left());
     bytes.extend_from_slice(text);
     if !last.partial {
-        let odd = (bytes.len() + last.right().len()) % 3;
-        bytes.resize(bytes.len() + (3 - odd) % 3, b' ');
+        let missing = (3 - (bytes.len() + last.right().len()) % 3) % 3;
+        // A NUL ends a character of UTF-16LE; half a character more would put what follows out of step.
+        let (space, count): (&[u8], _) = match (bytes.last(), missing) {
+            (Some(0), 1) => (b" \0", 2),
+            (Some(0), 2) => (b" \0", 1),
+            _ => (b" ", missing),
+        };
+        bytes.extend(space.repeat(count));
     }
     bytes.extend_from_slice(last.right());
     base64(&bytes, last.variant, last.padded)

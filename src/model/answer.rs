@@ -20,7 +20,8 @@ use crate::relay::answer_body::Reply;
 /// A response body of the channel.
 pub struct Answer {
     kind: Kind,
-    record: Record,
+    /// `None` where what follows the answer writes the line.
+    record: Option<Record>,
 }
 
 enum Kind {
@@ -59,7 +60,7 @@ impl Answer {
     pub(super) fn upstream(body: Reply, record: Record) -> Self {
         Self {
             kind: Kind::Upstream(body),
-            record,
+            record: Some(record),
         }
     }
 
@@ -67,7 +68,15 @@ impl Answer {
     pub(super) fn own(body: Full<Bytes>, record: Record) -> Self {
         Self {
             kind: Kind::Own(body),
-            record,
+            record: Some(record),
+        }
+    }
+
+    /// None: the connection changes protocols, and the request goes on as long as that.
+    pub(super) fn switched() -> Self {
+        Self {
+            kind: Kind::Own(Full::default()),
+            record: None,
         }
     }
 }
@@ -85,13 +94,16 @@ impl Body for Answer {
             Kind::Upstream(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Kind::Own(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
         };
+        let Some(record) = &mut this.record else {
+            return polled;
+        };
         match &polled {
-            Poll::Ready(None) => this.record.outcome = Outcome::Complete,
+            Poll::Ready(None) => record.outcome = Outcome::Complete,
             Poll::Ready(Some(Err(_))) => {
-                this.record.outcome = Outcome::Cut;
-                if this.record.version < Version::HTTP_11 {
+                record.outcome = Outcome::Cut;
+                if record.version < Version::HTTP_11 {
                     // The connection's end is the message's end for such a client.
-                    this.record.connection.close_by_reset();
+                    record.connection.close_by_reset();
                 }
             }
             _ => {}
@@ -116,25 +128,38 @@ impl Body for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        if self.record.outcome == Outcome::ClientGone && self.is_end_stream() {
-            self.record.outcome = Outcome::Complete;
+        let ended = self.is_end_stream();
+        let Some(record) = &mut self.record else {
+            return;
+        };
+        if record.outcome == Outcome::ClientGone && ended {
+            record.outcome = Outcome::Complete;
         }
         if let Kind::Upstream(body) = &self.kind
             && !body.request_is_complete()
         {
-            self.record.connection.leave_unread();
+            record.connection.leave_unread();
         }
     }
 }
 
 impl Record {
+    /// The scheme of the URLs that lead to us.
+    pub fn scheme(&self) -> &'static str {
+        if self.connection.is_tls() {
+            "https"
+        } else {
+            "http"
+        }
+    }
+
     /// The occurrences that were replaced, as `key=count`, or `key=count(form)` where it was not plain.
     fn masked(&self) -> String {
         let mut text = String::new();
-        for ((id, form), count) in self.tally.hits() {
+        for ((key, form), count) in self.tally.by_key(&self.snapshot) {
             let space = if text.is_empty() { "" } else { " " };
             // Writing to a string cannot fail.
-            let _ = write!(text, "{space}{}={count}", self.snapshot.key(id));
+            let _ = write!(text, "{space}{key}={count}");
             if form != Form::Plain {
                 let _ = write!(text, "({})", form.as_str());
             }

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
-use crate::guard::Refusal;
+use crate::guard::{Refusal, Snapshot};
 use crate::net::dial::DialError;
 use crate::net::host::HostError;
 use crate::net::pool::SendError;
+use crate::net::websocket::handshake::{self, OpeningError};
 use crate::relay::Error;
 use crate::relay::content::ContentError;
+use crate::relay::multipart::PartError;
 
 /// Why a request is answered by us.
 #[derive(Debug, thiserror::Error)]
@@ -37,22 +39,36 @@ pub(super) enum Failure {
     Route,
     #[error("paths under /bauta/ are reserved, and nothing is there")]
     Reserved,
-    #[error(
-        "WebSocket is not supported. Use plain HTTP requests; clients with both fall back by themselves"
-    )]
-    WebSocket,
+    #[error("{0}. {mend}", mend = opening_mend(*.0))]
+    Opening(#[from] OpeningError),
     #[error("{0}. {mend}", mend = host_mend(*.0))]
     Host(#[from] HostError),
     #[error("{0}. {mend}", mend = content_mend(*.0))]
     Content(#[from] ContentError),
     #[error("{text}", text = relay_text(.0, .1))]
     Relay(#[source] Error, String),
+    #[error(
+        "a block that the provider signed holds the value of {0}, and to mask it would break the conversation. Leave the turn with \
+         this thinking block out of the conversation, or set model.signed = \"pass\""
+    )]
+    Signed(String),
 }
 
 impl Failure {
-    /// A failure of an exchange with the provider of that name.
-    pub fn relay(error: Error, provider: &str) -> Self {
-        Self::Relay(error, provider.to_owned())
+    /// A failure of an exchange with the provider of that name, masked by that snapshot.
+    pub fn relay(error: Error, provider: &str, snapshot: &Snapshot) -> Self {
+        match error {
+            Error::Refused(Refusal::Signed(id)) => Self::Signed(snapshot.key(id).to_owned()),
+            error => Self::Relay(error, provider.to_owned()),
+        }
+    }
+
+    /// The key that it is about.
+    fn placeholder(&self) -> Option<&str> {
+        match self {
+            Self::Signed(key) => Some(key),
+            _ => None,
+        }
     }
 
     /// Status and code.
@@ -63,19 +79,16 @@ impl Failure {
             Self::PathTrick | Self::DoubleSlash => (StatusCode::BAD_REQUEST, "path_ambiguous"),
             Self::Route => (StatusCode::NOT_FOUND, "route_unknown"),
             Self::Reserved => (StatusCode::NOT_FOUND, "path_reserved"),
-            Self::WebSocket => (StatusCode::UPGRADE_REQUIRED, "websocket_unsupported"),
+            Self::Opening(OpeningError::Version) => {
+                (StatusCode::UPGRADE_REQUIRED, "websocket_version")
+            }
+            Self::Opening(_) => (StatusCode::BAD_REQUEST, "websocket_handshake"),
             Self::Host(HostError::Foreign) => (StatusCode::MISDIRECTED_REQUEST, "host_foreign"),
             Self::Host(HostError::Origin) => (StatusCode::FORBIDDEN, "origin_foreign"),
             Self::Host(_) => (StatusCode::BAD_REQUEST, "host_invalid"),
-            Self::Content(ContentError::Coding) => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_coding")
-            }
-            Self::Content(ContentError::Charset) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "charset"),
-            Self::Content(ContentError::Ambiguous) => {
-                (StatusCode::BAD_REQUEST, "content_type_ambiguous")
-            }
-            Self::Content(ContentError::Transfer) => (StatusCode::BAD_REQUEST, "framing"),
+            Self::Content(error) => content_kind(*error),
             Self::Relay(error, _) => relay_kind(error),
+            Self::Signed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "signed_block"),
         }
     }
 
@@ -88,7 +101,7 @@ impl Failure {
                 "type": error_type(status),
                 "code": code,
                 "message": format!("bauta: {self}"),
-                "placeholder": null,
+                "placeholder": self.placeholder(),
             },
         });
         let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
@@ -99,9 +112,10 @@ impl Failure {
             HeaderValue::from_static("application/json"),
         );
         if status == StatusCode::UPGRADE_REQUIRED {
-            // RFC 9110, 15.5.22: the answer says which protocol would do.
-            headers.insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+            // RFC 9110, 15.5.22: the answer says which protocol would do; RFC 6455, 4.4: in which version.
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, handshake::VERSION);
         }
         response
     }
@@ -118,6 +132,16 @@ fn error_type(status: StatusCode) -> &'static str {
     }
 }
 
+fn content_kind(error: ContentError) -> (StatusCode, &'static str) {
+    match error {
+        ContentError::Coding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_coding"),
+        ContentError::Charset => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "charset"),
+        ContentError::Ambiguous => (StatusCode::BAD_REQUEST, "content_type_ambiguous"),
+        ContentError::Boundary => (StatusCode::BAD_REQUEST, "multipart_boundary"),
+        ContentError::Transfer => (StatusCode::BAD_REQUEST, "framing"),
+    }
+}
+
 fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
     match error {
         Error::ClientBody => (StatusCode::BAD_REQUEST, "body_broken"),
@@ -126,12 +150,14 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::Coding(_) => (StatusCode::BAD_REQUEST, "content_coding_broken"),
         Error::Bomb => (StatusCode::PAYLOAD_TOO_LARGE, "content_coding_ratio"),
         Error::Charset => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "charset"),
+        Error::Part(PartError::Content(error)) => content_kind(*error),
+        Error::Part(_) => (StatusCode::BAD_REQUEST, "multipart_invalid"),
         Error::Refused(Refusal::PendingTooLong) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "encoded_span_too_long")
         }
-        Error::Refused(Refusal::Signed(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "signed_block"),
-        Error::Refused(Refusal::TooDeep) => (StatusCode::PAYLOAD_TOO_LARGE, "nested_too_deep"),
+        Error::Refused(_) => (StatusCode::PAYLOAD_TOO_LARGE, "nested_too_deep"),
         Error::SecretInName(_) => (StatusCode::BAD_REQUEST, "secret_in_name"),
+        Error::LookAlike => (StatusCode::BAD_REQUEST, "framing"),
         Error::Unwritable(_) => (StatusCode::BAD_REQUEST, "masked_head_invalid"),
         Error::Upstream(SendError::Dial(DialError::Timeout)) => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout")
@@ -148,9 +174,11 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::Upstream(SendError::Garbage) | Error::Switched => {
             (StatusCode::BAD_GATEWAY, "upstream_garbage")
         }
-        Error::Upstream(SendError::Closed | SendError::Body) | Error::AnswerBroken => {
-            (StatusCode::BAD_GATEWAY, "upstream_closed")
-        }
+        Error::Handshake(_) => (StatusCode::BAD_GATEWAY, "upstream_handshake"),
+        Error::Upstream(
+            SendError::Closed | SendError::Reset | SendError::Refused | SendError::Body,
+        )
+        | Error::AnswerBroken => (StatusCode::BAD_GATEWAY, "upstream_closed"),
     }
 }
 
@@ -162,18 +190,19 @@ fn relay_text(error: &Error, provider: &str) -> String {
         Error::Coding(_) => "Send it again, or uncompressed",
         Error::Bomb => "Send it uncompressed",
         Error::Charset => "Send it as UTF-8",
-        Error::Refused(Refusal::Signed(_)) => {
-            "Leave the turn with this thinking block out of the conversation, or set model.signed"
-        }
+        Error::Part(PartError::Content(error)) => content_mend(*error),
+        Error::Part(_) => "Build it with an HTTP library, with a random boundary",
         Error::Refused(_) => "Send the data in fewer encodings, or as a file that needs none",
         Error::SecretInName(_) => "Take the secret out of it: names cannot be masked",
+        Error::LookAlike => "Send it without that header",
         Error::Unwritable(_) => "Choose another [placeholder] output",
         Error::Upstream(_)
         | Error::ResponseTimeout
         | Error::AnswerBroken
         | Error::AnswerStalled
         | Error::Unreadable(_)
-        | Error::Switched => {
+        | Error::Switched
+        | Error::Handshake(_) => {
             return format!(
                 "the provider {provider} cannot be used: {error}. {}",
                 upstream_mend(error)
@@ -194,6 +223,7 @@ fn upstream_mend(error: &Error) -> &'static str {
         }
         Error::Unreadable(_) => "Ask for another form, or switch model.mask_responses off",
         Error::ResponseTimeout => "Try again; model.limits.response_timeout is the limit",
+        Error::Handshake(_) => "Check that `upstream` of the [[model.provider]] speaks WebSocket",
         _ => "Try again",
     }
 }
@@ -206,11 +236,20 @@ fn host_mend(error: HostError) -> &'static str {
     }
 }
 
+fn opening_mend(error: OpeningError) -> &'static str {
+    match error {
+        OpeningError::Body => "Send what it holds as the first message",
+        OpeningError::Protocol => "Send names of letters, digits and - _ . only",
+        _ => "Open it as RFC 6455 says",
+    }
+}
+
 fn content_mend(error: ContentError) -> &'static str {
     match error {
         ContentError::Coding => "Send it with gzip, deflate, br or zstd, or uncompressed",
         ContentError::Transfer => "Send it with Content-Length or Transfer-Encoding: chunked",
         ContentError::Charset => "Send it as UTF-8",
         ContentError::Ambiguous => "Send one",
+        ContentError::Boundary => "Send one boundary parameter of 1 to 70 plain characters",
     }
 }

@@ -4,20 +4,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
+use super::links::{self, Site};
 use super::settings::{Active, Route, Settings, SettingsError};
+use super::socket::{self, Switched};
 use super::target;
 use crate::guard::{Guard, Snapshot};
+use crate::net::body::Received;
 use crate::net::io::Connection;
+use crate::net::websocket::handshake::{self, OpeningError};
 use crate::relay::answer_body::{self, Reply};
 use crate::relay::body::MaskedBody;
-use crate::relay::{Error, Limits, Tally, content, exchange, head};
+use crate::relay::exchange::{self, AnswerBody};
+use crate::relay::{Error, Limits, Tally, content, head};
 
 /// The model channel. Cheap to share; one for all connections.
 pub struct Channel {
@@ -51,7 +56,7 @@ impl Channel {
     pub async fn handle(
         &self,
         connection: Arc<Connection>,
-        request: Request<Incoming>,
+        request: Request<Received>,
     ) -> Response<Answer> {
         let active = self.active.load_full();
         let mut record = Record {
@@ -67,8 +72,9 @@ impl Channel {
             outcome: Outcome::ClientGone,
         };
         let unread = !request.body().is_end_stream();
-        match run(&active, request, &mut record).await {
-            Ok(response) => {
+        match run(&active, &self.guard, request, &mut record).await {
+            Ok(Said::Switched(switched)) => switched.answer(record),
+            Ok(Said::Answer(response)) => {
                 record.status = Some(response.status());
                 response.map(|body| Answer::upstream(body, record))
             }
@@ -85,32 +91,43 @@ impl Channel {
     }
 }
 
+/// What an upstream said.
+pub(super) enum Said {
+    /// An answer to be passed on.
+    Answer(Response<Reply>),
+    /// It speaks WebSocket from now on.
+    Switched(Switched),
+}
+
 async fn run(
     active: &Active,
-    request: Request<Incoming>,
+    guard: &Arc<Guard>,
+    mut request: Request<Received>,
     record: &mut Record,
-) -> Result<Response<Reply>, Failure> {
+) -> Result<Said, Failure> {
+    let upgrade =
+        handshake::is_asked_for(request.headers()).then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
-    active
-        .hosts
-        .check(&parts.uri, &parts.headers, record.connection.local_addr())?;
-    let (route, rest) = target::find(&parts.method, &parts.uri, &active.routes)?;
+    active.hosts.check(&parts, record.connection.local_addr())?;
+    let scheme = record.scheme();
+    let (route, rest) = target::find(&parts.method, &parts.uri, scheme, &active.routes)?;
     record.route.clone_from(&route.provider.name);
-    if wants_websocket(&parts.headers) {
-        return Err(Failure::WebSocket);
+    if let Some(upgrade) = upgrade {
+        if !incoming.is_end_stream() {
+            return Err(OpeningError::Body.into());
+        }
+        return socket::open(active, &route, rest, &parts, upgrade, guard, record).await;
     }
     let content = content::read(&parts.headers)?;
-    let declared = is_declared(&parts.headers);
-    let fail = |error| Failure::relay(error, &route.provider.name);
+    let declared = is_declared(&parts);
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
+    let fail = |error| Failure::relay(error, &route.provider.name, &snapshot);
 
-    let uri = upstream_uri(&route, rest, &snapshot, &tally).map_err(fail)?;
-    let mut headers =
-        head::request_headers(&parts.method, &parts.headers, &snapshot, &tally).map_err(fail)?;
-    headers.insert(header::HOST, route.host.clone());
-    let mask_answer = active.mask_responses && !snapshot.is_empty();
-    if mask_answer {
-        answer_body::ask(&mut headers);
+    let (uri, mut headers) = upstream_head(active, &route, rest, &parts, record).map_err(fail)?;
+    let content_type = |headers: &HeaderMap| headers.get(header::CONTENT_TYPE).cloned();
+    if content.boundary.is_some() && content_type(&headers) != content_type(&parts.headers) {
+        // Upstream could not find the parts by it.
+        return Err(fail(Error::SecretInName("type of the multipart body")));
     }
     let limits: Limits = active.limits;
     let body = MaskedBody::start(incoming, &content, &snapshot, limits, Arc::clone(&tally))
@@ -120,17 +137,86 @@ async fn run(
         headers.remove(header::CONTENT_ENCODING);
     }
 
+    let site = site(active, &route, &parts, &uri, scheme);
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = parts.method.clone();
     *outgoing.uri_mut() = uri;
     *outgoing.headers_mut() = headers;
-    let answer = exchange::send(&route.pool, outgoing, declared, limits, Arc::clone(&tally))
+    let answer = exchange::send(&route.pool, outgoing, declared, limits, tally)
         .await
         .map_err(fail)?;
-    if !mask_answer {
-        return Ok(answer_body::untouched(answer));
+    said(active, &site, answer, &parts.method, record).map_err(fail)
+}
+
+/// An answer on its way to the client: its references lead to us, and it is masked where answers are.
+pub(super) fn said(
+    active: &Active,
+    site: &Site<'_>,
+    mut answer: Response<AnswerBody>,
+    method: &Method,
+    record: &Record,
+) -> Result<Said, Error> {
+    if links::rewrite(answer.headers_mut(), site) {
+        tracing::warn!(
+            route = site.provider.name.as_str(),
+            "an answer named a URL of the provider outside of its base path; it was taken out"
+        );
     }
-    answer_body::masked(answer, &parts.method, &snapshot, &tally).map_err(fail)
+    let answer = if masks_answer(active, record) {
+        answer_body::masked(answer, method, &record.snapshot, &record.tally)?
+    } else {
+        answer_body::untouched(answer)
+    };
+    Ok(Said::Answer(answer))
+}
+
+/// Whether the answer to this request is masked.
+pub(super) fn masks_answer(active: &Active, record: &Record) -> bool {
+    active.mask_responses && !record.snapshot.is_empty()
+}
+
+/// Where the references of an answer lead from.
+pub(super) fn site<'a>(
+    active: &'a Active,
+    route: &'a Route,
+    parts: &Parts,
+    uri: &Uri,
+    scheme: &str,
+) -> Site<'a> {
+    Site {
+        own: own_origin(scheme, parts),
+        provider: &route.provider,
+        providers: active.routes.iter().map(|r| &r.provider).collect(),
+        path: uri.path().to_owned(),
+    }
+}
+
+/// Our scheme and authority, as the client wrote them. They were checked.
+fn own_origin(scheme: &str, head: &Parts) -> String {
+    let host = head.headers.get(header::HOST);
+    let authority = match head.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => host.and_then(|host| host.to_str().ok()).unwrap_or_default(),
+    };
+    format!("{scheme}://{authority}")
+}
+
+/// Target and headers as they go upstream.
+pub(super) fn upstream_head(
+    active: &Active,
+    route: &Route,
+    rest: &str,
+    parts: &Parts,
+    record: &Record,
+) -> Result<(Uri, HeaderMap), Error> {
+    let (snapshot, tally) = (&record.snapshot, &record.tally);
+    let uri = upstream_uri(route, rest, snapshot, tally)?;
+    let mut headers = head::request_headers(&parts.method, &parts.headers, snapshot, tally)?;
+    headers.insert(header::HOST, route.host.clone());
+    if masks_answer(active, record) {
+        answer_body::ask(&mut headers);
+    }
+    Ok((uri, headers))
 }
 
 /// The base path and the masked rest, in origin form.
@@ -150,15 +236,11 @@ fn upstream_uri(
     Ok(Uri::from(target))
 }
 
-fn wants_websocket(headers: &HeaderMap) -> bool {
-    let upgrades = headers.get_all(header::UPGRADE).iter();
-    upgrades
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
-}
-
 /// Whether the request says that it has a body, even an empty one. Where it says so in two ways, hyper has dropped the
-/// length (RFC 9112, 6.3), so that upstream sees one.
-fn is_declared(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
+/// length (RFC 9112, 6.3), so that upstream sees one. HTTP/2 needs to say nothing, where HTTP/1.1 says a length of 0.
+fn is_declared(request: &Parts) -> bool {
+    let usual = [Method::POST, Method::PUT, Method::PATCH];
+    request.headers.contains_key(header::CONTENT_LENGTH)
+        || request.headers.contains_key(header::TRANSFER_ENCODING)
+        || (request.version == Version::HTTP_2 && usual.contains(&request.method))
 }

@@ -16,10 +16,10 @@ use crate::relay::body::MaskedBody;
 pub struct Settings {
     /// Host names that a request may name besides loopback names and the listener's own address.
     pub hosts: Vec<String>,
-    /// Whether answers are masked too.
-    pub mask_responses: bool,
     /// Limits of one exchange.
     pub limits: Limits,
+    /// Whether what comes back is masked as well.
+    pub mask_responses: bool,
     /// Limits of upstream connections.
     pub upstream: pool::Limits,
     /// Where requests may go.
@@ -52,8 +52,8 @@ pub(super) struct Route {
 /// The settings made ready.
 pub(super) struct Active {
     pub hosts: HostPolicy,
-    pub mask_responses: bool,
     pub limits: Limits,
+    pub mask_responses: bool,
     pub routes: Vec<Arc<Route>>,
 }
 
@@ -83,8 +83,8 @@ impl Active {
         });
         Ok(Self {
             hosts: HostPolicy::new(&settings.hosts),
-            mask_responses: settings.mask_responses,
             limits: settings.limits,
+            mask_responses: settings.mask_responses,
             routes: routes.collect::<Result<_, _>>()?,
         })
     }

@@ -15,17 +15,20 @@ const RESERVED: &str = "bauta";
 
 /// Finds the route of a target and the part after it, path and query, that goes on: empty, or beginning with `/` or `?`.
 ///
+/// `scheme` is that of the connection: an absolute target with another was meant for somebody else.
+///
 /// The path goes on as it was sent. A path that two readers could read differently is refused: dot segments in any
 /// encoding, also behind an encoded slash, a backslash or before a `;`, control characters, and an empty first segment.
 pub(super) fn find<'a>(
     method: &Method,
     uri: &'a Uri,
+    scheme: &str,
     routes: &[Arc<Route>],
 ) -> Result<(Arc<Route>, &'a str), Failure> {
     if *method == Method::CONNECT || *method == Method::TRACE {
         return Err(Failure::Method);
     }
-    if uri.scheme_str().is_some_and(|scheme| scheme != "http") {
+    if uri.scheme_str().is_some_and(|named| named != scheme) {
         return Err(Failure::TargetForm);
     }
     let whole = uri.path_and_query().ok_or(Failure::TargetForm)?.as_str();
@@ -52,7 +55,8 @@ pub(super) fn find<'a>(
     Ok((Arc::clone(route), rest))
 }
 
-fn is_plain(path: &str) -> bool {
+/// Whether a path can be read in one way only.
+pub(super) fn is_plain(path: &str) -> bool {
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..=DECODINGS {
         if bytes.iter().any(u8::is_ascii_control) {

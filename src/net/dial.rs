@@ -2,20 +2,18 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::tls::{TlsError, client_config};
+use super::stream::Either;
+use super::tls::{TlsError, client_config, http1_only};
 
 /// The least share of the connect time that one address of several gets.
 const MIN_SHARE: Duration = Duration::from_millis(250);
@@ -79,12 +77,13 @@ fn tls_reason(error: &io::Error) -> &'static str {
     }
 }
 
-/// A dialled stream.
-pub enum Stream {
-    /// Plain TCP.
-    Plain(TcpStream),
-    /// TLS, its certificate verified.
-    Tls(Box<TlsStream<TcpStream>>),
+/// What the target may choose of, where it is spoken to over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versions {
+    /// Any that we speak.
+    Any,
+    /// HTTP/1.1, for what HTTP/2 does otherwise.
+    Http1,
 }
 
 /// Dials one target; keeps its TLS settings (and with them session tickets).
@@ -104,6 +103,11 @@ impl Dialer {
         }
     }
 
+    /// Whether the target is spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.target.tls
+    }
+
     /// Makes the TLS settings now, so that a bad `ca` file shows at the start.
     ///
     /// # Errors
@@ -116,26 +120,33 @@ impl Dialer {
         }
     }
 
-    /// Resolves, connects and, for TLS, verifies.
+    /// Resolves, connects and, for TLS, verifies and agrees on a version of HTTP.
     ///
     /// # Errors
     /// See [`DialError`].
-    pub async fn dial(&self) -> Result<Stream, DialError> {
+    pub async fn dial(
+        &self,
+        versions: Versions,
+    ) -> Result<Either<TcpStream, Box<TlsStream<TcpStream>>>, DialError> {
         let deadline = Instant::now() + self.connect_timeout;
         let tcp = timeout_at(deadline, self.connect(deadline))
             .await
             .map_err(|_| DialError::Timeout)??;
         if !self.target.tls {
-            return Ok(Stream::Plain(tcp));
+            return Ok(Either::Left(tcp));
         }
-        let connector = TlsConnector::from(self.tls_config()?);
+        let config = self.tls_config()?;
+        let connector = TlsConnector::from(match versions {
+            Versions::Any => config,
+            Versions::Http1 => http1_only(&config),
+        });
         let name =
             ServerName::try_from(self.target.host.clone()).map_err(|_| DialError::Resolve)?;
         let handshake = timeout_at(deadline, connector.connect(name, tcp));
         match handshake.await {
             Err(_) => Err(DialError::Timeout),
             Ok(Err(error)) => Err(DialError::Tls(tls_reason(&error))),
-            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
+            Ok(Ok(stream)) => Ok(Either::Right(Box::new(stream))),
         }
     }
 
@@ -164,60 +175,5 @@ impl Dialer {
             }
         }
         Err(last)
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

@@ -7,7 +7,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use http::{HeaderMap, HeaderName, Uri, header};
+use http::request::Parts;
+use http::{HeaderName, Version, header};
 
 /// Sent by browsers only, whatever made the request.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -27,6 +28,9 @@ pub enum HostError {
     /// More than one.
     #[error("the request has more than one Host header")]
     Duplicate,
+    /// HTTP/2's `:authority` says something else.
+    #[error("the Host header and :authority differ")]
+    Conflict,
     /// Not `host` or `host:port`.
     #[error("the Host header is not a host name or an address with an optional port")]
     Invalid,
@@ -51,28 +55,25 @@ impl HostPolicy {
         }
     }
 
-    /// Checks `Host`, the authority of an absolute-form target, and `Origin`.
+    /// Checks `Host`, the authority of an absolute-form target or HTTP/2's, and `Origin`.
     ///
     /// # Errors
     /// See [`HostError`].
-    pub fn check(
-        &self,
-        target: &Uri,
-        headers: &HeaderMap,
-        local: Option<SocketAddr>,
-    ) -> Result<(), HostError> {
+    pub fn check(&self, request: &Parts, local: Option<SocketAddr>) -> Result<(), HostError> {
+        let headers = &request.headers;
         let mut hosts = headers.get_all(header::HOST).iter();
         let host = hosts.next().ok_or(HostError::Missing)?;
         if hosts.next().is_some() {
             return Err(HostError::Duplicate);
         }
-        let host = host
-            .to_str()
-            .ok()
-            .and_then(Authority::parse)
-            .ok_or(HostError::Invalid)?;
+        let text = host.to_str().map_err(|_| HostError::Invalid)?;
+        let host = Authority::parse(text).ok_or(HostError::Invalid)?;
         self.check_name(&host, local)?;
-        if let Some(authority) = target.authority() {
+        if let Some(authority) = request.uri.authority() {
+            if request.version == Version::HTTP_2 && !authority.as_str().eq_ignore_ascii_case(text)
+            {
+                return Err(HostError::Conflict);
+            }
             let authority = Authority::parse(authority.as_str()).ok_or(HostError::Invalid)?;
             self.check_name(&authority, local)?;
         }
@@ -155,16 +156,21 @@ mod tests {
     use super::*;
 
     fn check(target: &str, headers: &[(&'static str, &str)]) -> Result<(), HostError> {
-        let mut map = HeaderMap::new();
+        check_version(Version::HTTP_11, target, headers)
+    }
+
+    fn check_version(
+        version: Version,
+        target: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<(), HostError> {
+        let mut request = http::Request::builder().version(version).uri(target);
         for (name, value) in headers {
-            map.append(*name, value.parse().unwrap());
+            request = request.header(*name, *value);
         }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
         let policy = HostPolicy::new(&["bauta.internal".to_owned()]);
-        policy.check(
-            &target.parse().unwrap(),
-            &map,
-            Some("10.0.0.5:8601".parse().unwrap()),
-        )
+        policy.check(&parts, Some("10.0.0.5:8601".parse().unwrap()))
     }
 
     #[test]
@@ -232,6 +238,24 @@ mod tests {
             check("http://u@localhost/a", &[("host", "localhost")]),
             Err(HostError::Invalid)
         );
+    }
+
+    #[test]
+    fn authority_and_host_agree_in_http_2() {
+        for (host, expected) in [
+            ("localhost:8601", Ok(())),
+            ("LocalHost:8601", Ok(())),
+            ("localhost", Err(HostError::Conflict)),
+            ("127.0.0.1:8601", Err(HostError::Conflict)),
+            ("evil.example", Err(HostError::Foreign)),
+        ] {
+            let headers = [("host", host)];
+            let result = check_version(Version::HTTP_2, "http://localhost:8601/a", &headers);
+            assert_eq!(result, expected, "{host}");
+            // HTTP/1.1 lets the target decide, and both are ours.
+            let result = check("http://localhost:8601/a", &headers);
+            assert_eq!(result.is_ok(), host != "evil.example", "{host}");
+        }
     }
 
     #[test]

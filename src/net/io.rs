@@ -8,94 +8,21 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::stream::Endpoint;
 
 /// For how long an answered connection goes on swallowing a request that nobody wants: closing at once would reset it,
 /// and a reset can destroy the answer before the client has read it.
-const LINGER: Duration = Duration::from_secs(2);
+pub const LINGER: Duration = Duration::from_secs(2);
 
-/// A connected stream of either kind.
-pub enum Socket {
-    /// TCP.
-    Tcp(TcpStream),
-    /// A Unix socket.
-    Unix(UnixStream),
-}
+/// What a client of HTTP/2 sends first (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-impl Socket {
-    /// Our end's address, if it is an IP one.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.local_addr().ok(),
-            Self::Unix(_) => None,
-        }
-    }
-
-    /// Makes the coming close a reset, so that it cannot be taken for the end of a message.
-    fn close_by_reset(&self) {
-        if let Self::Tcp(stream) = self {
-            // If it fails the peer sees an ordinary close: nothing better can be done for it.
-            let _ = stream.set_zero_linger();
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
+/// Bytes that are read at once to tell HTTP/2 from HTTP/1.1.
+const OPENING: usize = 4096;
 
 /// A limit for each wait in a row of waits: it runs while somebody waits, and starts anew with every step forward.
 pub struct Patience {
@@ -211,6 +138,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Unstalled<T> {
 /// What an inbound connection and the requests on it tell each other.
 pub struct Connection {
     local: Option<SocketAddr>,
+    tls: bool,
     phase: AtomicU8,
     unread: AtomicBool,
     reset: AtomicBool,
@@ -222,9 +150,10 @@ const BUSY: u8 = 2;
 
 impl Connection {
     /// A fresh connection: its first head must come within the head's time.
-    pub fn new(local: Option<SocketAddr>) -> Arc<Self> {
+    pub fn new(local: Option<SocketAddr>, tls: bool) -> Arc<Self> {
         Arc::new(Self {
             local,
+            tls,
             phase: AtomicU8::new(HEAD),
             unread: AtomicBool::new(false),
             reset: AtomicBool::new(false),
@@ -234,6 +163,16 @@ impl Connection {
     /// Our end's address, if it is an IP one.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.local
+    }
+
+    /// Whether the client speaks TLS with us.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The same place for one stream of an HTTP/2 connection, which times and ends its streams itself.
+    pub fn of_stream(&self) -> Arc<Self> {
+        Self::new(self.local, self.tls)
     }
 
     /// A request head is complete.
@@ -252,6 +191,11 @@ impl Connection {
         self.unread.store(true, Ordering::Release);
     }
 
+    /// Whether the request was answered before it was read to its end.
+    pub fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Acquire)
+    }
+
     /// Close by reset: the message under way ends with the connection, so a plain close would look like its end.
     pub fn close_by_reset(&self) {
         self.reset.store(true, Ordering::Release);
@@ -259,18 +203,20 @@ impl Connection {
 }
 
 /// An inbound stream: a head that takes too long fails the read, an early answer lingers, a cut message resets.
-pub struct ServerIo {
-    inner: Unstalled<Socket>,
+pub struct ServerIo<T: Endpoint> {
+    inner: Unstalled<T>,
     connection: Arc<Connection>,
     head_limit: Duration,
     head_timer: Option<Pin<Box<Sleep>>>,
     linger: Option<Pin<Box<Sleep>>>,
+    /// What was read to tell the protocol, and is still to be read by it.
+    opening: Bytes,
 }
 
-impl ServerIo {
+impl<T: Endpoint> ServerIo<T> {
     /// `head_limit` runs from a head's first byte to its last, `stall` for every wait to write.
     pub fn new(
-        socket: Socket,
+        socket: T,
         connection: Arc<Connection>,
         head_limit: Duration,
         stall: Duration,
@@ -281,6 +227,24 @@ impl ServerIo {
             head_limit,
             head_timer: None,
             linger: None,
+            opening: Bytes::new(),
+        }
+    }
+
+    /// Whether the client begins with the preface of HTTP/2. What was read for that is read again.
+    ///
+    /// # Errors
+    /// The client breaks off, or takes too long.
+    pub async fn begins_http2(&mut self) -> io::Result<bool> {
+        let mut opening = BytesMut::with_capacity(OPENING);
+        loop {
+            let ended = self.read_buf(&mut opening).await? == 0;
+            let seen = opening.len().min(PREFACE.len());
+            let differs = opening[..seen] != PREFACE[..seen];
+            if ended || differs || seen == PREFACE.len() {
+                self.opening = opening.freeze();
+                return Ok(!ended && !differs);
+            }
         }
     }
 
@@ -304,12 +268,17 @@ impl ServerIo {
     }
 }
 
-impl AsyncRead for ServerIo {
+impl<T: Endpoint> AsyncRead for ServerIo<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.opening.is_empty() {
+            let count = self.opening.len().min(buf.remaining());
+            buf.put_slice(&self.opening.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         let phase = self.connection.phase.load(Ordering::Acquire);
@@ -338,7 +307,7 @@ impl AsyncRead for ServerIo {
     }
 }
 
-impl AsyncWrite for ServerIo {
+impl<T: Endpoint> AsyncWrite for ServerIo<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -366,7 +335,7 @@ impl AsyncWrite for ServerIo {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.linger.is_none() {
             ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
-            if !self.connection.unread.load(Ordering::Acquire) {
+            if !self.connection.is_unread() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -375,7 +344,7 @@ impl AsyncWrite for ServerIo {
     }
 }
 
-impl Drop for ServerIo {
+impl<T: Endpoint> Drop for ServerIo<T> {
     fn drop(&mut self) {
         if self.connection.reset.load(Ordering::Acquire) {
             self.inner.inner.close_by_reset();

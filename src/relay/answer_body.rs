@@ -104,7 +104,7 @@ pub fn masked(
             while parts.headers.remove(&name).is_some() {}
         }
         Some(Box::new(Mask {
-            stream: Some(snapshot.stream(syntax)),
+            stream: Some(snapshot.answer_stream(syntax)),
             coded: (!codings.is_empty()).then(|| Coded::answer(&codings)),
             syntax,
             opening: Vec::with_capacity(content::OPENING),
@@ -114,7 +114,7 @@ pub fn masked(
             tally: Arc::clone(tally),
         }))
     };
-    parts.headers = mask_headers(&parts.headers, snapshot, tally)?;
+    parts.headers = masked_headers(&parts.headers, snapshot, tally)?;
     if let Some(phrase) = parts.extensions.get::<ReasonPhrase>()
         && found(snapshot.mask(phrase.as_bytes(), Syntax::Text))?.is_some()
     {
@@ -127,8 +127,11 @@ fn found<T>(result: Result<T, Refusal>) -> Result<T, Error> {
     result.map_err(|refusal| Unreadable::Refused(refusal).into())
 }
 
-/// Masks the values of headers. A header whose name holds a value, or whose masked value is not valid, goes.
-fn mask_headers(
+/// The headers of an answer with their values masked. A header whose name holds a value, or whose masked value is not valid, goes.
+///
+/// # Errors
+/// The engine refuses to read one.
+pub fn masked_headers(
     headers: &HeaderMap,
     snapshot: &Snapshot,
     tally: &Tally,
@@ -240,7 +243,7 @@ impl Mask {
                 Ok(data) => return Poll::Ready(Ok(Some(data))),
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
-                        let trailers = mask_headers(&trailers, &self.snapshot, &self.tally)?;
+                        let trailers = masked_headers(&trailers, &self.snapshot, &self.tally)?;
                         self.trailers = Some(trailers);
                     }
                 }

@@ -14,15 +14,17 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::Notify;
 
 use super::coded::Coded;
 use super::content::{self, Content};
+use super::multipart::Reader;
 use super::queue::Queue;
 use super::{Error, Limits, Tally};
-use crate::guard::{Snapshot, Stream, Syntax};
+use crate::guard::{Snapshot, Syntax};
+use crate::net::body::Received;
 use crate::net::io::Patience;
+use crate::net::pool::Again;
 
 /// What the upstream side is told of a body that failed; the reason is in [`Upload`].
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -77,9 +79,9 @@ pub struct MaskedBody {
 
 /// The part that is still to come.
 struct Source {
-    incoming: Incoming,
+    incoming: Received,
     /// `None` where there is nothing to mask.
-    stream: Option<Stream>,
+    stream: Option<Reader>,
     /// `None` where there is no coding to take off.
     coded: Option<Coded>,
     /// Something was found in the text.
@@ -93,14 +95,26 @@ struct Source {
 }
 
 impl MaskedBody {
+    /// No body.
+    pub fn none() -> Self {
+        let body = Self {
+            queue: Queue::default(),
+            source: None,
+            decoded: false,
+            upload: Arc::default(),
+        };
+        body.upload.complete();
+        body
+    }
+
     /// Reads and masks the beginning; returns once the body is complete or `buffer_bytes` have come.
     ///
     /// # Errors
     /// The client breaks off or stalls, the body is too long or its coding is broken, or the engine refuses it.
     pub async fn start(
-        incoming: Incoming,
+        incoming: Received,
         content: &Content,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         limits: Limits,
         tally: Arc<Tally>,
     ) -> Result<Self, Error> {
@@ -108,18 +122,23 @@ impl MaskedBody {
         if hint.lower() > limits.max_body_bytes {
             return Err(Error::TooLarge(limits.max_body_bytes));
         }
+        if incoming.is_end_stream() {
+            return Ok(Self::none());
+        }
         let mut body = Self {
             queue: Queue::default(),
             source: None,
             decoded: false,
             upload: Arc::default(),
         };
-        if incoming.is_end_stream() {
-            body.upload.complete();
-            return Ok(body);
-        }
-        let Content { syntax, codings } = content;
-        let stream = (!snapshot.is_empty()).then(|| snapshot.stream(*syntax));
+        let Content {
+            syntax,
+            boundary,
+            codings,
+        } = content;
+        let stream = (!snapshot.is_empty())
+            .then(|| Reader::new(snapshot, *syntax, boundary.as_ref()))
+            .transpose()?;
         let is_coded = !codings.is_empty();
         let coded =
             (is_coded && stream.is_some()).then(|| Coded::request(codings, snapshot, &limits));
@@ -212,6 +231,17 @@ impl MaskedBody {
     }
 }
 
+impl Again for MaskedBody {
+    fn again(&self) -> Option<Self> {
+        self.source.is_none().then(|| Self {
+            queue: self.queue.clone(),
+            source: None,
+            decoded: self.decoded,
+            upload: Arc::clone(&self.upload),
+        })
+    }
+}
+
 impl Source {
     /// The next piece of the text, without codings; `None` at its end.
     fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
@@ -279,9 +309,10 @@ impl Source {
             return Ok(());
         };
         let finished = stream.finish(out);
-        self.found |= !stream.hits().is_empty();
-        self.tally.add(stream.hits());
-        Ok(finished?)
+        let hits = stream.hits();
+        self.found |= !hits.is_empty();
+        self.tally.add(&hits);
+        finished
     }
 }
 
@@ -289,7 +320,7 @@ impl Drop for Source {
     fn drop(&mut self) {
         // A body that is cut short still counts what was found in it.
         if let Some(stream) = &self.stream {
-            self.tally.add(stream.hits());
+            self.tally.add(&stream.hits());
         }
     }
 }

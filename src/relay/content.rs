@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::multipart::Boundary;
 use crate::guard::Syntax;
 use crate::net::coding::Coding;
 
@@ -20,13 +21,18 @@ pub enum ContentError {
     /// More than one `Content-Type`: upstream may believe another than we do.
     #[error("the request has more than one Content-Type")]
     Ambiguous,
+    /// A multipart type without a boundary that every reader takes for the same.
+    #[error("the multipart Content-Type has no valid boundary, or more than one")]
+    Boundary,
 }
 
 /// How a body is to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Content {
     /// The text's syntax.
     pub syntax: Syntax,
+    /// What sets its parts apart, if it is a multipart body.
+    pub boundary: Option<Boundary>,
     /// The codings that the text is in, in the order in which they were applied.
     pub codings: Vec<Coding>,
 }
@@ -38,10 +44,20 @@ pub struct Content {
 pub fn read(headers: &HeaderMap) -> Result<Content, ContentError> {
     let codings = Coding::of(headers).ok_or(ContentError::Coding)?;
     let syntax = syntax(headers)?;
-    Ok(Content { syntax, codings })
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let boundary = content_type.map_or(Ok(None), |text| Boundary::of(text.as_bytes()))?;
+    Ok(Content {
+        syntax,
+        boundary,
+        codings,
+    })
 }
 
-fn syntax(headers: &HeaderMap) -> Result<Syntax, ContentError> {
+/// How to read the text that these headers describe.
+///
+/// # Errors
+/// As [`read`], but for codings.
+pub fn syntax(headers: &HeaderMap) -> Result<Syntax, ContentError> {
     if !only(headers, &header::TRANSFER_ENCODING, "chunked") {
         return Err(ContentError::Transfer);
     }
@@ -220,7 +236,10 @@ mod tests {
             ("content-type", "text/plain"),
             ("content-type", "application/json"),
         ];
-        assert_eq!(check(&twice), Err(ContentError::Ambiguous));
+        assert_eq!(
+            check(&twice).map(|content| content.syntax),
+            Err(ContentError::Ambiguous)
+        );
     }
 
     #[test]

@@ -8,12 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use tokio::time::sleep;
 
 use super::body::{MaskedBody, Upload};
 use super::{Error, Limits, Tally, head};
+use crate::net::body::Received;
 use crate::net::io::Patience;
 use crate::net::pool::{Lease, Pool, SendError};
 
@@ -60,7 +60,7 @@ pub async fn send(
     Ok(answer(response, lease, upload, limits.idle_timeout, tally))
 }
 
-fn reason(error: SendError) -> Error {
+pub(super) fn reason(error: SendError) -> Error {
     match error {
         // Without a fault the body was dropped with its client.
         SendError::Body => Error::ClientBody,
@@ -74,8 +74,9 @@ async fn overdue(upload: &Upload, limit: Duration) {
     sleep(limit).await;
 }
 
-fn answer(
-    response: Response<Incoming>,
+/// The answer for the client: its head without what belongs to upstream's hop, its body as it comes.
+pub(super) fn answer(
+    response: Response<Received>,
     lease: Lease<MaskedBody>,
     upload: Arc<Upload>,
     idle_timeout: Duration,
@@ -99,9 +100,9 @@ fn answer(
     out
 }
 
-/// An answer's body, frame by frame as it comes. Dropped before its end, it closes the upstream connection.
+/// An answer's body, frame by frame as it comes. Dropped before its end, it cancels the exchange upstream.
 pub struct AnswerBody {
-    incoming: Incoming,
+    incoming: Received,
     lease: Option<Lease<MaskedBody>>,
     upload: Arc<Upload>,
     patience: Patience,
@@ -143,9 +144,11 @@ impl Body for AnswerBody {
                 this.settle();
                 None
             }
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
                 if let Some(data) = frame.data_ref() {
                     this.tally.count_sent(data.len());
+                } else if let Some(trailers) = frame.trailers_mut() {
+                    head::strip_response(trailers);
                 }
                 Some(Ok(frame))
             }

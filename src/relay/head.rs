@@ -26,6 +26,10 @@ const OURS: [HeaderName; 5] = [
     header::PROXY_AUTHORIZATION,
 ];
 
+/// Headers that say how a body is to be read. What we read it by, upstream must have: `Connection` cannot take them away
+/// (RFC 9110, 7.6.1 forbids clients to name them there).
+const OF_THE_BODY: [HeaderName; 2] = [header::CONTENT_TYPE, header::CONTENT_ENCODING];
+
 /// Masks the part of a request target that goes upstream: path and query as one text.
 ///
 /// One pass, because a value may hold a raw `?`. The query's readings include the path's.
@@ -52,7 +56,11 @@ pub fn request_headers(
     snapshot: &Snapshot,
     tally: &Tally,
 ) -> Result<HeaderMap, Error> {
-    let named = connection_names(headers);
+    if headers.keys().any(is_look_alike) {
+        return Err(Error::LookAlike);
+    }
+    let mut named = connection_names(headers);
+    named.retain(|name| !OF_THE_BODY.contains(name));
     let kept = || {
         headers
             .iter()
@@ -87,12 +95,12 @@ pub fn request_headers(
 
 /// The parts as one text, so that one pass over it tells whether any holds a value: most hold none.
 ///
-/// They are set apart by NUL, which no value holds and every reading ends at, so that this finds what a pass over each part
-/// alone finds.
-fn joined<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+/// They are set apart by NUL, at which every reading ends, and by more of it than a value's UTF-16 holds in a row, so that this
+/// finds what a pass over each part alone finds.
+pub(super) fn joined<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut text = Vec::new();
     for part in parts {
-        text.push(0);
+        text.extend_from_slice(&[0; 3]);
         text.extend_from_slice(part);
     }
     text
@@ -106,6 +114,17 @@ pub fn strip_response(headers: &mut HeaderMap) {
     let named = connection_names(headers);
     for name in HOP_BY_HOP.iter().chain(&named) {
         while headers.remove(name).is_some() {}
+    }
+}
+
+/// Whether a header's name has underscores for the hyphens of one that frames or routes a request. Servers that make variables of
+/// headers (CGI, WSGI) read it as that one.
+fn is_look_alike(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.contains('_') && {
+        let name = name.replace('_', "-");
+        let is = |known: &HeaderName| known.as_str() == name;
+        HOP_BY_HOP.iter().any(is) || OURS.iter().any(is) || OF_THE_BODY.iter().any(is)
     }
 }
 

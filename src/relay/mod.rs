@@ -2,9 +2,9 @@
 //!
 //! The way through: [`content::read`] says how a body is to be read or refuses it, [`head`] masks the target and the
 //! headers and drops what belongs to one hop, [`body::MaskedBody`] takes content codings off the body (`coded`) and masks it as
-//! it streams, [`exchange::send`] runs the
-//! exchange on a pooled connection and hands back the answer with [`exchange::AnswerBody`], which [`answer_body`] masks where
-//! that is asked for.
+//! it streams, a multipart one part by part ([`multipart::Reader`]), [`exchange::send`] runs the exchange on a pooled connection
+//! and hands back the answer with [`exchange::AnswerBody`], which [`answer_body`] masks where that is asked for. [`socket`] does
+//! the same for a WebSocket: the handshake, then message by message.
 //!
 //! Invariants: nothing of a request goes upstream unmasked; a body that cannot be read is refused, not passed; a request
 //! that is refused after its first upstream byte never looks complete upstream; an answer that ends early upstream never
@@ -19,15 +19,19 @@ mod coded;
 pub mod content;
 pub mod exchange;
 pub mod head;
+pub mod multipart;
 mod queue;
+pub mod socket;
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::guard::{Hits, Refusal};
+use crate::guard::{Form, Hits, Refusal, Snapshot};
 use crate::net::coding::CodingError;
 use crate::net::pool::SendError;
+use crate::net::websocket::handshake::AnswerError;
 
 /// Limits of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// From the request's last byte to the answer's head.
     pub response_timeout: Duration,
+    /// Bytes of a WebSocket message from the client.
+    pub max_message_bytes: u64,
 }
 
 /// Why an exchange has no answer, or ends inside it.
@@ -63,12 +69,20 @@ pub enum Error {
     /// The request body shows to be UTF-16 or UTF-32.
     #[error("the request body has a charset other than utf-8")]
     Charset,
+    /// A multipart body that cannot be read.
+    #[error("{0}")]
+    Part(#[from] multipart::PartError),
     /// The engine refuses to read it.
     #[error("{0}")]
     Refused(#[from] Refusal),
     /// A name that HTTP does not let us rewrite (a method, a header's name) holds a value.
     #[error("the {0} holds a secret")]
     SecretInName(&'static str),
+    /// A header that some servers take for one that frames the request.
+    #[error(
+        "a header's name has underscores in place of the hyphens of one that frames the request"
+    )]
+    LookAlike,
     /// What masking made of a header or the target is not valid there.
     #[error("the masked {0} is not valid HTTP")]
     Unwritable(&'static str),
@@ -90,12 +104,16 @@ pub enum Error {
     /// The upstream switched protocols without being asked.
     #[error("it switched protocols unasked")]
     Switched,
+    /// The upstream's answer to a WebSocket handshake is not valid.
+    #[error("{0}")]
+    Handshake(#[from] AnswerError),
 }
 
 /// What one exchange counts, for its log line.
 #[derive(Default)]
 pub struct Tally {
     hits: Mutex<Hits>,
+    named: Mutex<BTreeMap<(String, Form), u64>>,
     received: AtomicU64,
     sent: AtomicU64,
 }
@@ -107,22 +125,32 @@ impl Tally {
             return;
         }
         // A count is right whatever happened to the thread that held the lock.
-        let mut all = self
-            .hits
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, count) in hits {
             let sum = all.entry(*key).or_default();
             *sum = sum.saturating_add(*count);
         }
     }
 
-    /// The occurrences so far.
-    pub fn hits(&self) -> Hits {
-        self.hits
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+    /// Adds occurrences under the keys of a snapshot that may not be in force at the end.
+    pub fn add_named(&self, hits: &Hits, snapshot: &Snapshot) {
+        // As in `add`.
+        let mut all = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((id, form), count) in hits {
+            let sum = all
+                .entry((snapshot.key(*id).to_owned(), *form))
+                .or_default();
+            *sum = sum.saturating_add(*count);
+        }
+    }
+
+    /// All occurrences so far by key and form; those of [`Tally::add`] are that snapshot's.
+    pub fn by_key(&self, snapshot: &Snapshot) -> BTreeMap<(String, Form), u64> {
+        let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
+        let hits = std::mem::take(&mut *hits);
+        self.add_named(&hits, snapshot);
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.clone()
     }
 
     /// Counts body bytes from the client.

@@ -11,7 +11,7 @@ const SMALL: usize = 4096;
 const BLOCK: usize = 16 << 10;
 
 /// Pieces in their order; small ones become larger ones.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Queue {
     pieces: VecDeque<Bytes>,
     small: BytesMut,

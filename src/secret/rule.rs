@@ -1,6 +1,6 @@
 //! Which values are looked for where.
 
-use super::{MaskOption, Value};
+use super::MaskOption;
 
 /// Where an occurrence of a value counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +21,12 @@ const ANYWHERE_DIGITS: usize = 12;
 const MASKED_BYTES: usize = 4;
 
 /// The rule for a value under a secret's `mask` option.
-pub fn rule(option: MaskOption, value: &Value) -> Masking {
+pub fn rule(option: MaskOption, value: &str) -> Masking {
     match option {
         MaskOption::Always => Masking::Anywhere,
         MaskOption::Word => Masking::Word,
         MaskOption::Never => Masking::No,
-        MaskOption::Auto => auto(value.expose()),
+        MaskOption::Auto => auto(value),
     }
 }
 

@@ -40,7 +40,12 @@ impl Secret {
 
     /// Where its value is looked for.
     pub fn masking(&self) -> Masking {
-        rule(self.options.mask, &self.value)
+        self.masking_of(self.value.expose())
+    }
+
+    /// Where that text is looked for if it stands for the value.
+    pub fn masking_of(&self, text: &str) -> Masking {
+        rule(self.options.mask, text)
     }
 }
 
@@ -333,12 +338,7 @@ impl<'a> Check<'a> {
     }
 
     fn warn_about(&mut self, value: &Value, options: &Options) {
-        if options.ignore_case {
-            self.warning(
-                "'ignore_case' is not in force yet: only the written letter case is masked",
-            );
-        }
-        if options.mask == MaskOption::Auto && rule(options.mask, value) == Masking::No {
+        if options.mask == MaskOption::Auto && rule(options.mask, value.expose()) == Masking::No {
             self.warning(
                 "Not masked: a value under 4 bytes stands in ordinary text by chance. \
                  Set 'mask' to 'word' or 'always' to mask it all the same",

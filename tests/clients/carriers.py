@@ -7,6 +7,9 @@ the output of a command, a header that it caught.
 import base64
 import html
 import json
+import quopri
+import re
+import unicodedata
 import urllib.parse
 
 PEM = """-----BEGIN PRIVATE KEY-----
@@ -30,6 +33,8 @@ SECRETS = {
     "x_long_token": "tok-5566-7788-99aa",
     "x_account": "987654321012",
     "x_private_key": PEM,
+    # Registered with its accents apart, as some keyboards and file systems write them.
+    "x_decomposed": unicodedata.normalize("NFD", "Crème-Brûlée à 7 heures"),
 }
 
 DOCUMENT = {SITE: SECRETS}
@@ -62,6 +67,23 @@ def wrapped(text):
     return base64.encodebytes(b"padding so that the run is longer than one line " * 2 + text.encode()).decode()
 
 
+def broken(text, width, line_end):
+    return line_end.join(text[i : i + width] for i in range(0, len(text), width))
+
+
+def b64_wide(text):
+    return base64.b64encode(text.encode("utf-16-le")).decode()
+
+
+def quoted(text):
+    return quopri.encodestring(text.encode(), quotetabs=True).decode()
+
+
+def quoted_narrow(text):
+    units = re.findall("=..|.", quoted(text).replace("=\n", "").replace("\n", "=0A"))
+    return "".join(unit + ("=\n" if n % 7 == 6 else "") for n, unit in enumerate(units))
+
+
 CARRIERS = {
     "plain": lambda s: listed(s, str),
     "between emoji": lambda s: listed(s, lambda v: f"🎭{v}🎭"),
@@ -89,16 +111,40 @@ CARRIERS = {
     "base64 of JSON": lambda s: b64(json.dumps(s)),
     "base64 of JSON in JSON": lambda s: json.dumps({"kept": b64(json.dumps({"v": json.dumps(s)}))}),
     "percent of base64": lambda s: listed(s, lambda v: urllib.parse.quote(b64(v), safe="")),
+    "form": lambda s: urllib.parse.urlencode(numbered(s)),
+    "hex, \\x": lambda s: listed(s, lambda v: "".join(f"\\x{byte:02X}" for byte in v.encode())),
+    "quoted-printable": lambda s: listed(s, quoted),
+    "quoted-printable, CRLF": lambda s: listed(s, quoted).replace("\n", "\r\n"),
+    "quoted-printable, broken within": lambda s: listed(s, quoted_narrow),
+    "base64, UTF-16": lambda s: listed(s, b64_wide),
+    "base64, UTF-16, wrapped": lambda s: listed(s, lambda v: broken(b64_wide(v), 20, "\n")),
+    "base64, narrow, indented": lambda s: listed(s, lambda v: broken(b64(v), 12, "\r\n    ")),
+    "NFC": lambda s: listed(s, lambda v: unicodedata.normalize("NFC", v)),
+    "NFD": lambda s: listed(s, lambda v: unicodedata.normalize("NFD", v)),
+    "NFD, JSON, ASCII": lambda s: nest([unicodedata.normalize("NFD", v) for v in s.values()], 1),
+    "indented": lambda s: listed(s, lambda v: v.replace("\n", "\n        ")),
+    "indented, CRLF, tabs": lambda s: listed(s, lambda v: v.replace("\n", "\r\n\t\t")),
+    "line by line, numbered": lambda s: listed(s, lambda v: "\n".join(f"{n}\t{x}" for n, x in enumerate(v.split("\n")))),
+    "base64 of base64 of base64": lambda s: listed(s, lambda v: b64(b64(b64(v)))),
+    "hex of base64 of percent": lambda s: listed(s, lambda v: b64(urllib.parse.quote(v, safe="")).encode().hex()),
+    "quoted-printable of HTML": lambda s: listed(s, lambda v: quoted(html.escape(v))),
+    "base64 of quoted-printable": lambda s: listed(s, lambda v: b64(quoted(v))),
+    "percent of hex, \\x": lambda s: listed(s, lambda v: "".join(f"%5Cx{byte:02x}" for byte in v.encode())),
     "hex of percent": lambda s: listed(s, lambda v: urllib.parse.quote(v, safe="").encode().hex()),
 }
 
-# Readings that the engine does not follow yet; SECURITY.md states them as limits. They are part of the control, which shows
-# that the decoder sees them, and move up once the engine reads them.
-NOT_READ = {
-    # `+` is a space in a body that is a form or in a query, but not in a form's text inside a JSON string.
-    "form": lambda s: urllib.parse.urlencode(numbered(s)),
-    # `\\xHH` is not among the decoders yet.
-    "hex, \\x": lambda s: listed(s, lambda v: "".join(f"\\x{byte:02X}" for byte in v.encode())),
+# Secrets that hold in any case (`ignore_case`), and what people make of them.
+ANY_CASE = {"x_mail": "Alice.Meier@Example.com", "x_customer": "Kd-Nr-ä17-öLkännchen", "x_code": "aB3dE5fG7hJ9"}
+
+ANY_CASE_CARRIERS = {
+    "as it is": lambda s: listed(s, str),
+    "upper": lambda s: listed(s, str.upper),
+    "lower": lambda s: listed(s, str.lower),
+    "swapped": lambda s: listed(s, str.swapcase),
+    "swapped, JSON, ASCII": lambda s: nest([v.swapcase() for v in s.values()], 2),
+    "upper, percent": lambda s: listed(s, lambda v: urllib.parse.quote(v.upper(), safe="")),
+    "lower, base64": lambda s: listed(s, lambda v: b64(v.lower(), b"#")),
+    "upper, hex": lambda s: listed(s, lambda v: v.upper().encode().hex()),
 }
 
 HARMLESS = (

@@ -14,13 +14,14 @@ import base64
 import gzip
 import html
 import json
-import quopri
 import random
 import re
 import sys
 import unicodedata
 import urllib.parse
 import zlib
+
+import zstandard
 
 DEPTH = 3
 JSON_LEVELS = 6
@@ -111,22 +112,35 @@ def hex_runs(text):
         yield CUT.join(found)
 
 
+# A soft break may be followed by what a transport padded the line with (RFC 2045 section 6.7).
+SOFT_BREAK = re.compile(rb"=[ \t]*\r?\n")
+QUOTED = re.compile(rb"=([0-9a-fA-F]{2})")
+
+
 def quoted_printable(text):
     if b"=" in text:
-        yield quopri.decodestring(text)
+        yield QUOTED.sub(lambda m: bytes([int(m[1], 16)]), SOFT_BREAK.sub(b"", text))
 
 
 DECODERS = (json_escapes, percent, html_entities, base64_runs, hex_runs, quoted_printable)
 
 
+# Brotli has no mark by which it is known: the scripted provider decodes it where a header tells it.
+COMPRESSED = (
+    (b"\x1f\x8b", lambda: zlib.decompressobj(31)),
+    (b"\x78", lambda: zlib.decompressobj(15)),
+    (b"\x28\xb5\x2f\xfd", lambda: zstandard.ZstdDecompressor().decompressobj()),
+)
+
+
 def compressed(text):
     """What the bytes hold if they are a compressed body; a transfer that hides one is not a way out."""
-    for marker, wbits in ((b"\x1f\x8b", 31), (b"\x78", 15)):
+    for marker, decoder in COMPRESSED:
         at = text.find(marker)
         while at >= 0:
             try:
-                yield zlib.decompressobj(wbits).decompress(text[at:])
-            except zlib.error:
+                yield decoder().decompress(text[at:])
+            except (zlib.error, zstandard.ZstdError):
                 pass
             at = text.find(marker, at + 1)
 
@@ -148,38 +162,45 @@ def readings(text):
 
 
 def needles(value):
-    """The spellings under which a value counts: both normal forms, other line ends, each long line alone.
+    """Patterns of the spellings under which a value counts: both normal forms; other line ends, and lines that
+    are indented; each long line alone.
 
     The lines in which PEM names what it holds are in every key, and no secret.
     """
-    forms = set()
+    forms = {re.escape(value)}
     for form in ("NFC", "NFD"):
-        text = unicodedata.normalize(form, value)
-        forms |= {text, text.replace("\r\n", "\n"), text.replace("\r\n", "\n").replace("\n", "\r\n")}
-        lines = {line.strip() for line in text.splitlines()}
-        forms |= {line for line in lines if len(line) >= LINE and not ARMOUR.fullmatch(line)}
-    forms.add(value)
-    return {form.encode() for form in forms}
+        lines = unicodedata.normalize(form, value).replace("\r\n", "\n").split("\n")
+        forms.add("\r?\n[ \t]*".join(map(re.escape, lines)))
+        alone = {line.strip() for line in lines}
+        forms |= {re.escape(line) for line in alone if len(line) >= LINE and not ARMOUR.fullmatch(line)}
+    return forms
 
 
-def leaks(text, secrets, whole_words=(), but_for=()):
+def leaks(text, secrets, whole_words=(), but_for=(), any_case=False):
     """The keys of `secrets` (key to value) whose value some reading of `text` holds.
 
-    Keys in `whole_words` count only as whole words. `but_for`: texts in which a value may stand.
+    Keys in `whole_words` count only as whole words. `but_for`: texts in which a value may stand. `any_case`: upper
+    and lower case are the same.
     """
     wanted = {}
     for key, value in secrets.items():
-        for needle in needles(value):
-            word = rb"(?<![\w])%s(?![\w])" if key in whole_words else rb"%s"
-            wanted.setdefault(key, []).append(re.compile(word % re.escape(needle)))
+        edges = (rb"(?<![\w])%s(?![\w])" if key in whole_words else rb"%s")
+        for needle in needles(folded(value) if any_case else value):
+            wanted.setdefault(key, []).append(re.compile(edges % needle.encode()))
     found = set()
     for reading in readings(text):
         for allowed in but_for:
             reading = reading.replace(allowed.encode(), CUT)
+        if any_case:
+            reading = folded(reading.decode("utf-8", "replace")).encode()
         found |= {key for key, patterns in wanted.items() if any(p.search(reading) for p in patterns)}
         if len(found) == len(wanted):
             break
     return found
+
+
+def folded(text):
+    return "".join(char.lower() for char in text)
 
 
 # --- self-test ---------------------------------------------------------------------------------------
@@ -227,8 +248,12 @@ def hex_some(text, rng):
     return rng.choice([encoded, encoded.upper(), "".join(f"\\x{encoded[i : i + 2]}" for i in range(0, len(encoded), 2))])
 
 
-def quoted_some(text, _):
-    return quopri.encodestring(text.encode(), quotetabs=True).decode("ascii")
+def quoted_some(text, rng):
+    """Lines end softly here and there, within a word too."""
+    soft = rng.choice(["=\n", "=\r\n", "= \n"])
+    safe = [33 <= byte <= 126 and byte != 61 and rng.random() < 0.8 for byte in text.encode()]
+    units = [chr(byte) if kept else f"={byte:02X}" for byte, kept in zip(text.encode(), safe)]
+    return "".join(unit + (soft if rng.random() < 0.1 else "") for unit in units)
 
 
 ENCODERS = (escape_some, percent_some, entities_some, base64_some, hex_some, quoted_some)
@@ -272,6 +297,16 @@ def self_test():
         deep = json.dumps(deep)
     check("finds six levels of JSON", leaks(deep.encode(), {"key": VALUES[1]}))
     check("finds a gzip body", leaks(b"POST / HTTP/1.1\r\n\r\n" + gzip.compress(VALUES[0].encode()), {"key": VALUES[0]}))
+    packed = zstandard.ZstdCompressor(write_content_size=False).compress(VALUES[0].encode())
+    check("finds a zstd body", leaks(b"POST / HTTP/1.1\r\n\r\n" + packed, {"key": VALUES[0]}))
+    wide = base64.b64encode(VALUES[1].encode("utf-16-le"))
+    check("finds UTF-16 in base64", leaks(b"see " + wide, {"key": VALUES[1]}))
+    check("finds indented lines", leaks(b"  line one of a note\r\n\t  line two of a note", {"key": VALUES[2]}))
+    short = "line one\nline two\n"
+    check("finds short indented lines", leaks(b"key: |\n  line one\n  line two\n", {"key": short}))
+    upper = VALUES[1].upper().encode()
+    check("finds another case", leaks(upper, {"key": VALUES[1]}, any_case=True) and not leaks(upper, {"key": VALUES[1]}))
+    check("finds the one normal form by the other", leaks(VALUES[1].encode(), {"key": unicodedata.normalize("NFD", VALUES[1])}))
     check("finds another normal form", leaks(unicodedata.normalize("NFD", VALUES[1]).encode(), {"key": VALUES[1]}))
     check("finds other line ends", leaks(VALUES[2].replace("\n", "\r\n").encode(), {"key": VALUES[2]}))
     check("finds one long line", leaks(b"x line two of a note x", {"key": VALUES[2]}))

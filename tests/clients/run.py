@@ -1,408 +1,187 @@
-"""Real SDKs, the real binary, a scripted provider: does a value get through, and are the clients content?
+"""Real clients, the real binary, a scripted provider: does a value get through, and are the clients content?
 
-    python run.py PATH-TO-BAUTA [WORD …]     only the cases whose name holds a WORD
-    python run.py --control [WORD …]         without Bauta: only the control cases
+    python run.py BINARY MODULES [WORD …]      only the cases whose client or name holds a WORD
+    python run.py --control MODULES [WORD …]   without Bauta: only the control cases
+
+MODULES is the folder in which `npm ci` was run with `node/package-lock.json`.
 
 Each exchange runs twice with each carrier. Straight to the provider it is the control: the decoder of
 `readings.py` must find every value there, or it could not find one that Bauta lets through. Through Bauta
-it must find none, but every name in its place. The last line is `N passed, N failed`.
+it must find none, but every name in its place. Whole agents run in the same two ways.
+
+Under `loopback.py` nothing can call anybody else. The last line is `N passed, N failed`.
 """
 
-import gzip
-import http.client
-import json
 import signal
 import sys
+import threading
 import time
-import traceback
-from concurrent.futures import ThreadPoolExecutor
-from threading import Semaphore
+from contextlib import ExitStack
 
-import anthropic
-import openai
-
+import agents
+import cases
 import readings
-from carriers import CARRIERS, DOCUMENT, HARMLESS, NOT_READ, SECRETS
-from exchanges import EXCHANGES, MODEL, Clients, chat, list_models
-from scripted_provider import CALL_ID, ERRORS, TEXT, TOOL, Provider
+import sdk_anthropic
+import sdk_google
+import sdk_node
+import sdk_openai
+from carriers import ANY_CASE, ANY_CASE_CARRIERS, CARRIERS, DOCUMENT, SECRETS, SITE
+from clients import Clients
+from harness import Bench, Report, control, masked, not_read_yet, only_the_value_changes, surface, unaffected
+from not_yet import NOT_READ_YET, expected
+from scripted_provider import Provider
 from sidecar import Sidecar
 
-NAMES = {name: name for name in SECRETS}
-# Set anew by every hop, or by the SDKs on every call.
-OWN_HEADERS = {"host", "connection"}
-SHORT = {"x_username": "admin", "x_password": "hunter2"}
-SHORT_SITE = "admin.example.com"
+FAMILIES = {
+    "openai (Python)": sdk_openai,
+    "anthropic (Python)": sdk_anthropic,
+    "google-genai (Python)": sdk_google,
+    "openai (npm)": sdk_node.openai,
+    "@anthropic-ai/sdk (npm)": sdk_node.anthropic,
+    "@google/genai (npm)": sdk_node.google,
+}
+# Where a text goes through the same code as in exchanges that carry all, some carriers will do.
+SOME = {name: CARRIERS[name] for name in ("plain", "JSON, 2 levels", "percent", "base64", "HTML, numeric")}
 
 
-class Report:
-    """Counts cases; a failing one is told with its trace, and the run goes on."""
-
-    def __init__(self, words):
-        self.words, self.passed, self.failed = words, 0, 0
-        # What a failed case left behind is not the next one's.
-        self.before = lambda: None
-
-    def case(self, name, test, *arguments):
-        if self.words and not any(word in name for word in self.words):
-            return
-        self.before()
-        try:
-            test(*arguments)
-            self.passed += 1
-        except Exception:  # noqa: BLE001  Any failure is this case's failure.
-            self.failed += 1
-            print(f"FAIL {name}\n{traceback.format_exc(limit=-6)}", flush=True)
-
-    def group(self, name, run, *arguments):
-        """Cases that share a sidecar; counts only if it could not be set up."""
-        try:
-            run(*arguments)
-        except Exception:  # noqa: BLE001
-            self.failed += 1
-            print(f"FAIL {name}\n{traceback.format_exc(limit=-6)}", flush=True)
-
-    def close(self):
-        print(f"{self.passed} passed, {self.failed} failed", flush=True)
-        return bool(self.failed) or not self.passed
+def carriers_of(module):
+    return CARRIERS if module in (sdk_openai, sdk_anthropic) else SOME
 
 
-# --- without Bauta -----------------------------------------------------------------------------------
+def run_control(report, modules):
+    with Provider(SECRETS) as provider, Clients.direct(provider, modules) as clients:
+        for client, module in FAMILIES.items():
+            bench = Bench(report, client, provider, clients)
+            for exchange in module.EXCHANGES + module.SURFACES:
+                carriers = carriers_of(module) if exchange in module.EXCHANGES else SOME
+                for carried, carry in carriers.items():
+                    bench.case(f"control: {exchange.__name__}, {carried}", control, exchange, carry)
+        bench = Bench(report, "openai (Python)", provider, clients)
+        for carried, carry in ANY_CASE_CARRIERS.items():
+            bench.case(f"control: any case, {carried}", any_case_control, carry)
+        bench.case("control: lockstep openai", cases.lockstep_openai, clients)
+        bench.named("anthropic (Python)").case("control: lockstep anthropic", cases.lockstep_anthropic, clients)
 
 
-def control(provider, clients, exchange, carry):
-    """What the decoder must find: every value, when nobody masks it."""
-    exchange(clients, carry(SECRETS))
-    requests, raw = provider.take()
-    assert requests
-    assert readings.leaks(raw, SECRETS) == set(SECRETS)
+def run_masked(report, binary, modules):
+    with ExitStack() as stack:
+        provider = stack.enter_context(Provider(SECRETS))
+        direct = stack.enter_context(Clients.direct(provider, modules))
+        with Sidecar(binary, provider.url, DOCUMENT) as sidecar, Clients.through(sidecar, modules) as through:
+            for client, module in FAMILIES.items():
+                run_family(Bench(report, client, provider, direct, through), module)
+            bench = Bench(report, "openai (Python)", provider, direct, through)
+            run_cases(bench, sidecar)
+        report.case("bauta", "p3: output and exit", cases.stopped_in_order, sidecar, SECRETS)
 
 
-# --- through Bauta -----------------------------------------------------------------------------------
+def run_family(bench, module):
+    for exchange in module.EXCHANGES:
+        for carried, carry in carriers_of(module).items():
+            name = f"p1: {exchange.__name__}, {carried}"
+            if carried in NOT_READ_YET:
+                bench.case(f"not yet {name}", not_read_yet, carried, exchange, carry)
+            else:
+                bench.case(name, masked, exchange, carry)
+    for exchange in module.SURFACES:
+        for carried, carry in SOME.items():
+            bench.case(f"p1: {exchange.__name__}, {carried}", surface, exchange, carry)
+    for exchange in (*module.EXCHANGES, *filter(there, module.SURFACES)):
+        bench.case(f"p7: {exchange.__name__} unaffected", unaffected, exchange)
+        # What was said before a tool was called comes back from the SDK, in its own words.
+        if "tools" not in exchange.__name__:
+            bench.case(f"only the value changes: {exchange.__name__}", only_the_value_changes, exchange)
 
 
-def masked(provider, clients, exchange, carry):
-    told = exchange(clients, carry(SECRETS))
-    requests, raw = provider.take()
-    assert requests
-    for request in requests:
-        request.json()
-    leaked = readings.leaks(raw, SECRETS)
-    assert not leaked, f"got through: {sorted(leaked)}\n{raw.decode(errors='replace')}"
-    kept = readings.leaks(raw, NAMES)
-    assert kept == set(NAMES), f"not named: {sorted(set(NAMES) - kept)}\n{raw.decode(errors='replace')}"
-    if carry is CARRIERS["plain"]:
-        # The model reads each name, and its words come back to the client as it said them.
-        for text in told:
-            assert all(name in text for name in NAMES), text
+def there(exchange):
+    return expected(exchange.__name__) is None
 
 
-def only_the_value_changes(provider, direct, through, exchange):
-    """Byte for byte: what leaves is what the SDK sends directly, each value's span replaced by its name."""
-    text = CARRIERS["plain"](SECRETS)
-    exchange(direct, text)
-    sent, _ = provider.take()
-    exchange(through, text)
-    arrived, _ = provider.take()
-    assert len(sent) == len(arrived)
-    for one, other in zip(sent, arrived):
-        expected = one.body
-        for name, value in sorted(SECRETS.items(), key=lambda item: -len(item[1])):
-            for levels in (3, 2, 1):
-                for ascii_only in (False, True):
-                    written = value
-                    for level in range(levels):
-                        written = json.dumps(written, ensure_ascii=ascii_only and level < levels - 1)[1:-1]
-                    expected = expected.replace(written.encode(), name.encode())
-        assert other.body == expected, f"expected {expected.decode()}\narrived  {other.body.decode()}"
+def run_cases(bench, sidecar):
+    bench.case("p7: models unaffected", cases.models)
+    bench.case("p1: odd places", cases.odd_places)
+    bench.case("lockstep: openai", cases.lockstep_openai, bench.through)
+    bench.named("anthropic (Python)").case("lockstep: anthropic", cases.lockstep_anthropic, bench.through)
+    bench.case("provider errors pass", cases.provider_errors)
+    bench.case("p6: unknown coding", cases.unknown_coding)
+    bench.case("p1: many at once", cases.many_at_once)
+    bench.case("p1: two megabytes", cases.large)
+    for coding in cases.CODERS:
+        bench.named("bauta").case(f"p6: {coding} body", cases.compressed, sidecar, coding)
 
 
-def unaffected(provider, direct, through, exchange):
-    """A request without an occurrence arrives byte-identical, and its headers as they were."""
-    exchange(direct, HARMLESS)
-    sent, _ = provider.take()
-    exchange(through, HARMLESS)
-    arrived, _ = provider.take()
-    assert len(sent) == len(arrived) > 0
-    for one, other in zip(sent, arrived):
-        assert (one.method, one.target) == (other.method, other.target)
-        assert one.body == other.body
-        assert own(one) == own(other)
+def any_case_control(bench, carry):
+    control(bench, sdk_openai.chat, carry, secrets=ANY_CASE, any_case=True)
 
 
-def own(request):
-    return sorted((name.lower(), value) for name, value in request.headers if name.lower() not in OWN_HEADERS)
+def run_any_case(report, binary, modules):
+    """Secrets that hold in any case."""
+    values = {key: {"value": value, "ignore_case": True} for key, value in ANY_CASE.items()}
+    with Provider(ANY_CASE) as provider, Sidecar(binary, provider.url, {SITE: values}) as sidecar:
+        with Clients.through(sidecar, modules) as through:
+            bench = Bench(report, "openai (Python)", provider, None, through)
+            for carried, carry in ANY_CASE_CARRIERS.items():
+                arguments = (sdk_openai.chat, carry, ANY_CASE)
+                name = f"any case, {carried}"
+                if name in NOT_READ_YET:
+                    bench.case(f"not yet p1: {name}", not_read_yet_in_any_case, name, *arguments)
+                else:
+                    bench.case(f"p1: {name}", masked_in_any_case, *arguments)
 
 
-def models(provider, direct, through):
-    list_models(direct)
-    sent, _ = provider.take()
-    list_models(through)
-    arrived, _ = provider.take()
-    assert [(r.method, r.target, r.body, own(r)) for r in sent] == [(r.method, r.target, r.body, own(r)) for r in arrived]
+def masked_in_any_case(bench, *arguments):
+    masked(bench, *arguments, any_case=True)
 
 
-def odd_places(provider, through):
-    """Header, query, object key, number, and a field of no known shape."""
-    key, account, user = SECRETS["x_api_key"], SECRETS["x_account"], SECRETS["x_username"]
-    through.openai.chat.completions.create(
-        model=MODEL,
-        messages=[{"role": "user", "content": "Hello."}],
-        extra_headers={"X-Trace": f"run {key};{user}"},
-        extra_query={"trace": key, "user": user},
-        extra_body={"customer": int(account), "labels": {key: [1.5, {user: None}]}},
-    )
-    (request,), raw = provider.take()
-    assert not readings.leaks(raw, SECRETS), raw.decode()
-    assert request.header("x-trace") == "run x_api_key;x_username"
-    assert request.target == "/v1/chat/completions?trace=x_api_key&user=x_username"
-    body = request.json()
-    assert body["customer"] == "x_account"
-    assert body["labels"] == {"x_api_key": [1.5, {"x_username": None}]}
+def not_read_yet_in_any_case(bench, *arguments):
+    not_read_yet(bench, *arguments, any_case=True)
 
 
-def lockstep_openai(provider, clients):
-    """The provider sends an event only when the client has received the one before. No clock is involved."""
-    provider.gate = Semaphore(1)
-    said = [{"role": "user", "content": CARRIERS["plain"](SECRETS)}]
-    text = ""
-    for chunk in clients.openai.chat.completions.create(model="lockstep", messages=said, stream=True):
-        text += chunk.choices[0].delta.content or ""
-        provider.gate.release()
-    assert text.startswith(TEXT)
-
-
-def lockstep_anthropic(provider, clients):
-    provider.gate = Semaphore(1)
-    said = [{"role": "user", "content": CARRIERS["plain"](SECRETS)}]
-    text = ""
-    for event in clients.anthropic.messages.create(model="lockstep", max_tokens=9, messages=said, stream=True):
-        text += event.delta.text if event.type == "content_block_delta" else ""
-        provider.gate.release()
-    assert text.startswith(TEXT)
-
-
-def provider_errors(provider, direct, through):
-    """The provider's own errors reach the client as they are: status, body, headers."""
-    for model, (status, *_) in ERRORS.items():
-        said = {"model": model, "messages": [{"role": "user", "content": "Hello."}]}
-        calls = (
-            (openai.APIStatusError, lambda c: c.openai.chat.completions.create(**said)),
-            (openai.APIStatusError, lambda c: c.openai.chat.completions.create(stream=True, **said)),
-            (anthropic.APIStatusError, lambda c: c.anthropic.messages.create(max_tokens=9, **said)),
-        )
-        for kind, call in calls:
-            errors = []
-            for clients in (direct, through):
-                try:
-                    call(clients)
-                except kind as error:
-                    errors.append(error)
-            one, other = errors
-            assert one.status_code == other.status_code == status
-            assert type(one) is type(other)
-            assert one.response.content == other.response.content
-            assert one.response.headers.get("retry-after") == other.response.headers.get("retry-after")
-            assert one.request_id == other.request_id == "req_scripted"
-
-
-def unknown_coding(provider, through):
-    """What cannot be read is refused, with an error that both SDKs can read, and reaches nobody."""
-    coded = {"extra_headers": {"content-encoding": "x-secret-squeeze"}}
-    said = {"model": MODEL, "messages": [{"role": "user", "content": SECRETS["x_api_key"]}]}
-    for kind, call in (
-        (openai.APIStatusError, lambda: through.openai.chat.completions.create(**said, **coded)),
-        (anthropic.APIStatusError, lambda: through.anthropic.messages.create(max_tokens=9, **said, **coded)),
-    ):
-        try:
-            call()
-        except kind as error:
-            assert error.status_code == 415, error
-            assert json.loads(error.response.content)["error"]["message"], error
-        else:
-            raise AssertionError("it was passed on")
-    requests, raw = provider.take()
-    assert not requests and not raw, raw
-
-
-def compressed(provider, sidecar):
-    """A gzip body is read and masked, or refused: never passed unread."""
-    body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": CARRIERS["plain"](SECRETS)}]})
-    connection = http.client.HTTPConnection(sidecar.url.removeprefix("http://"), timeout=60)
-    headers = {"content-type": "application/json", "content-encoding": "gzip"}
-    connection.request("POST", "/openai/v1/chat/completions", gzip.compress(body.encode()), headers)
-    status = connection.getresponse().status
-    connection.close()
-    _, raw = provider.take()
-    assert not readings.leaks(raw, SECRETS)
-    assert status == 415 or readings.leaks(raw, NAMES) == set(NAMES), status
-
-
-def many_at_once(provider, through):
-    """Sixteen agents' threads share the clients: none sees another's answer, no value slips through a race."""
-    carried = [CARRIERS[name] for name in ("plain", "JSON, 1 level", "base64", "percent")]
-
-    def one(turn):
-        return chat(through, f"Turn {turn}. {carried[turn % len(carried)](SECRETS)}")
-
-    with ThreadPoolExecutor(16) as pool:
-        assert all(list(pool.map(one, range(96))))
-    requests, raw = provider.take()
-    assert len(requests) == 96
-    assert {request.json()["messages"][1]["content"].split()[1] for request in requests} == {f"{n}." for n in range(96)}
-    assert not readings.leaks(raw, SECRETS)
-
-
-def large(provider, direct, through):
-    """Two megabytes of command output, values strewn in: exactly they change."""
-    filler = json.dumps({"line": HARMLESS, "n": list(range(40))}, ensure_ascii=False)
-    parts = []
-    for turn in range(4000):
-        parts.append(f"{turn} {filler[: 300 + turn % 211]}")
-        if turn % 97 == 0:
-            parts.append(f" {SECRETS['x_api_key']} and {SECRETS['x_phrase']} ")
-    text = "\n".join(parts)
-    chat(direct, text)
-    (sent,), _ = provider.take()
-    chat(through, text)
-    (arrived,), _ = provider.take()
-    expected = sent.body
-    for name in ("x_api_key", "x_phrase"):
-        assert SECRETS[name].encode() in expected
-        expected = expected.replace(SECRETS[name].encode(), name.encode())
-    assert arrived.body == expected
-
-
-def documented_example(provider, through):
-    """Values `admin` and `hunter2` on https://admin.example.com: gone, and nothing else is."""
-    said = "Open https://admin.example.com/login and log in: admin / hunter2. Not the administrator."
-    goal = "Open https://admin.example.com/login and log in: x_username / x_password. Not the administrator."
-    tool = {"type": "function", "function": {"name": TOOL, "parameters": {"type": "object", "properties": {}}}}
-    call = {"id": CALL_ID, "type": "function", "function": {"name": TOOL, "arguments": "{}"}}
-    history = [
-        {"role": "user", "content": said},
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": CALL_ID, "content": said},
-    ]
-    through.openai.chat.completions.create(model=MODEL, messages=history, tools=[tool], metadata={"admin": "no"})
-    (request,), _ = provider.take()
-    assert request.json()["messages"] == replaced(history, said, goal), request.body.decode()
-    assert request.json()["metadata"] == {"admin": "no"}
-
-    answer = through.openai.responses.create(model=MODEL, input=[{"role": "user", "content": said}])
-    assert "x_username, x_password" in answer.output_text, answer.output_text
-    (request,), _ = provider.take()
-    assert request.json()["input"] == [{"role": "user", "content": goal}], request.body.decode()
-
-    user = {"role": "user", "content": [{"type": "text", "text": said}]}
-    answer = through.anthropic.messages.create(model=MODEL, max_tokens=9, messages=[user])
-    assert answer.content[0].text.startswith(TEXT)
-    (request,), _ = provider.take()
-    assert request.json()["messages"] == replaced([user], said, goal), request.body.decode()
-
-
-def replaced(history, said, goal):
-    return json.loads(json.dumps(history).replace(said, goal))
-
-
-def documented_exchange(provider, through, exchange):
-    """The same values and site in every exchange and at every depth."""
-    exchange(through, "Open https://admin.example.com/login and log in: admin / hunter2.")
-    requests, _ = provider.take()
-    raw = b"\n".join(request.body for request in requests)
-    leaked = readings.leaks(raw, SHORT, whole_words=SHORT, but_for=[SHORT_SITE])
-    assert not leaked, f"{leaked}\n{raw.decode()}"
-    assert b"https://admin.example.com/login and log in: x_username / x_password." in raw, raw.decode()
-
-
-def structural_words(provider, through):
-    """A value that is a word of the protocol is masked in what people say, not in the protocol."""
-    said = [{"role": "user", "content": "The user is user."}]
-    through.openai.chat.completions.create(model=MODEL, messages=said, user="me")
-    through.anthropic.messages.create(model=MODEL, max_tokens=9, messages=said)
-    requests, _ = provider.take()
-    for request in requests:
-        goal = "The x_group is x_group."
-        assert request.json()["messages"] == [{"role": "user", "content": goal}], request.body.decode()
-    assert requests[0].json()["user"] == "me"
-
-
-def stopped_in_order(sidecar, secrets):
-    """P3: SIGTERM ends it with 0, and nothing that it printed holds a value."""
-    assert sidecar.exit_code == 0, f"exit code {sidecar.exit_code}\n{sidecar.output}"
-    leaked = readings.leaks(sidecar.output.encode(), secrets)
-    assert not leaked, f"printed: {sorted(leaked)}"
-
-
-# --- the run -----------------------------------------------------------------------------------------
-
-
-def run_control(report):
-    with Provider(NAMES) as provider:
-        clients = Clients.direct(provider)
-        for exchange in EXCHANGES:
-            for carried, carry in (CARRIERS | NOT_READ).items():
-                report.case(f"control: {exchange.__name__}, {carried}", control, provider, clients, exchange, carry)
-        report.case("control: models", list_models, clients)
-        report.case("control: lockstep openai", lockstep_openai, provider, clients)
-        report.case("control: lockstep anthropic", lockstep_anthropic, provider, clients)
-
-
-def run_masked(report, binary):
-    with Provider(NAMES) as provider:
-        direct = Clients.direct(provider)
-        with Sidecar(binary, provider.url, DOCUMENT) as sidecar:
-            through = Clients.through(sidecar)
-            report.before = provider.take
-            for exchange in EXCHANGES:
-                for carried, carry in CARRIERS.items():
-                    name = f"p1: {exchange.__name__}, {carried}"
-                    report.case(name, masked, provider, through, exchange, carry)
-                report.case(f"p7: {exchange.__name__} unaffected", unaffected, provider, direct, through, exchange)
-            for exchange in SINGLE_TURN:
-                name = f"only the value changes: {exchange.__name__}"
-                report.case(name, only_the_value_changes, provider, direct, through, exchange)
-            report.case("p7: models unaffected", models, provider, direct, through)
-            report.case("p1: odd places", odd_places, provider, through)
-            report.case("lockstep: openai", lockstep_openai, provider, through)
-            report.case("lockstep: anthropic", lockstep_anthropic, provider, through)
-            report.case("provider errors pass", provider_errors, provider, direct, through)
-            report.case("p6: unknown coding", unknown_coding, provider, through)
-            report.case("p6: compressed body", compressed, provider, sidecar)
-            report.case("p1: many at once", many_at_once, provider, through)
-            report.case("p1: two megabytes", large, provider, direct, through)
-        report.case("p3: output and exit", stopped_in_order, sidecar, SECRETS)
-
-
-def run_short(report, binary):
-    with Provider(SHORT) as provider:
-        with Sidecar(binary, provider.url, {f"https://{SHORT_SITE}": SHORT}) as sidecar:
-            through = Clients.through(sidecar)
-            report.before = provider.take
-            report.case("documented example", documented_example, provider, through)
-            for exchange in EXCHANGES:
-                name = f"documented example: {exchange.__name__}"
-                report.case(name, documented_exchange, provider, through, exchange)
-        password = {"x_password": SHORT["x_password"]}
-        report.case("documented example: p3: output and exit", stopped_in_order, sidecar, password)
+def run_short(report, binary, modules):
+    """Values that are common words."""
+    with Provider(cases.SHORT) as provider:
+        with Sidecar(binary, provider.url, {f"https://{cases.SHORT_SITE}": cases.SHORT}) as sidecar:
+            with Clients.through(sidecar, modules) as through:
+                bench = Bench(report, "openai (Python)", provider, None, through)
+                bench.case("documented example", cases.documented_example)
+                for client, module in FAMILIES.items():
+                    for exchange in module.EXCHANGES:
+                        name = f"documented example: {exchange.__name__}"
+                        bench.named(client).case(name, cases.documented_exchange, exchange)
+        password = {"x_password": cases.SHORT["x_password"]}
+        report.case("bauta", "documented example: p3: output and exit", cases.stopped_in_order, sidecar, password)
         with Sidecar(binary, provider.url, {"https://example.com": {"x_group": "user"}}) as sidecar:
-            report.case("structural words", structural_words, provider, Clients.through(sidecar))
+            with Clients.through(sidecar, modules) as through:
+                bench = Bench(report, "openai (Python)", provider, None, through)
+                bench.case("structural words", cases.structural_words)
 
 
-SINGLE_TURN = [exchange for exchange in EXCHANGES if "tools" not in exchange.__name__]
+def run_agents(report, binary, modules):
+    for agent in agents.AGENTS:
+        report.case(agent.name, "control", agents.control, agent, modules)
+        if binary:
+            report.case(agent.name, "p1", agents.masked, agent, modules, binary)
 
 
-def main(arguments):
-    binary, *words = arguments
-    # An order to stop unwinds the stack, so that the sidecars are stopped too.
+def main(binary, modules, *words):
+    # An order to stop unwinds the stack, so that what was started is stopped too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    binary = None if binary == "--control" else binary
     started = time.monotonic()
-    report = Report(words)
-    report.case("readings: self-test", self_test)
-    run_control(report)
-    if binary != "--control":
-        # A sidecar that does not start is one failure, not the end of the report.
-        report.group("serve", run_masked, report, binary)
-        report.group("serve, short values", run_short, report, binary)
+    report = Report(words, ["the decoder", "bauta", *FAMILIES, *(agent.name for agent in agents.AGENTS)])
+    report.case("the decoder", "self-test", self_test)
+    # They wait for processes of their own more than they compute.
+    beside = threading.Thread(target=run_agents, args=(report, binary, modules))
+    beside.start()
+    try:
+        run_control(report, modules)
+        if binary:
+            # A sidecar that does not start is one failure, not the end of the report.
+            for run in (run_masked, run_short, run_any_case):
+                report.group("bauta", run, report, binary, modules)
+        beside.join()
+    finally:
+        agents.RUNNING.stop()
     print(f"in {time.monotonic() - started:.0f} s")
     return report.close()
 
@@ -413,6 +192,6 @@ def self_test():
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

@@ -24,6 +24,10 @@ upstream = "{upstream}"
 [[model.provider]]
 name = "anthropic"
 upstream = "{upstream}"
+
+[[model.provider]]
+name = "gemini"
+upstream = "{upstream}"
 """
 
 READY = re.compile(r"listening\b.*\b127\.0\.0\.1:([1-9][0-9]*)")

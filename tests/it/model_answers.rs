@@ -141,7 +141,7 @@ fn p1_headers_of_answers_are_masked() {
         let (got, _) = exchange(&sidecar, &upstream, request.as_bytes(), answer);
         assert_eq!(got.header("x-echo").as_deref(), Some("is x_token"));
         assert!(
-            got.header("location").unwrap().starts_with("/a?k=x_"),
+            got.header("location").unwrap().starts_with("/p/a?k=x_"),
             "{}",
             got.head
         );

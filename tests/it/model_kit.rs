@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use bauta::app::Running;
-use bauta::config::{Config, Limits, Listen, Model, Provider};
+use bauta::config::{Config, Limits, Listen, Model, Provider, Signed};
 use bauta::secret::{Limits as SecretLimits, Secret, parse_submission};
 use zeroize::Zeroizing;
 
@@ -53,8 +53,10 @@ pub fn config(upstream: &str, limits: Limits) -> Config {
             },
             hosts: vec!["bauta.internal".to_owned()],
             mask_responses: false,
+            signed: Signed::Refuse,
             limits,
             providers: vec![provider],
+            ..Model::default()
         }),
         ..Config::default()
     }
@@ -215,6 +217,11 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
+    /// As [`Wire::half_close`], where the other end may be gone already.
+    pub fn try_half_close(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
     /// Closes by reset.
     pub fn reset(self) {
         rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
@@ -349,6 +356,25 @@ impl Wire {
         Some(framed[end_of_line + 2..whole - 2].to_vec())
     }
 
+    /// The next bytes, so many; `None` if the connection ends before.
+    pub fn exactly(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.rest().len() < count {
+            match self.fill() {
+                Ok(1..) => {}
+                Ok(0) => return None,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{error} while waiting; so far: {}", self.shown()),
+            }
+        }
+        Some(self.take(count))
+    }
+
+    /// The bare connection, and what came and was not taken.
+    pub fn into_stream(self) -> (TcpStream, Vec<u8>) {
+        let rest = self.rest().to_vec();
+        (self.stream, rest)
+    }
+
     /// Drops what was taken from the record: for bodies that do not fit into memory.
     pub fn forget(&mut self) {
         self.seen.drain(..self.taken);
@@ -412,8 +438,15 @@ impl Message {
         assert_eq!(body["type"], "error");
         let error = body["error"].as_object().unwrap();
         assert!(error["type"].is_string() && error["message"].as_str().unwrap().len() > 20);
-        assert!(error["placeholder"].is_null());
-        (self.status(), error["code"].as_str().unwrap().to_owned())
+        let code = error["code"].as_str().unwrap();
+        assert_eq!(error["placeholder"].is_null(), code != "signed_block");
+        (self.status(), code.to_owned())
+    }
+
+    /// A member of an error in our shape.
+    pub fn error_text(&self, member: &str) -> String {
+        let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        body["error"][member].as_str().unwrap().to_owned()
     }
 }
 
@@ -439,3 +472,44 @@ pub fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 }
 
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Takes back the escapes of `tests/data/smuggling.tsv`, which says what they are.
+pub fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let after = &rest[first.len_utf8()..];
+        rest = match first {
+            '{' => {
+                let (inner, after) = after.split_once('}').unwrap();
+                match inner {
+                    "P" => out.extend_from_slice(b"POST /p/x HTTP/1.1\r\nHost: localhost\r\n"),
+                    "G" => out.extend_from_slice(b"GET /p/x HTTP/1.1\r\nHost: localhost\r\n"),
+                    repeated => {
+                        let (text, times) = repeated.rsplit_once('*').unwrap();
+                        out.extend(unescape(text).repeat(times.parse().unwrap()));
+                    }
+                }
+                after
+            }
+            '\\' => {
+                let (byte, length) = match after.as_bytes()[0] {
+                    b'r' => (b'\r', 1),
+                    b'n' => (b'\n', 1),
+                    b't' => (b'\t', 1),
+                    b'0' => (0, 1),
+                    b'\\' => (b'\\', 1),
+                    b'x' => (u8::from_str_radix(&after[1..3], 16).unwrap(), 3),
+                    other => panic!("an escape that is none: {}", char::from(other)),
+                };
+                out.push(byte);
+                &after[length..]
+            }
+            plain => {
+                out.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes());
+                after
+            }
+        };
+    }
+    out
+}

@@ -189,15 +189,3 @@ fn only_our_own_names_and_no_web_page_may_call() {
         }
     }
 }
-
-#[test]
-fn a_websocket_upgrade_is_answered_with_426() {
-    let upstream = Upstream::bind();
-    let sidecar = Sidecar::before(&upstream);
-    let answer = sidecar.refused(
-        b"GET /p/v1/responses HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
-          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-    );
-    assert_eq!(answer.error(), (426, "websocket_unsupported".to_owned()));
-    assert!(upstream.is_untouched());
-}

@@ -1,27 +1,31 @@
 //! TLS towards the upstream: verified, always.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use bauta::config::{Config, Limits};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use bauta::config::{Config, Limits, Tls};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 use super::model_kit::{SECRETS, Sidecar, TOKEN, config, contains, post};
+use super::model_websocket_kit::opening;
 
 /// An authority of its own, and its root in a file.
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     folder: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -34,28 +38,73 @@ impl Authority {
         }
     }
 
-    fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// A server that presents a certificate for `name`; its thread gives back what it read of one request.
-    fn serve(
-        &self,
-        name: &str,
-        answer: &'static str,
-        polite: bool,
-    ) -> (SocketAddr, JoinHandle<Vec<u8>>) {
+    /// A certificate for that name, and its key.
+    pub fn issue(&self, name: &str) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    /// A server with a certificate for that name, which offers these protocols.
+    pub fn server(&self, name: &str, protocols: &[&str]) -> ServerConfig {
+        let (leaf, key) = self.issue(name);
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let server = ServerConfig::builder_with_provider(provider)
+        let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![leaf.der().clone()], key)
             .unwrap();
+        server.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        server
+    }
+
+    /// A client that trusts this authority alone, and offers these protocols.
+    pub fn client(&self, protocols: &[&str]) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_file(self.file()).unwrap())
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        client.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        client
+    }
+
+    /// Files of a listener for that name: the certificate and its key, which nobody else may read.
+    pub fn listener(&self, name: &str) -> Tls {
+        let (leaf, pair) = self.issue(name);
+        let cert = self.folder.path().join("listener.crt");
+        let key = self.folder.path().join("listener.key");
+        std::fs::write(&cert, leaf.pem()).unwrap();
+        std::fs::write(&key, pair.serialize_pem()).unwrap();
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        Tls { cert, key }
+    }
+
+    /// A server that presents a certificate for `name`; its thread gives back what it read of one request.
+    pub fn serve(
+        &self,
+        name: &str,
+        answer: &'static str,
+        polite: bool,
+    ) -> (SocketAddr, JoinHandle<Vec<u8>>) {
+        let server = self.server(name, &[]);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let thread = thread::spawn(move || {
@@ -81,7 +130,7 @@ impl Authority {
     }
 }
 
-fn over_tls(host: &str, addr: SocketAddr, ca: Option<PathBuf>) -> Config {
+pub fn over_tls(host: &str, addr: SocketAddr, ca: Option<PathBuf>) -> Config {
     let mut config = config(
         &format!("https://{host}:{}", addr.port()),
         Limits::default(),
@@ -108,6 +157,34 @@ fn a_certificate_of_the_ca_file_for_this_name_is_taken() {
             &format!("host: {host}:{}\r\n", addr.port())
         ));
     }
+}
+
+#[test]
+fn a_websocket_goes_upstream_over_tls() {
+    let authority = Authority::new();
+    let (addr, server) = authority.serve(
+        "localhost",
+        "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno",
+        true,
+    );
+    let config = over_tls("localhost", addr, Some(authority.file()));
+    let sidecar = Sidecar::with(&config, SECRETS);
+    let mut client = sidecar.connect();
+    client.send(opening("/p/x", &format!("X-Mine: {TOKEN} the end\r\n")));
+    let answer = client.message("GET");
+    assert_eq!((answer.status(), &answer.body[..]), (401, &b"no"[..]));
+    let seen = server.join().unwrap();
+    assert!(
+        contains(&seen, "x-mine: x_token the end\r\n") && contains(&seen, "upgrade: websocket\r\n")
+    );
+    // A certificate that is not trusted is none for a WebSocket either.
+    let (addr, server) = authority.serve("other.example", OK, true);
+    let config = over_tls("localhost", addr, Some(authority.file()));
+    let sidecar = Sidecar::with(&config, SECRETS);
+    let answer = sidecar.refused(opening("/p/x", "").as_bytes());
+    assert_eq!(answer.error(), (502, "upstream_tls".to_owned()));
+    drop(sidecar);
+    assert!(server.join().unwrap().is_empty());
 }
 
 #[test]

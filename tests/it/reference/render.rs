@@ -168,8 +168,10 @@ fn base64_groups(
     whole.extend(content);
     let rest = &bytes[to..full_end.min(bytes.len())];
     if !ends_partial {
+        // UTF-16LE ends in NUL here.
+        let space: &[u8] = if whole.ends_with(b"\0") { b" \0" } else { b" " };
         while !(whole.len() + rest.len()).is_multiple_of(3) {
-            whole.push(b' ');
+            whole.extend(space);
         }
     }
     whole.extend(rest);

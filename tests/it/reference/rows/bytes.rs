@@ -80,6 +80,28 @@ fn values_with_nul_in_base64() {
 }
 
 #[test]
+fn fillers_are_characters_of_utf16_too() {
+    let base64 = |text: &str| render::base64(&utf16(text), false, true);
+    for (key, spaces) in [("x_u", "  "), ("x_us", " "), ("x_usr", "")] {
+        let mut needles = Needles::default();
+        let wide = String::from_utf8(utf16(key)).unwrap();
+        let name = needles.name(&wide, &wide);
+        needles.value(name, &utf16("admin"), Rule::Anywhere);
+        for before in ["", "a", "as", "net"] {
+            for after in ["!", " and so on"] {
+                let (output, _) = mask(
+                    &needles,
+                    &base64(&format!("{before}admin{after}")),
+                    Syntax::Text,
+                );
+                let expected = base64(&format!("{before}{key}{spaces}{after}"));
+                assert_eq!(output, expected, "{before}, {after}, {key}");
+            }
+        }
+    }
+}
+
+#[test]
 fn keys_with_nul() {
     let mut needles = Needles::default();
     let key = String::from_utf8(utf16("x_admin")).unwrap();

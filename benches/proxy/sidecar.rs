@@ -1,0 +1,54 @@
+//! Bauta as a contestant: a process of this very program, so that it is built as the bench is and can hold more secrets than
+//! the command accepts in a file.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use bauta::app::Running;
+use bauta::config;
+use bauta::secret::{Limits, parse_submission};
+
+use crate::common::{Random, secrets};
+
+/// The first argument with which this program is the sidecar: then `PORT UPSTREAM SECRETS`.
+pub const SIDECAR: &str = "--sidecar";
+
+/// Serves until it is ended.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let [port, upstream, count] = arguments else {
+        return Err(anyhow!("{SIDECAR} PORT UPSTREAM SECRETS"));
+    };
+    let text = format!(
+        "[model]\nlisten = \"127.0.0.1:{port}\"\n[[model.provider]]\nname = \"openai\"\nupstream = \"http://{upstream}\"\n"
+    );
+    let config = config::parse(&text, Path::new("bench.toml"))?;
+    let limits = Limits {
+        max_secrets: 1 << 20,
+        max_total_bytes: 1 << 30,
+        ..Limits::default()
+    };
+    let submission = parse_submission(submission(count.parse()?)?.into_bytes().into(), &limits)
+        .map_err(|problems| anyhow!("the secrets of the bench are refused: {problems:?}"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let running = Running::start(&config, &submission.into_secrets()).await?;
+        std::future::pending::<()>().await;
+        drop(running);
+        Ok(())
+    })
+}
+
+fn submission(count: usize) -> Result<String> {
+    let mut text = "{\"https://api.example.com\":{".to_owned();
+    for (i, value) in secrets(count, &mut Random::new()).into_iter().enumerate() {
+        let value = serde_json::to_string(&String::from_utf8(value)?)?;
+        let comma = if i == 0 { "" } else { "," };
+        write!(text, "{comma}\"x_secret_{i}\":{value}")?;
+    }
+    text.push_str("}}");
+    Ok(text)
+}

@@ -1,0 +1,218 @@
+//! Blocks that a provider signed (Anthropic's extended thinking): refused, or passed as they are; never rewritten.
+
+use bauta::config::{Config, Limits, Signed};
+
+use super::model_kit::{
+    Message, OK, SECRETS, Sidecar, TOKEN, Upstream, config, contains, post, secrets,
+};
+use super::model_websocket_kit::{TEXT, open};
+
+/// A turn of a conversation as Anthropic's clients send it back, with that block in it.
+fn conversation(block: &str) -> String {
+    format!(
+        r#"{{"model":"claude","messages":[{{"role":"user","content":"Log in"}},{{"role":"assistant","content":[{block},{{"type":"text","text":"with {TOKEN}"}}]}},{{"role":"user","content":"is it {TOKEN}?"}}],"thinking":{{"type":"enabled","budget_tokens":1024}}}}"#
+    )
+}
+
+fn with_signed(upstream: &Upstream, signed: Signed) -> Config {
+    let mut config = config(&upstream.url(), Limits::default());
+    if let Some(model) = &mut config.model {
+        model.signed = signed;
+    }
+    config
+}
+
+fn json(body: &str) -> Vec<u8> {
+    post(
+        "/p/v1/messages",
+        "Content-Type: application/json\r\n",
+        body.as_bytes(),
+    )
+}
+
+/// What the upstream sees of a body that is passed.
+fn passed(sidecar: &Sidecar, upstream: &Upstream, body: &str) -> String {
+    let mut client = sidecar.connect();
+    client.send(json(body));
+    let mut peer = upstream.accept();
+    let seen = peer.request();
+    peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+    assert_eq!(client.message("POST").body, b"ok");
+    assert_eq!(
+        seen.header("content-length").unwrap(),
+        seen.body.len().to_string()
+    );
+    String::from_utf8(seen.body).unwrap()
+}
+
+#[track_caller]
+fn check_refusal(answer: &Message, key: &str) {
+    assert_eq!(answer.error(), (422, "signed_block".to_owned()));
+    assert_eq!(answer.error_text("placeholder"), key);
+    assert_eq!(answer.error_text("type"), "invalid_request_error");
+    let message = answer.error_text("message");
+    assert!(message.contains(key), "{message}");
+    assert!(message.contains("out of the conversation"), "{message}");
+    assert!(message.contains("model.signed = \"pass\""), "{message}");
+    assert!(!contains(&answer.body, TOKEN));
+}
+
+/// Signed blocks with the value in them.
+fn signed_blocks() -> [String; 5] {
+    [
+        format!(r#"{{"type":"thinking","thinking":"so {TOKEN} it is","signature":"EqQBCg=="}}"#),
+        format!(r#"{{"type":"thinking","signature":"EqQBCg==","thinking":"so {TOKEN} it is"}}"#),
+        format!(r#"{{ "signature" : "s", "x" : [{{}}], "thinking" : "\n{TOKEN}\n" }}"#),
+        // In base64, and as the signature's own beginning.
+        r#"{"thinking":"c2stbGl2ZS01MUh4MmVLZlE5d1o=","signature":"EqQBCg=="}"#.to_owned(),
+        format!(r#"{{"thinking":"","signature":"{TOKEN}"}}"#),
+    ]
+}
+
+#[test]
+fn p1_a_value_in_a_signed_block_refuses_the_request_and_names_its_key() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    for block in signed_blocks() {
+        check_refusal(&sidecar.refused(&json(&conversation(&block))), "x_token");
+    }
+    assert!(upstream.is_untouched());
+    // Half of a body that is refused already is enough.
+    let body = conversation(&signed_blocks()[1]);
+    let mut client = sidecar.connect();
+    client.send(format!(
+        "POST /p/v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n{body}"
+    ));
+    check_refusal(&client.message("POST"), "x_token");
+    assert!(upstream.is_untouched());
+}
+
+#[test]
+fn p1_a_block_that_is_not_signed_is_masked() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    for block in [
+        format!(r#"{{"type":"thinking","thinking":"so {TOKEN} it is"}}"#),
+        format!(r#"{{"type":"thinking","thinking":"so {TOKEN} it is","signature":""}}"#),
+        format!(r#"{{"type":"thinking","thinking":["{TOKEN}"],"signature":"EqQBCg=="}}"#),
+        format!(r#"{{"thinking":"clean","signature":"EqQBCg==","note":"{TOKEN}"}}"#),
+    ] {
+        let body = conversation(&block);
+        assert_eq!(
+            passed(&sidecar, &upstream, &body),
+            body.replace(TOKEN, "x_token"),
+            "{block}"
+        );
+    }
+}
+
+#[test]
+fn with_pass_a_signed_block_goes_on_as_it_is_and_the_rest_is_masked() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::with(&with_signed(&upstream, Signed::Pass), SECRETS);
+    for block in signed_blocks() {
+        let expected = conversation("BLOCK").replace(TOKEN, "x_token");
+        assert_eq!(
+            passed(&sidecar, &upstream, &conversation(&block)),
+            expected.replace("BLOCK", &block)
+        );
+    }
+    let alone = format!("[{}]", signed_blocks()[0]);
+    assert_eq!(passed(&sidecar, &upstream, &alone), alone);
+    // What is not signed is masked with this setting too.
+    let block = format!(r#"{{"type":"thinking","thinking":"{TOKEN}"}}"#);
+    let seen = passed(&sidecar, &upstream, &conversation(&block));
+    assert!(!seen.contains(TOKEN), "{seen}");
+}
+
+#[test]
+fn p1_a_late_signed_block_aborts_what_went_upstream() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let filler = "lorem ipsum ".repeat(9 << 20 >> 3);
+    for at in [0, 1] {
+        let body = conversation(&format!(
+            r#"{{"type":"text","text":"{filler}"}},{}"#,
+            signed_blocks()[at]
+        ));
+        let mut client = sidecar.connect();
+        let request = json(&body);
+        let sending = std::thread::spawn(move || {
+            // We may answer and hang up before all of it is taken.
+            let _ = client.try_send(&request);
+            client
+        });
+        let mut peer = upstream.accept();
+        let seen = peer.request();
+        assert!(!seen.complete, "a refused request never looks complete");
+        assert!(seen.body.len() > 4 << 20);
+        assert!(!contains(&peer.seen, TOKEN));
+        let mut client = sending.join().unwrap();
+        check_refusal(&client.message("POST"), "x_token");
+    }
+}
+
+#[test]
+fn the_setting_comes_into_force_with_the_next_request() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let body = format!("[{}]", signed_blocks()[0]);
+    check_refusal(&sidecar.refused(&json(&body)), "x_token");
+    let pass = with_signed(&upstream, Signed::Pass);
+    sidecar.running().replace_secrets(&secrets(SECRETS), &pass);
+    assert_eq!(passed(&sidecar, &upstream, &body), body);
+}
+
+#[test]
+fn p1_a_websocket_message_with_a_signed_block_ends_it_and_names_its_key() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let body = conversation(&signed_blocks()[0]);
+    let (mut client, mut peer) = open(&sidecar, &upstream);
+    client.send(TEXT, &body);
+    let (code, reason) = client.closed();
+    assert_eq!((code, reason.contains("x_token")), (1008, true), "{reason}");
+    assert_eq!(peer.until_closed().0, 1001);
+    assert!(!contains(&peer.wire.seen, TOKEN));
+
+    let sidecar = Sidecar::with(&with_signed(&upstream, Signed::Pass), SECRETS);
+    let (mut client, mut peer) = open(&sidecar, &upstream);
+    client.send(TEXT, &body);
+    let expected = conversation("BLOCK").replace(TOKEN, "x_token");
+    assert_eq!(peer.text(), expected.replace("BLOCK", &signed_blocks()[0]));
+}
+
+#[test]
+fn what_a_provider_signs_in_an_answer_stays_as_it_is() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::masking_answers(&upstream, Limits::default());
+    for (block, stays) in [
+        (signed_blocks()[0].clone(), true),
+        (signed_blocks()[1].clone(), true),
+        (format!(r#"{{"thinking":"{TOKEN}"}}"#), false),
+    ] {
+        let body = format!(r#"{{"content":[{block},{{"text":"{TOKEN}"}}]}}"#);
+        let masked = if stays {
+            body.replace(&format!(r#""text":"{TOKEN}""#), r#""text":"x_token""#)
+        } else {
+            body.replace(TOKEN, "x_token")
+        };
+        let mut client = sidecar.connect();
+        client.send(json("{}"));
+        let mut peer = upstream.accept();
+        peer.request();
+        peer.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        let answer = client.message("POST");
+        assert_eq!(String::from_utf8_lossy(&answer.body), masked);
+        let (mut client, mut peer) = open(&sidecar, &upstream);
+        peer.send(TEXT, &body);
+        assert_eq!(client.text(), masked);
+    }
+    // A request is refused for it still.
+    let mut client = sidecar.connect();
+    client.send(json(&conversation(&signed_blocks()[0])));
+    check_refusal(&client.message("POST"), "x_token");
+}
