@@ -114,6 +114,26 @@ fn p1_both_normal_forms_of_a_value_are_found() {
 }
 
 #[test]
+fn p1_form_text_in_any_text_is_read() {
+    let secrets = serde_json::json!({
+        "x_phrase": "correct horse+battery",
+        "x_note": "1\nthe second line of it",
+        "x_user": "a bc",
+    });
+    check(
+        &secrets,
+        &[
+            ("p=correct+horse%2Bbattery&b=1", "p=x_phrase&b=1"),
+            ("p=%63orrect+horse%2bbattery", "p=x_phrase"),
+            ("p=correct%20horse%2Bbattery", "p=x_phrase"),
+            ("p=1%0D%0Athe+second+line+of+it", "p=x_note"),
+            ("p=the+second+line%20of+it", "p=the+second+line%20of+it"),
+            ("u=a+bc&v=a+bcd", "u=x_user&v=a+bcd"),
+        ],
+    );
+}
+
+#[test]
 fn p1_with_ignore_case_a_value_is_found_in_any_case() {
     let secrets = serde_json::json!({
         "x_host": {"value": "Db-Primary.Internal", "ignore_case": true},
