@@ -56,10 +56,7 @@ fn check(secrets: &serde_json::Value, rows: &[(&str, &str)]) {
         let encoded = base64(text.as_bytes(), false, true);
         let (encoded, _) = masked(&masker, &encoded, Syntax::Text);
         let read = decoded(&encoded);
-        let without_fill = String::from_utf8(read)
-            .unwrap()
-            .replace("  ", " ")
-            .replace(" ", "");
+        let without_fill = String::from_utf8(read).unwrap().replace(' ', "");
         assert_eq!(without_fill, expected.replace(' ', ""), "{text:?}");
     }
 }
@@ -67,7 +64,8 @@ fn check(secrets: &serde_json::Value, rows: &[(&str, &str)]) {
 fn escaped(c: char) -> String {
     let mut units = [0; 2];
     let units = c.encode_utf16(&mut units);
-    units.iter().map(|unit| format!("\\u{unit:04X}")).collect()
+    let escapes: Vec<String> = units.iter().map(|unit| format!("\\u{unit:04X}")).collect();
+    escapes.concat()
 }
 
 /// Base64, by hand: the tests know nothing of the engine.
