@@ -86,6 +86,12 @@ pub(super) fn latin1(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(bytes)
 }
 
+/// A text with `+` for each space, as forms have it: what percent-decoding leaves of it in any text.
+pub(super) fn plus(text: &str) -> Option<Zeroizing<String>> {
+    text.contains(' ')
+        .then(|| made(text, text.chars().map(|c| if c == ' ' { '+' } else { c })))
+}
+
 /// A text in UTF-16LE, as PowerShell puts it into base64, if it is long enough.
 pub(super) fn wide(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     (text.chars().count() >= WIDE_CHARS).then(|| utf16(text))
@@ -414,6 +420,8 @@ mod tests {
 
     #[test]
     fn bytes_of_other_charsets() {
+        assert_eq!(plus("a+b"), None);
+        assert_eq!(plus(" a  b").as_deref().map(String::as_str), Some("+a++b"));
         assert_eq!(latin1("plain"), None);
         assert_eq!(latin1("€"), None);
         assert_eq!(latin1("é").as_deref(), Some(&vec![0xe9]));

@@ -134,7 +134,17 @@ fn register(found: &[Found<'_>], mut add: impl FnMut(&Found<'_>, &[u8], Rule)) {
         }
     }
     for value in found {
-        value.lines(|form, rule| add(value, form.as_bytes(), rule));
+        for spelling in &value.spellings {
+            if let Some(form) = forms::plus(spelling) {
+                add(value, form.as_bytes(), value.rule);
+            }
+        }
+        value.lines(|form, rule| {
+            add(value, form.as_bytes(), rule);
+            if let Some(form) = forms::plus(form) {
+                add(value, form.as_bytes(), rule);
+            }
+        });
         for form in value.spellings.iter().filter_map(|s| forms::latin1(s)) {
             add(value, &form, value.rule);
         }

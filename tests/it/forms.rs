@@ -56,10 +56,7 @@ fn check(secrets: &serde_json::Value, rows: &[(&str, &str)]) {
         let encoded = base64(text.as_bytes(), false, true);
         let (encoded, _) = masked(&masker, &encoded, Syntax::Text);
         let read = decoded(&encoded);
-        let without_fill = String::from_utf8(read)
-            .unwrap()
-            .replace("  ", " ")
-            .replace(" ", "");
+        let without_fill = String::from_utf8(read).unwrap().replace(' ', "");
         assert_eq!(without_fill, expected.replace(' ', ""), "{text:?}");
     }
 }
@@ -67,7 +64,8 @@ fn check(secrets: &serde_json::Value, rows: &[(&str, &str)]) {
 fn escaped(c: char) -> String {
     let mut units = [0; 2];
     let units = c.encode_utf16(&mut units);
-    units.iter().map(|unit| format!("\\u{unit:04X}")).collect()
+    let escapes: Vec<String> = units.iter().map(|unit| format!("\\u{unit:04X}")).collect();
+    escapes.concat()
 }
 
 /// Base64, by hand: the tests know nothing of the engine.
@@ -109,6 +107,26 @@ fn p1_both_normal_forms_of_a_value_are_found() {
             ("<ne\u{301}cessairement secret>", "<x_note>"),
             ("<one\r\nne\u{301}cessairement secret>", "<x_note>"),
             ("<creme-brulee>", "<creme-brulee>"),
+        ],
+    );
+}
+
+#[test]
+fn p1_form_text_in_any_text_is_read() {
+    let secrets = serde_json::json!({
+        "x_phrase": "correct horse+battery",
+        "x_note": "1\nthe second line of it",
+        "x_user": "a bc",
+    });
+    check(
+        &secrets,
+        &[
+            ("p=correct+horse%2Bbattery&b=1", "p=x_phrase&b=1"),
+            ("p=%63orrect+horse%2bbattery", "p=x_phrase"),
+            ("p=correct%20horse%2Bbattery", "p=x_phrase"),
+            ("p=1%0D%0Athe+second+line+of+it", "p=x_note"),
+            ("p=the+second+line%20of+it", "p=the+second+line%20of+it"),
+            ("u=a+bc&v=a+bcd", "u=x_user&v=a+bcd"),
         ],
     );
 }
