@@ -18,11 +18,12 @@ use crate::reference::{self, Needles};
 /// Cases of each property unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 1500;
 
-fn config() -> Config {
+/// `cases` of a property, or as many as the environment says.
+pub fn config(cases: u32) -> Config {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok())
-        .unwrap_or(CASES);
+        .unwrap_or(cases);
     Config {
         cases,
         failure_persistence: None,
@@ -314,7 +315,7 @@ fn p1_fuzz_seeds() {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(CASES))]
 
     #[test]
     fn p1_engine_equals_reference((needles, program, syntax) in texts(), signed in signed(), pattern in pattern()) {
