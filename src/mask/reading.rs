@@ -27,6 +27,8 @@ pub(super) struct Reading {
     base64: Run,
     hex: Run,
     below: Vec<Below>,
+    /// Of the root text: where the last byte ended that only JSON's decoder may read.
+    gap_end: u64,
 }
 
 /// A reading below another, with the decoder between.
@@ -106,6 +108,7 @@ impl Reading {
             base64: Run::default(),
             hex: Run::default(),
             below: Vec::new(),
+            gap_end: 0,
         }
     }
 
@@ -254,6 +257,7 @@ impl Reading {
             self.wake(b'\\', false, needles, findings);
         }
         self.gap_here(needles, findings);
+        self.gap_end = sym.end;
         for below in &mut self.below {
             if below.decoder == Decoder::Json {
                 // Even an escape that is none makes its text another: above there is a gap.
@@ -303,10 +307,7 @@ impl Reading {
                 .start
         });
         let own = self.scan.pending(needles).into_iter().chain(run);
-        let below = self.below.iter().flat_map(|below| {
-            let held = below.decode.pending();
-            held.into_iter().chain(below.reading.pending(needles))
-        });
+        let below = self.below.iter().filter_map(|below| below.pending(needles));
         own.chain(below).min()
     }
 
@@ -386,7 +387,8 @@ impl Reading {
             // What JSON's decoder reads in a gap of the root, and is pending still, is no part of any other decoder's text.
             let window = below.reading.scan.window(needles);
             let json_of_root = self.chain == Chain::ROOT && below.decoder == Decoder::Json;
-            if json_of_root && self.scan.near_gap(window) {
+            let over_gap = || below.pending(needles).is_some_and(|at| at < self.gap_end);
+            if json_of_root && (self.scan.near_gap(window) || over_gap()) {
                 return None;
             }
             let chain = chain.then(below.decoder)?;
@@ -405,6 +407,7 @@ impl Reading {
             base64: self.base64.clone(),
             hex: self.hex.clone(),
             below: below.collect(),
+            gap_end: 0,
         }
     }
 
@@ -540,6 +543,12 @@ impl Reading {
 }
 
 impl Below {
+    /// First raw byte that may still be replaced, in what is held or in the reading.
+    fn pending(&self, needles: &Needles) -> Option<u64> {
+        let held = self.decode.pending();
+        held.into_iter().chain(self.reading.pending(needles)).min()
+    }
+
     fn push(&mut self, sym: &Sym, needles: &Needles, findings: &mut Findings) {
         let Self {
             decode,
