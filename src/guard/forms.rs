@@ -39,8 +39,8 @@ const INDENTS: [&str; 18] = [
     "\t\t\t\t",
 ];
 
-/// Most bytes of all indented forms of a value: about 300 short lines. Beyond, the less likely indents are left out.
-pub(super) const MOST_INDENTED: usize = 128 * 1024;
+/// Most bytes of all indented forms of a value: about 150 short lines. Beyond, the less likely indents are left out.
+pub(super) const MOST_INDENTED: usize = 64 * 1024;
 
 /// A value in the two normal forms of Unicode (UAX #15), and if case does not count in lower and in upper case; itself first.
 /// The case of ASCII letters is the engine's part.

@@ -380,6 +380,18 @@ fn mask_obeys_the_masking_rules() {
 }
 
 #[test]
+fn mask_knows_no_signed_blocks() {
+    let folder = folder_with_secrets(r#"{"https://example.com": {"x_token": "sk-live-0123"}}"#);
+    let output = run_with_input(
+        folder.path(),
+        &["mask", "--secrets", "secrets.json"],
+        br#"{"thinking": "sk-live-0123", "signature": "s"}"#,
+    );
+    let expected = br#"{"thinking": "x_token", "signature": "s"}"#;
+    assert_eq!(output.stdout, expected);
+}
+
+#[test]
 fn p7_mask_passes_text_without_occurrence_byte_for_byte() {
     let folder = folder_with_secrets(SECRETS);
     let mut text: Vec<u8> = (0..300_000_u32)

@@ -146,7 +146,19 @@ fn a_changed_configuration_is_live_and_a_bad_one_changes_nothing() {
     peer.send(OK);
     assert_eq!(client.message("POST").status(), 200);
 
+    // A block that the provider signed: refused, and passed once that is in force.
+    let signed = format!(r#"{{"thinking":"{TOKEN}","signature":"s"}}"#);
+    client.send(post("/p/4", "", signed.as_bytes()));
+    assert_eq!(client.message("POST").error().0, 422);
     let text = fs::read_to_string(process.path("bauta.toml")).unwrap();
+    let passing = text.replace("[model]\n", "[model]\nsigned = \"pass\"\n");
+    fs::write(process.path("bauta.toml"), passing).unwrap();
+    process.line("the changed configuration is in force");
+    client.send(post("/p/5", "", signed.as_bytes()));
+    assert_eq!(peer.request().body, signed.as_bytes());
+    peer.send(OK);
+    assert_eq!(client.message("POST").status(), 200);
+
     fs::write(
         process.path("bauta.toml"),
         text.replace("127.0.0.1:0", "127.0.0.1:9"),

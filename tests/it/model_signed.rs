@@ -1,6 +1,10 @@
 //! Blocks that a provider signed (Anthropic's extended thinking): refused, or passed as they are; never rewritten.
 
+use std::io::Write as _;
+
 use bauta::config::{Config, Limits, Signed};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::model_kit::{
     Message, OK, SECRETS, Sidecar, TOKEN, Upstream, config, contains, post, secrets,
@@ -149,6 +153,52 @@ fn p1_a_late_signed_block_aborts_what_went_upstream() {
         assert!(!contains(&peer.seen, TOKEN));
         let mut client = sending.join().unwrap();
         check_refusal(&client.message("POST"), "x_token");
+    }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn p1_signed_blocks_are_found_in_codings_batches_and_parts() {
+    let upstream = Upstream::bind();
+    let refusing = Sidecar::before(&upstream);
+    let passing = Sidecar::with(&with_signed(&upstream, Signed::Pass), SECRETS);
+    let block = &signed_blocks()[0];
+    let batch = format!("{{\"custom_id\":\"1\"}}\n{{\"body\":{block}}}\n");
+    let parts = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"batch.jsonl\"\r\n\
+         Content-Type: application/jsonl\r\n\r\n{batch}\r\n--b--\r\n"
+    );
+    // Long enough to be compressed, and not just stored.
+    let filler = "lorem ipsum ".repeat(50);
+    let alone = format!("[{block},\"{filler}\"]");
+    let rows = [
+        ("application/x-ndjson", "", batch.clone().into_bytes()),
+        ("multipart/form-data; boundary=b", "", parts.into_bytes()),
+        ("application/json", "gzip", gzip(&alone)),
+    ];
+    for (content_type, coding, body) in rows {
+        let headers = match coding {
+            "" => format!("Content-Type: {content_type}\r\n"),
+            _ => format!("Content-Type: {content_type}\r\nContent-Encoding: {coding}\r\n"),
+        };
+        let request = post("/p/v1/x", &headers, &body);
+        check_refusal(&refusing.refused(&request), "x_token");
+        assert!(upstream.is_untouched());
+        // Nothing else is in it, so it goes on as it came, coding and all.
+        let mut client = passing.connect();
+        client.send(&request);
+        let mut peer = upstream.accept();
+        let seen = peer.request();
+        assert!(seen.body == body, "{content_type} {coding}");
+        let coded = seen.header("content-encoding").unwrap_or_default();
+        assert_eq!(coded, coding);
+        peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+        assert_eq!(client.message("POST").body, b"ok");
     }
 }
 
