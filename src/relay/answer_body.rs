@@ -8,6 +8,7 @@
 //!
 //! Without masking an answer passes as it comes, byte for byte. A value that is split over two events is not found.
 
+use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -151,7 +152,7 @@ fn mask_header(
     snapshot: &Snapshot,
     tally: &Tally,
 ) -> Result<Option<(HeaderName, HeaderValue)>, Error> {
-    if found(snapshot.is_in_name(name.as_str().as_bytes()))? {
+    if found(snapshot.is_in_names(iter::once(name.as_str().as_bytes())))? {
         return Ok(None);
     }
     let Some((text, hits)) = found(snapshot.mask(value.as_bytes(), Syntax::Text))? else {
