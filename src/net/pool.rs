@@ -37,8 +37,9 @@ const READY_TIME: Duration = Duration::from_secs(1);
 /// hyper's least size of a connection's buffer.
 const MIN_BUFFER: usize = 8192;
 
-/// Header lines of a response head.
-pub(super) const MAX_HEADERS: usize = 256;
+/// Header lines of a response head: as many as Python's `http.client` and hyper take by default, so that most clients could not
+/// read more either. For more than these hyper allocates, for every head.
+pub(super) const MAX_HEADERS: usize = 100;
 
 /// How often a request is sent in all, where servers say that they did nothing with it.
 const ATTEMPTS: usize = 3;
