@@ -63,7 +63,7 @@ impl Channel {
             connection,
             snapshot: self.guard.snapshot(),
             tally: Arc::default(),
-            route: "-".to_owned(),
+            route: None,
             method: request.method().clone(),
             version: request.version(),
             begun: Instant::now(),
@@ -84,7 +84,7 @@ impl Channel {
                 if unread {
                     record.connection.leave_unread();
                 }
-                tracing::debug!(route = record.route.as_str(), reason = %failure, "answered by bauta");
+                tracing::debug!(route = record.route_name(), reason = %failure, "answered by bauta");
                 failure.response().map(|body| Answer::own(body, record))
             }
         }
@@ -111,12 +111,14 @@ async fn run(
     active.hosts.check(&parts, record.connection.local_addr())?;
     let scheme = record.scheme();
     let (route, rest) = target::find(&parts.method, &parts.uri, scheme, &active.routes)?;
-    record.route.clone_from(&route.provider.name);
+    record.route = Some(Arc::clone(&route));
     if let Some(upgrade) = upgrade {
         if !incoming.is_end_stream() {
             return Err(OpeningError::Body.into());
         }
-        return socket::open(active, &route, rest, &parts, upgrade, guard, record).await;
+        let opened = socket::open(active, &route, rest, &parts, upgrade, guard, record);
+        // Boxed: it is rare, and would make every request's future larger.
+        return Box::pin(opened).await;
     }
     let content = content::read(&parts.headers)?;
     let declared = is_declared(&parts);

@@ -132,6 +132,6 @@ async fn join(
         _ => Outcome::Complete,
     };
     if record.code.is_some() {
-        tracing::debug!(route = record.route.as_str(), reason = %end, "a WebSocket was closed by bauta");
+        tracing::debug!(route = record.route_name(), reason = %end, "a WebSocket was closed by bauta");
     }
 }
