@@ -11,8 +11,8 @@ use crate::secret::Secret;
 /// Body bytes that are held back for an exact length.
 const BUFFER_BYTES: u64 = 8 << 20;
 
-/// Header lines of a request: several times what any SDK sends.
-const MAX_HEADERS: usize = 128;
+/// Header lines of a request: several times what any SDK sends, and as many as hyper reads without allocating for them.
+const MAX_HEADERS: usize = 100;
 
 /// What is masked, and how.
 pub(super) fn snapshot(secrets: &[Secret], config: &Config) -> Snapshot {

@@ -3,11 +3,12 @@
 //! A channel takes a [`Snapshot`] when a request begins and keeps it until the request ends; [`Guard::replace`] swaps the
 //! one that the next request gets. So a change is live at once, and no request sees half of it.
 //!
-//! Invariants: a snapshot is immutable; values live in its masker only, which does not give them out.
+//! Invariants: a snapshot is immutable, but for the names that it has judged clean; values live in its masker only, which does not give them out.
 //!
 //! It does no I/O and decides nothing about substitution, which needs the audit log first.
 
 mod forms;
+mod names;
 mod needles;
 
 use std::sync::Arc;
@@ -15,14 +16,17 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 pub use crate::mask::{Form, Hits, NameId, Refusal, Signed, Stream, Syntax};
+pub use names::joined;
 pub use needles::Needles;
 
 use crate::secret::Secret;
+use names::CleanNames;
 
 /// The needles of one moment, and the keys that hits are reported under.
 pub struct Snapshot {
     needles: Needles,
     signed: Signed,
+    clean: CleanNames,
 }
 
 impl Snapshot {
@@ -36,6 +40,7 @@ impl Snapshot {
         Self {
             needles: Needles::new(secrets, write),
             signed: Signed::Refuse,
+            clean: CleanNames::default(),
         }
     }
 
@@ -69,14 +74,27 @@ impl Snapshot {
         self.needles.masker.mask(text, syntax)
     }
 
-    /// Whether a name that cannot be rewritten, such as a header's, holds a value.
+    /// Whether one of these names, which cannot be rewritten, such as headers', holds a value. What was judged clean once is
+    /// not judged again.
     ///
     /// A value that counts as a whole word only does not count here: `user` must not refuse every `User-Agent`.
     ///
     /// # Errors
     /// As [`Snapshot::mask`].
-    pub fn is_in_name(&self, name: &[u8]) -> Result<bool, Refusal> {
-        Ok(self.needles.names().mask(name, Syntax::Text)?.is_some())
+    pub fn is_in_names<'a>(&self, names: impl Iterator<Item = &'a [u8]>) -> Result<bool, Refusal> {
+        if self.is_empty() {
+            return Ok(false);
+        }
+        let unknown = self.clean.unknown(names);
+        if unknown.is_empty() {
+            return Ok(false);
+        }
+        let text = joined(unknown.iter().copied());
+        let found = self.needles.names().mask(&text, Syntax::Text)?.is_some();
+        if !found {
+            self.clean.keep(&unknown);
+        }
+        Ok(found)
     }
 
     /// The key of a hit.

@@ -12,6 +12,7 @@ use http::{Method, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
+use super::settings::Route;
 use crate::guard::{Form, Snapshot};
 use crate::net::io::Connection;
 use crate::relay::Tally;
@@ -34,7 +35,8 @@ pub(super) struct Record {
     pub connection: Arc<Connection>,
     pub snapshot: Arc<Snapshot>,
     pub tally: Arc<Tally>,
-    pub route: String,
+    /// `None` as long as none is found.
+    pub route: Option<Arc<Route>>,
     pub method: Method,
     pub version: Version,
     pub begun: Instant,
@@ -144,6 +146,12 @@ impl Drop for Answer {
 }
 
 impl Record {
+    /// The route's name in logs.
+    pub fn route_name(&self) -> &str {
+        let route = self.route.as_ref();
+        route.map_or("-", |route| route.provider.name.as_str())
+    }
+
     /// The scheme of the URLs that lead to us.
     pub fn scheme(&self) -> &'static str {
         if self.connection.is_tls() {
@@ -191,7 +199,7 @@ impl Drop for Record {
             Outcome::Cut => "upstream cut",
         };
         tracing::info!(
-            route = self.route.as_str(),
+            route = self.route_name(),
             method,
             status = self.status.map_or(0, |status| status.as_u16()),
             code = self.code,

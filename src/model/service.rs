@@ -63,7 +63,7 @@ impl Channel {
             connection,
             snapshot: self.guard.snapshot(),
             tally: Arc::default(),
-            route: "-".to_owned(),
+            route: None,
             method: request.method().clone(),
             version: request.version(),
             begun: Instant::now(),
@@ -84,7 +84,7 @@ impl Channel {
                 if unread {
                     record.connection.leave_unread();
                 }
-                tracing::debug!(route = record.route.as_str(), reason = %failure, "answered by bauta");
+                tracing::debug!(route = record.route_name(), reason = %failure, "answered by bauta");
                 failure.response().map(|body| Answer::own(body, record))
             }
         }
@@ -107,25 +107,33 @@ async fn run(
 ) -> Result<Said, Failure> {
     let upgrade =
         handshake::is_asked_for(request.headers()).then(|| hyper::upgrade::on(&mut request));
-    let (parts, incoming) = request.into_parts();
+    let (mut parts, incoming) = request.into_parts();
     active.hosts.check(&parts, record.connection.local_addr())?;
     let scheme = record.scheme();
     let (route, rest) = target::find(&parts.method, &parts.uri, scheme, &active.routes)?;
-    record.route.clone_from(&route.provider.name);
+    record.route = Some(Arc::clone(&route));
     if let Some(upgrade) = upgrade {
         if !incoming.is_end_stream() {
             return Err(OpeningError::Body.into());
         }
-        return socket::open(active, &route, rest, &parts, upgrade, guard, record).await;
+        let opened = socket::open(active, &route, rest, &parts, upgrade, guard, record);
+        // Boxed: it is rare, and would make every request's future larger.
+        return Box::pin(opened).await;
     }
     let content = content::read(&parts.headers)?;
     let declared = is_declared(&parts);
+    let own = own_origin(scheme, &parts);
     let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
     let fail = |error| Failure::relay(error, &route.provider.name, &snapshot);
 
-    let (uri, mut headers) = upstream_head(active, &route, rest, &parts, record).map_err(fail)?;
-    let content_type = |headers: &HeaderMap| headers.get(header::CONTENT_TYPE).cloned();
-    if content.boundary.is_some() && content_type(&headers) != content_type(&parts.headers) {
+    let multipart = content.boundary.as_ref();
+    let content_type =
+        |headers: &HeaderMap| multipart.and(headers.get(header::CONTENT_TYPE).cloned());
+    let came_as = content_type(&parts.headers);
+    let headers = std::mem::take(&mut parts.headers);
+    let (uri, mut headers) =
+        upstream_head(active, &route, rest, &parts.method, headers, record).map_err(fail)?;
+    if content_type(&headers) != came_as {
         // Upstream could not find the parts by it.
         return Err(fail(Error::SecretInName("type of the multipart body")));
     }
@@ -137,7 +145,7 @@ async fn run(
         headers.remove(header::CONTENT_ENCODING);
     }
 
-    let site = site(active, &route, &parts, &uri, scheme);
+    let site = site(active, &route, own, &uri);
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = parts.method.clone();
     *outgoing.uri_mut() = uri;
@@ -175,16 +183,10 @@ pub(super) fn masks_answer(active: &Active, record: &Record) -> bool {
     active.mask_responses && !record.snapshot.is_empty()
 }
 
-/// Where the references of an answer lead from.
-pub(super) fn site<'a>(
-    active: &'a Active,
-    route: &'a Route,
-    parts: &Parts,
-    uri: &Uri,
-    scheme: &str,
-) -> Site<'a> {
+/// Where the references of an answer lead from; `own`: see [`own_origin`].
+pub(super) fn site<'a>(active: &'a Active, route: &'a Route, own: String, uri: &Uri) -> Site<'a> {
     Site {
-        own: own_origin(scheme, parts),
+        own,
         provider: &route.provider,
         providers: active.routes.iter().map(|r| &r.provider).collect(),
         path: uri.path().to_owned(),
@@ -192,7 +194,7 @@ pub(super) fn site<'a>(
 }
 
 /// Our scheme and authority, as the client wrote them. They were checked.
-fn own_origin(scheme: &str, head: &Parts) -> String {
+pub(super) fn own_origin(scheme: &str, head: &Parts) -> String {
     let host = head.headers.get(header::HOST);
     let authority = match head.uri.authority() {
         Some(authority) => authority.as_str(),
@@ -206,12 +208,13 @@ pub(super) fn upstream_head(
     active: &Active,
     route: &Route,
     rest: &str,
-    parts: &Parts,
+    method: &Method,
+    headers: HeaderMap,
     record: &Record,
 ) -> Result<(Uri, HeaderMap), Error> {
     let (snapshot, tally) = (&record.snapshot, &record.tally);
     let uri = upstream_uri(route, rest, snapshot, tally)?;
-    let mut headers = head::request_headers(&parts.method, &parts.headers, snapshot, tally)?;
+    let mut headers = head::request_headers(method, headers, snapshot, tally)?;
     headers.insert(header::HOST, route.host.clone());
     if masks_answer(active, record) {
         answer_body::ask(&mut headers);

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
 use super::links;
-use super::service::{Said, masks_answer, said, site, upstream_head};
+use super::service::{Said, masks_answer, own_origin, said, site, upstream_head};
 use super::settings::{Active, Route};
 use crate::guard::Guard;
 use crate::net::server::Takeover;
@@ -43,11 +43,19 @@ pub(super) async fn open(
 ) -> Result<Said, Failure> {
     let opening = Opening::of(&parts.method, parts.version, &parts.headers)?;
     let fail = |error| Failure::relay(error, &route.provider.name, &record.snapshot);
-    let (uri, mut headers) = upstream_head(active, route, rest, parts, record).map_err(fail)?;
+    let (uri, mut headers) = upstream_head(
+        active,
+        route,
+        rest,
+        &parts.method,
+        parts.headers.clone(),
+        record,
+    )
+    .map_err(fail)?;
     let ask = Ask::write(&mut headers, opening.offers_deflate())
         .map_err(|_| fail(Error::Unwritable("Sec-WebSocket-Protocol")))?;
 
-    let site = site(active, route, parts, &uri, record.scheme());
+    let site = site(active, route, own_origin(record.scheme(), parts), &uri);
     let (limits, tally) = (active.limits, Arc::clone(&record.tally));
     let mut outgoing = Request::new(MaskedBody::none());
     *outgoing.uri_mut() = uri;
@@ -124,6 +132,6 @@ async fn join(
         _ => Outcome::Complete,
     };
     if record.code.is_some() {
-        tracing::debug!(route = record.route.as_str(), reason = %end, "a WebSocket was closed by bauta");
+        tracing::debug!(route = record.route_name(), reason = %end, "a WebSocket was closed by bauta");
     }
 }

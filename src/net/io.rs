@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::stream::Endpoint;
 
@@ -25,10 +25,15 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const OPENING: usize = 4096;
 
 /// A limit for each wait in a row of waits: it runs while somebody waits, and starts anew with every step forward.
+///
+/// The timer is set for the first wait and left alone; when it fires, it is set again for the wait that is on by then. So a
+/// step forward costs no timer.
 pub struct Patience {
     limit: Duration,
+    /// Fires no later than the deadline.
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    /// The end of the wait that is on.
+    deadline: Option<Instant>,
 }
 
 impl Patience {
@@ -37,24 +42,40 @@ impl Patience {
         Self {
             limit,
             timer: None,
-            waiting: false,
+            deadline: None,
         }
     }
 
     /// Something came forward.
     pub fn renew(&mut self) {
-        self.waiting = false;
+        self.deadline = None;
     }
 
     /// Ready once the wait that the first of these calls began has taken too long.
     pub fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let limit = self.limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        if !self.waiting {
-            timer.as_mut().reset(Instant::now() + limit);
-            self.waiting = true;
+        let deadline = self.begin();
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
         }
-        timer.as_mut().poll(cx)
+    }
+
+    /// Begins a wait, unless one is on; returns its end.
+    fn begin(&mut self) -> Instant {
+        let limit = self.limit;
+        *self.deadline.get_or_insert_with(|| Instant::now() + limit)
+    }
+
+    /// Whether the wait that is on has taken too long by now.
+    fn is_lost(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
     }
 }
 
@@ -206,8 +227,8 @@ impl Connection {
 pub struct ServerIo<T: Endpoint> {
     inner: Unstalled<T>,
     connection: Arc<Connection>,
-    head_limit: Duration,
-    head_timer: Option<Pin<Box<Sleep>>>,
+    /// For the head that is coming.
+    head: Patience,
     linger: Option<Pin<Box<Sleep>>>,
     /// What was read to tell the protocol, and is still to be read by it.
     opening: Bytes,
@@ -224,8 +245,7 @@ impl<T: Endpoint> ServerIo<T> {
         Self {
             inner: Unstalled::new(socket, stall),
             connection,
-            head_limit,
-            head_timer: None,
+            head: Patience::new(head_limit),
             linger: None,
             opening: Bytes::new(),
         }
@@ -283,20 +303,20 @@ impl<T: Endpoint> AsyncRead for ServerIo<T> {
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         let phase = self.connection.phase.load(Ordering::Acquire);
         if phase == BUSY {
-            self.head_timer = None;
+            self.head.renew();
             return polled;
         }
         if polled.is_ready() && buf.filled().len() > before && phase == IDLE {
             self.connection.phase.store(HEAD, Ordering::Release);
-            self.head_timer = Some(Box::pin(sleep(self.head_limit)));
+            self.head.renew();
+            self.head.begin();
             return polled;
         }
         if phase == HEAD {
-            let limit = self.head_limit;
-            let timer = self
-                .head_timer
-                .get_or_insert_with(|| Box::pin(sleep(limit)));
-            if timer.deadline() <= Instant::now() || timer.as_mut().poll(cx).is_ready() {
+            self.head.begin();
+            // Most heads come at once: only a wait for the rest needs the timer.
+            let waits = polled.is_pending();
+            if self.head.is_lost() || (waits && self.head.poll_lost(cx).is_ready()) {
                 return Poll::Ready(Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     "the request head takes too long",

@@ -37,8 +37,9 @@ const READY_TIME: Duration = Duration::from_secs(1);
 /// hyper's least size of a connection's buffer.
 const MIN_BUFFER: usize = 8192;
 
-/// Header lines of a response head.
-pub(super) const MAX_HEADERS: usize = 256;
+/// Header lines of a response head: as many as Python's `http.client` and hyper take by default, so that most clients could not
+/// read more either. For more than these hyper allocates, for every head.
+pub(super) const MAX_HEADERS: usize = 100;
 
 /// How often a request is sent in all, where servers say that they did nothing with it.
 const ATTEMPTS: usize = 3;
@@ -155,9 +156,9 @@ where
                 Either::Left(answer) => return Ok(answer),
                 Either::Right(unsent) => unsent,
             };
-            return self
-                .send_alone(self.dialer.dial(Versions::Any).await?, request)
-                .await;
+            // Boxed, here and below: what opens a connection is rare, and would make every exchange's future larger.
+            let stream = Box::pin(self.dialer.dial(Versions::Any)).await?;
+            return Box::pin(self.send_alone(stream, request)).await;
         }
         let (head, mut body) = request.into_parts();
         for _ in 0..ATTEMPTS {
@@ -188,18 +189,16 @@ where
             Either::Left(answer) => return Ok(answer),
             Either::Right(unsent) => unsent,
         };
-        match self
-            .dialer
-            .dial(Versions::Any)
+        match Box::pin(self.dialer.dial(Versions::Any))
             .await
             .map_err(SendError::from)?
         {
             Either::Right(tls) if tls.get_ref().1.alpn_protocol() == Some(HTTP2) => {
-                let slot = self.shared.add(tls, self.limits).await?;
+                let slot = Box::pin(self.shared.add(tls, self.limits)).await?;
                 self.reap();
                 self.send_shared(slot, head, request.into_body()).await
             }
-            stream => Ok(self.send_alone(stream, request).await?),
+            stream => Ok(Box::pin(self.send_alone(stream, request)).await?),
         }
     }
 

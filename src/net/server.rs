@@ -303,7 +303,11 @@ async fn serve_http1<T, H, F, B>(
     let takeover = Mutex::new(None);
     let service = service_fn(|request: Request<Incoming>| {
         connection.begin();
-        let answer = (shared.handler)(Arc::clone(connection), request.map(Received::from));
+        // Boxed: hyper keeps room for this future as long as the connection lives, and `async` would store it twice.
+        let answer = Box::pin((shared.handler)(
+            Arc::clone(connection),
+            request.map(Received::from),
+        ));
         let takeover = &takeover;
         async move {
             let mut answer = answer.await;

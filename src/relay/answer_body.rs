@@ -8,6 +8,7 @@
 //!
 //! Without masking an answer passes as it comes, byte for byte. A value that is split over two events is not found.
 
+use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -19,7 +20,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
 
 use super::coded::Coded;
-use super::content;
+use super::content::{self, Opening};
 use super::exchange::AnswerBody;
 use super::{Error, Tally};
 use crate::guard::{Refusal, Snapshot, Stream, Syntax};
@@ -107,7 +108,7 @@ pub fn masked(
             stream: Some(snapshot.answer_stream(syntax)),
             coded: (!codings.is_empty()).then(|| Coded::answer(&codings)),
             syntax,
-            opening: Vec::with_capacity(content::OPENING),
+            opening: Opening::default(),
             ready: Bytes::new(),
             trailers: None,
             snapshot: Arc::clone(snapshot),
@@ -151,7 +152,7 @@ fn mask_header(
     snapshot: &Snapshot,
     tally: &Tally,
 ) -> Result<Option<(HeaderName, HeaderValue)>, Error> {
-    if found(snapshot.is_in_name(name.as_str().as_bytes()))? {
+    if found(snapshot.is_in_names(iter::once(name.as_str().as_bytes())))? {
         return Ok(None);
     }
     let Some((text, hits)) = found(snapshot.mask(value.as_bytes(), Syntax::Text))? else {
@@ -174,7 +175,7 @@ struct Mask {
     coded: Option<Coded>,
     syntax: Syntax,
     /// The text's first bytes, until they are enough to tell its charset.
-    opening: Vec<u8>,
+    opening: Opening,
     /// What goes on next.
     ready: Bytes,
     trailers: Option<HeaderMap>,
@@ -258,10 +259,7 @@ impl Mask {
         };
         let mut out = Vec::new();
         if let Some(piece) = piece {
-            let wanted = content::OPENING - self.opening.len();
-            self.opening
-                .extend_from_slice(&piece[..wanted.min(piece.len())]);
-            if !content::is_utf8_text(&self.opening, self.syntax) {
+            if !content::is_utf8_text(self.opening.with(&piece), self.syntax) {
                 return Err(Unreadable::Charset.into());
             }
             found(stream.push(piece, &mut out))?;

@@ -17,7 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
 use super::coded::Coded;
-use super::content::{self, Content};
+use super::content::{self, Content, Opening};
 use super::multipart::Reader;
 use super::queue::Queue;
 use super::{Error, Limits, Tally};
@@ -72,7 +72,8 @@ impl Upload {
 /// A request body on its way upstream.
 pub struct MaskedBody {
     queue: Queue,
-    source: Option<Source>,
+    /// Boxed: requests are moved from hand to hand.
+    source: Option<Box<Source>>,
     decoded: bool,
     upload: Arc<Upload>,
 }
@@ -88,10 +89,12 @@ struct Source {
     found: bool,
     syntax: Syntax,
     /// The text's first bytes, until they are enough to tell its charset. `None` where the text is not looked at.
-    opening: Option<Vec<u8>>,
+    opening: Option<Opening>,
     limits: Limits,
     patience: Patience,
     tally: Arc<Tally>,
+    /// What a piece led to, empty between two of them: kept for its room.
+    out: Vec<Bytes>,
 }
 
 impl MaskedBody {
@@ -142,10 +145,10 @@ impl MaskedBody {
         let is_coded = !codings.is_empty();
         let coded =
             (is_coded && stream.is_some()).then(|| Coded::request(codings, snapshot, &limits));
-        let opening = (!is_coded || coded.is_some()).then(|| Vec::with_capacity(content::OPENING));
+        let opening = (!is_coded || coded.is_some()).then(Opening::default);
         body.decoded = coded.is_some();
         let patience = Patience::new(limits.idle_timeout);
-        let source = body.source.insert(Source {
+        let source = body.source.insert(Box::new(Source {
             incoming,
             stream,
             coded,
@@ -155,7 +158,8 @@ impl MaskedBody {
             limits,
             patience,
             tally,
-        });
+            out: Vec::new(),
+        }));
         if source.stream.is_none() && hint.exact().is_some() {
             return Ok(body);
         }
@@ -199,16 +203,17 @@ impl MaskedBody {
             return Poll::Ready(Ok(()));
         };
         let piece = ready!(source.poll_text(cx))?;
-        let mut out = Vec::new();
+        let mut out = std::mem::take(&mut source.out);
         // A chunked body says that it has ended only by its last frame.
         let mut ended = piece.is_none();
         match piece {
             None => source.finish(&mut out)?,
             Some(data) => source.push(data, &mut out)?,
         }
-        for piece in out {
+        for piece in out.drain(..) {
             self.queue.push(piece);
         }
+        source.out = out;
         ended |= source.stream.is_none() && source.incoming.is_end_stream();
         source.mind_original(&self.queue);
         if ended {
@@ -276,17 +281,15 @@ impl Source {
     }
 
     fn push(&mut self, data: Bytes, out: &mut Vec<Bytes>) -> Result<(), Error> {
-        if let Some(opening) = &mut self.opening {
-            let wanted = content::OPENING - opening.len();
-            opening.extend_from_slice(&data[..wanted.min(data.len())]);
-            if !content::is_utf8_text(opening, self.syntax) {
-                return Err(Error::Charset);
-            }
+        if let Some(opening) = &mut self.opening
+            && !content::is_utf8_text(opening.with(&data), self.syntax)
+        {
+            return Err(Error::Charset);
         }
         match &mut self.stream {
             Some(stream) => {
                 stream.push(data, out)?;
-                self.found |= !stream.hits().is_empty();
+                self.found = self.found || !stream.hits().is_empty();
             }
             None => out.push(data),
         }

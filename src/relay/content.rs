@@ -108,6 +108,24 @@ fn charsets(content_type: &str) -> impl Iterator<Item = &str> {
 /// Bytes of a body's beginning that decide whether [`is_utf8_text`].
 pub const OPENING: usize = 4;
 
+/// The bytes of a body's beginning that decide whether [`is_utf8_text`], as far as they have come.
+#[derive(Default)]
+pub struct Opening {
+    bytes: [u8; OPENING],
+    len: usize,
+}
+
+impl Opening {
+    /// The beginning, once this piece has come.
+    pub fn with(&mut self, piece: &[u8]) -> &[u8] {
+        let room = &mut self.bytes[self.len..];
+        let wanted = room.len().min(piece.len());
+        room[..wanted].copy_from_slice(&piece[..wanted]);
+        self.len += wanted;
+        &self.bytes[..self.len]
+    }
+}
+
 /// Whether a body that begins so may be read: not where it shows to be UTF-16 or UTF-32, by its byte order mark or, for JSON,
 /// by the zeros beside the first character (as many JSON parsers detect it).
 pub fn is_utf8_text(opening: &[u8], syntax: Syntax) -> bool {
@@ -167,6 +185,20 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         read(&headers)
+    }
+
+    #[test]
+    fn an_opening_comes_in_any_pieces() {
+        let mut opening = Opening::default();
+        for (piece, so_far) in [
+            (&b"\xff"[..], &b"\xff"[..]),
+            (b"", b"\xff"),
+            (b"\xfe\0", b"\xff\xfe\0"),
+            (b"\0a", b"\xff\xfe\0\0"),
+            (b"b", b"\xff\xfe\0\0"),
+        ] {
+            assert_eq!(opening.with(piece), so_far);
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Request and response heads: masks what a client may put there, drops what belongs to one hop (RFC 9110, 7.6.1).
 
-use http::header::{self, HeaderName, HeaderValue};
+use std::borrow::Cow;
+use std::iter;
+
+use http::header::{self, Entry, HeaderName, HeaderValue, OccupiedEntry};
 use http::{HeaderMap, Method};
 
 use super::{Error, Tally};
-use crate::guard::{Snapshot, Syntax};
+use crate::guard::{Snapshot, Syntax, joined};
 
 /// Headers of one hop, besides those that `Connection` names.
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -36,74 +39,109 @@ const OF_THE_BODY: [HeaderName; 2] = [header::CONTENT_TYPE, header::CONTENT_ENCO
 ///
 /// # Errors
 /// The engine refuses the text, or the result is not a text.
-pub fn mask_target(target: &str, snapshot: &Snapshot, tally: &Tally) -> Result<String, Error> {
+pub fn mask_target<'a>(
+    target: &'a str,
+    snapshot: &Snapshot,
+    tally: &Tally,
+) -> Result<Cow<'a, str>, Error> {
+    if snapshot.is_empty() {
+        return Ok(Cow::Borrowed(target));
+    }
     match snapshot.mask(target.as_bytes(), Syntax::Query)? {
-        None => Ok(target.to_owned()),
+        None => Ok(Cow::Borrowed(target)),
         Some((masked, hits)) => {
             tally.add(&hits);
-            String::from_utf8(masked).map_err(|_| Error::Unwritable("target"))
+            let masked = String::from_utf8(masked).map_err(|_| Error::Unwritable("target"))?;
+            Ok(Cow::Owned(masked))
         }
     }
 }
 
-/// The headers that go upstream: masked, without those of one hop and those that are ours to write.
+/// The headers that go upstream: masked, without those of one hop and those that are ours to write, in their order.
 ///
 /// # Errors
-/// A header's or the method's name holds a value (see [`Snapshot::is_in_name`]), or a masked header's value is not valid.
+/// A header's or the method's name holds a value (see [`Snapshot::is_in_names`]), or a masked header's value is not valid.
 pub fn request_headers(
     method: &Method,
-    headers: &HeaderMap,
+    headers: HeaderMap,
     snapshot: &Snapshot,
     tally: &Tally,
 ) -> Result<HeaderMap, Error> {
     if headers.keys().any(is_look_alike) {
         return Err(Error::LookAlike);
     }
-    let mut named = connection_names(headers);
+    let mut named = connection_names(&headers);
     named.retain(|name| !OF_THE_BODY.contains(name));
-    let kept = || {
-        headers
-            .iter()
-            .filter(|(name, _)| !is_hop(name, &named) && !OURS.contains(name))
-    };
-    let mut out = HeaderMap::with_capacity(headers.len() + 2);
-    if snapshot.is_in_name(method.as_str().as_bytes())? {
-        return Err(Error::SecretInName("method"));
-    }
-    if snapshot.is_in_name(&joined(kept().map(|(name, _)| name.as_str().as_bytes())))? {
-        return Err(Error::SecretInName("name of a header"));
-    }
-    let values = joined(kept().map(|(_, value)| value.as_bytes()));
-    if snapshot.mask(&values, Syntax::Text)?.is_none() {
-        for (name, value) in kept() {
-            out.append(name.clone(), value.clone());
+    let is_kept = |name: &HeaderName| !is_hop(name, &named) && !OURS.contains(name);
+    let holds = holds_values(method, &headers, is_kept, snapshot)?;
+
+    let mut out = HeaderMap::with_capacity(headers.keys_len() + 2);
+    // Where more values of a name that was kept go: their names are not told again.
+    let mut place: Option<OccupiedEntry<'_, HeaderValue>> = None;
+    for (name, value) in headers {
+        if name.as_ref().map_or(place.is_none(), |name| !is_kept(name)) {
+            place = None;
+            continue;
         }
-        return Ok(out);
-    }
-    for (name, value) in kept() {
-        let value = match snapshot.mask(value.as_bytes(), Syntax::Text)? {
-            None => value.clone(),
-            Some((masked, hits)) => {
-                tally.add(&hits);
-                HeaderValue::from_bytes(&masked).map_err(|_| Error::Unwritable("header"))?
-            }
+        let value = if holds {
+            masked(value, snapshot, tally)?
+        } else {
+            value
         };
-        out.append(name.clone(), value);
+        match (name, &mut place) {
+            (Some(name), _) => place = Some(insert(&mut out, name, value)),
+            (None, Some(place)) => place.append(value),
+            (None, None) => {}
+        }
     }
     Ok(out)
 }
 
-/// The parts as one text, so that one pass over it tells whether any holds a value: most hold none.
+/// Whether a value of a header that is kept holds something to mask.
 ///
-/// They are set apart by NUL, at which every reading ends, and by more of it than a value's UTF-16 holds in a row, so that this
-/// finds what a pass over each part alone finds.
-pub(super) fn joined<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut text = Vec::new();
-    for part in parts {
-        text.extend_from_slice(&[0; 3]);
-        text.extend_from_slice(part);
+/// # Errors
+/// Some name does.
+fn holds_values(
+    method: &Method,
+    headers: &HeaderMap,
+    is_kept: impl Fn(&HeaderName) -> bool + Copy,
+    snapshot: &Snapshot,
+) -> Result<bool, Error> {
+    if snapshot.is_empty() {
+        return Ok(false);
     }
-    text
+    if snapshot.is_in_names(iter::once(method.as_str().as_bytes()))? {
+        return Err(Error::SecretInName("method"));
+    }
+    let names = headers.keys().filter(|name| is_kept(name));
+    if snapshot.is_in_names(names.map(|name| name.as_str().as_bytes()))? {
+        return Err(Error::SecretInName("name of a header"));
+    }
+    let kept = headers.iter().filter(|(name, _)| is_kept(name));
+    let values = joined(kept.map(|(_, value)| value.as_bytes()));
+    Ok(snapshot.mask(&values, Syntax::Text)?.is_some())
+}
+
+fn masked(value: HeaderValue, snapshot: &Snapshot, tally: &Tally) -> Result<HeaderValue, Error> {
+    let Some((masked, hits)) = snapshot.mask(value.as_bytes(), Syntax::Text)? else {
+        return Ok(value);
+    };
+    tally.add(&hits);
+    HeaderValue::from_bytes(&masked).map_err(|_| Error::Unwritable("header"))
+}
+
+fn insert(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    value: HeaderValue,
+) -> OccupiedEntry<'_, HeaderValue> {
+    match headers.entry(name) {
+        Entry::Vacant(place) => place.insert_entry(value),
+        Entry::Occupied(mut place) => {
+            place.append(value);
+            place
+        }
+    }
 }
 
 /// Drops the headers of one hop from an answer, and a length that its transfer coding overrides (RFC 9112, 6.3).
@@ -137,6 +175,9 @@ fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
     let lines = headers.get_all(header::CONNECTION).iter();
     lines
         .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .map(<[u8]>::trim_ascii)
+        // It goes anyway, and most that name something name this.
+        .filter(|name| !name.eq_ignore_ascii_case(b"keep-alive"))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
         .collect()
 }

@@ -4,9 +4,9 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{Boundary, Context, PartError, Reader};
-use crate::guard::{Hits, Snapshot, Syntax};
+use crate::guard::{Hits, Snapshot, Syntax, joined};
+use crate::relay::Error;
 use crate::relay::content::{self, ContentError};
-use crate::relay::{Error, head};
 
 /// How the text of a part is to be read.
 pub(super) enum Kind {
@@ -170,10 +170,10 @@ pub(super) fn masked(
     hits: &mut Hits,
 ) -> Result<Option<Vec<u8>>, Error> {
     let fields = || lines.iter().filter_map(|line| field(line));
-    if snapshot.is_in_name(&head::joined(fields().map(|(name, _)| name)))? {
+    if snapshot.is_in_names(fields().map(|(name, _)| name))? {
         return Err(Error::SecretInName("name of a part's header"));
     }
-    let values = head::joined(fields().map(|(_, value)| value));
+    let values = joined(fields().map(|(_, value)| value));
     if snapshot.mask(&values, Syntax::Text)?.is_none() {
         return Ok(None);
     }
