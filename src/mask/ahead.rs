@@ -5,7 +5,7 @@
 
 use aho_corasick::automaton::StateID;
 
-use super::decode::{NAMES, html_character};
+use super::decode::{NAMES, html_character, short_escape};
 use super::needle::Needles;
 use super::symbol::class;
 
@@ -126,10 +126,7 @@ fn is_escape(byte: u8) -> bool {
 }
 
 fn follows_backslash(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u' | b'x'
-    )
+    short_escape(byte).is_some() || matches!(byte, b'u' | b'x')
 }
 
 /// A text to look ahead in.
@@ -268,27 +265,21 @@ impl Ahead<'_> {
             return if self.ends { own } else { Ways::any() };
         };
         let len = if row == 1 { 2 } else { 0 };
-        let simple = match next {
-            b'"' | b'/' => *next,
-            b'b' => 0x08,
-            b'f' => 0x0c,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' | b'x' => return self.code(own, row, depth),
-            byte if is_escape(*byte) => {
-                if self
-                    .from(row)
-                    .ways_within(depth)
-                    .could_be(follows_backslash)
-                {
-                    return Ways::any();
+        match *next {
+            b'u' | b'x' => self.code(own, row, depth),
+            byte if is_escape(byte) => {
+                let next = self.from(row).ways_within(depth);
+                if next.could_be(follows_backslash) {
+                    Ways::any()
+                } else {
+                    own
                 }
-                return own;
             }
-            _ => return own,
-        };
-        own.and(Way::byte(simple, len))
+            byte => match short_escape(byte) {
+                Some(c) => own.and(Way::byte(c, len)),
+                None => own,
+            },
+        }
     }
 
     /// `\uXXXX` or `\xXX` after `row` backslashes.

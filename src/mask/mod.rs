@@ -67,6 +67,13 @@ pub enum Syntax {
     Path,
 }
 
+impl Syntax {
+    /// Whether `+` may be a space.
+    fn is_form(self) -> bool {
+        matches!(self, Self::Form | Self::Query)
+    }
+}
+
 /// What becomes of a value in a block that a provider signed, an object of JSON with the string members `thinking` and
 /// `signature`: to rewrite it would break the conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

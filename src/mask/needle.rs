@@ -191,13 +191,14 @@ pub(super) struct Needles {
 
 impl Needles {
     fn new(builder: Builder) -> Self {
-        let fold = folding(builder.values.iter().any(|value| value.any_case));
+        let any_case = builder.values.iter().any(|value| value.any_case);
+        let fold = folding(any_case);
         let mut texts = Vec::new();
         let mut patterns = Vec::new();
-        let mut add = |text: &[u8], any_case: bool, mut pattern: Pattern| {
+        let mut add = |text: &[u8], exact: bool, mut pattern: Pattern| {
             let folded: Vec<u8> = text.iter().map(|byte| fold[usize::from(*byte)]).collect();
             // What the automaton takes for it may be in another case.
-            if !any_case && fold != folding(false) && text.iter().any(u8::is_ascii_alphabetic) {
+            if exact && any_case && text.iter().any(u8::is_ascii_alphabetic) {
                 pattern.exact = Some(Zeroizing::new(text.into()));
             }
             texts.push(Zeroizing::new(folded));
@@ -205,7 +206,7 @@ impl Needles {
         };
         for (rank, value) in builder.values.iter().enumerate() {
             let pattern = pattern(&value.text, value.name, rank, Kind::Value(value.rule));
-            add(&value.text, value.any_case, pattern);
+            add(&value.text, !value.any_case, pattern);
         }
         let lengths = builder.values.iter().map(|value| value.text.len());
         let shortest = lengths.min().unwrap_or(0);
@@ -213,7 +214,7 @@ impl Needles {
             if !name.key.is_empty() && shortest > 0 {
                 let id = NameId(u32::try_from(i).expect("checked when it was registered"));
                 let pattern = pattern(name.key.as_bytes(), id, i, Kind::Key);
-                add(name.key.as_bytes(), false, pattern);
+                add(name.key.as_bytes(), true, pattern);
             }
         }
         let engine = Engine::new(&texts);
@@ -380,7 +381,7 @@ pub(super) struct Filter {
 }
 
 /// Most bytes of a window.
-pub(super) const WINDOW: usize = 4;
+const WINDOW: usize = 4;
 /// Bits of the filter for every needle; and at least and at most so many, as powers of two.
 const BITS_PER_NEEDLE: usize = 64;
 const LEAST_BITS: u32 = 15;

@@ -17,7 +17,7 @@ use super::skim::{Rules, Skimmed, skim};
 use super::symbol::{Stretch, Sym, class};
 
 /// Blanks after a line break inside a base64 run.
-pub(super) const LONGEST_INDENT: u8 = 64;
+const LONGEST_INDENT: u8 = 64;
 
 /// One reading, and those below it.
 #[derive(Clone)]
@@ -54,13 +54,25 @@ struct Run {
     padding: bool,
 }
 
-/// White space inside a base64 run.
+/// White space inside a base64 run: one line break, and blanks after it.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Gap {
+pub(super) enum Gap {
     #[default]
     None,
     Cr,
     Blanks(u8),
+}
+
+impl Gap {
+    /// The gap with one more byte, if it can be one.
+    pub fn with(self, byte: u8) -> Option<Self> {
+        match (self, byte) {
+            (Self::None, b'\r') => Some(Self::Cr),
+            (Self::None | Self::Cr, b'\n') => Some(Self::Blanks(0)),
+            (Self::Blanks(n), b' ' | b'\t') if n < LONGEST_INDENT => Some(Self::Blanks(n + 1)),
+            _ => None,
+        }
+    }
 }
 
 impl Run {
@@ -81,13 +93,9 @@ impl Run {
 
     /// Whether the symbol continues the run as white space.
     fn takes_gap(&mut self, byte: u8) -> bool {
-        self.gap = match (self.gap, byte) {
-            (Gap::None, b'\r') => Gap::Cr,
-            (Gap::None | Gap::Cr, b'\n') => Gap::Blanks(0),
-            (Gap::Blanks(n), b' ' | b'\t') if n < LONGEST_INDENT => Gap::Blanks(n + 1),
-            _ => return false,
-        };
-        true
+        let gap = self.gap.with(byte);
+        self.gap = gap.unwrap_or(self.gap);
+        gap.is_some()
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn replacement(cluster: &[Found], syntax: Syntax, needles: &Needles) 
         }
         _ => encode(needles.replacement(first.name).into(), decoders, 0, first),
     };
-    let in_url = matches!(syntax, Syntax::Form | Syntax::Query | Syntax::Path);
+    let in_url = syntax.is_form() || syntax == Syntax::Path;
     let encoded = matches!(
         decoders.first(),
         Some(Decoder::Percent | Decoder::FormPercent)

@@ -7,9 +7,10 @@
 
 use super::ahead::{Ahead, Way, Ways};
 use super::chain::STEPS;
+use super::decode::{decode_base64, decode_hex};
 use super::needle::Needles;
-use super::reading::LONGEST_INDENT;
-use super::symbol::{self, class};
+use super::reading::Gap;
+use super::symbol::{class, is_base64};
 
 /// What lies ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,27 +90,6 @@ struct Joined {
     mixed: bool,
     /// The bytes before this are part of an escape.
     skip: usize,
-}
-
-/// White space inside a run.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Gap {
-    #[default]
-    None,
-    Cr,
-    Blanks(u8),
-}
-
-impl Gap {
-    /// The gap with one more byte, if it can be one.
-    fn with(self, byte: u8) -> Option<Self> {
-        match (self, byte) {
-            (Self::None, b'\r') => Some(Self::Cr),
-            (Self::None | Self::Cr, b'\n') => Some(Self::Blanks(0)),
-            (Self::Blanks(n), b' ' | b'\t') if n < LONGEST_INDENT => Some(Self::Blanks(n + 1)),
-            _ => None,
-        }
-    }
 }
 
 impl<'a> Look<'a> {
@@ -358,11 +338,7 @@ impl<'a> Look<'a> {
         let chars = &self.text[start..at];
         Some(Joined {
             start,
-            chars: chars
-                .iter()
-                .copied()
-                .filter(|b| symbol::is_base64(*b))
-                .collect(),
+            chars: chars.iter().copied().filter(|b| is_base64(*b)).collect(),
             gap: raw.map_or(Gap::None, |run| run.gap),
             kind: (byte, row),
             mixed: false,
@@ -378,11 +354,7 @@ impl<'a> Look<'a> {
         }
         let text = &self.text[run.start..at];
         let holds = if run.wrapped {
-            let chars: Vec<u8> = text
-                .iter()
-                .copied()
-                .filter(|b| symbol::is_base64(*b))
-                .collect();
+            let chars: Vec<u8> = text.iter().copied().filter(|b| is_base64(*b)).collect();
             self.holds(&chars)
         } else {
             self.holds(text)
@@ -407,7 +379,7 @@ impl<'a> Look<'a> {
         };
         let mut bytes = Vec::with_capacity(chars.len());
         for phase in 0..4 {
-            symbol::decode_base64(chars.get(phase..).unwrap_or_default(), &mut bytes);
+            decode_base64(chars.get(phase..).unwrap_or_default(), &mut bytes);
             if could(&bytes) {
                 return true;
             }
@@ -415,7 +387,7 @@ impl<'a> Look<'a> {
         let rows = chars.split(|byte| !byte.is_ascii_hexdigit());
         for row in rows.filter(|row| row.len() >= self.needles.hex_run()) {
             for phase in 0..2 {
-                symbol::decode_hex(&row[phase..], &mut bytes);
+                decode_hex(&row[phase..], &mut bytes);
                 if could(&bytes) {
                     return true;
                 }

@@ -126,9 +126,12 @@ impl Stream {
     fn take(&mut self, piece: &[u8]) -> Result<(), Refusal> {
         let mut at = 0;
         while at < piece.len() {
-            let form = matches!(self.syntax, Syntax::Form | Syntax::Query);
             let clean = self.at == 0 || scout::is_clean(piece, at);
-            if clean && !form && self.at >= self.read_to && self.root.is_idle(&self.needles) {
+            if clean
+                && !self.syntax.is_form()
+                && self.at >= self.read_to
+                && self.root.is_idle(&self.needles)
+            {
                 let outlook = scout::scout(piece, at, &self.needles);
                 self.read_to = self.at + (outlook.found - at) as u64 + 1;
                 self.pass_over(&piece[at..outlook.clean])?;
@@ -205,7 +208,7 @@ impl Stream {
     }
 
     fn take_block(&mut self, block: &[u8]) -> Result<(), Refusal> {
-        let form = matches!(self.syntax, Syntax::Form | Syntax::Query);
+        let form = self.syntax.is_form();
         let mut rest = block;
         while !rest.is_empty() {
             let plain = self
@@ -296,7 +299,7 @@ impl Stream {
             self.root
                 .push_escape(&sym, &self.needles, &mut self.findings);
         } else {
-            let form = matches!(self.syntax, Syntax::Form | Syntax::Query);
+            let form = self.syntax.is_form();
             self.root
                 .push(&sym, form, &self.needles, &mut self.findings);
         }

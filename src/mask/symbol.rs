@@ -181,46 +181,6 @@ pub(super) fn is_base64(byte: u8) -> bool {
     class::OF[usize::from(byte)] & class::BASE64 != 0
 }
 
-/// The six bits of every base64 character of either alphabet (RFC 4648 sections 4 and 5).
-pub(super) static SEXTETS: [u8; 256] = sextets();
-
-const fn sextets() -> [u8; 256] {
-    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut table = [0; 256];
-    let mut i = 0;
-    while i < digits.len() {
-        #[allow(clippy::cast_possible_truncation)] // i < 64
-        let sextet = i as u8;
-        table[digits[i] as usize] = sextet;
-        i += 1;
-    }
-    table[b'-' as usize] = 62;
-    table[b'_' as usize] = 63;
-    table
-}
-
-/// Decodes base64 characters into `bytes`, and what a last group of two or three holds.
-pub(super) fn decode_base64(chars: &[u8], bytes: &mut Vec<u8>) {
-    bytes.clear();
-    for group in chars.chunks(4) {
-        let bits = group
-            .iter()
-            .fold(0, |bits, c| bits << 6 | u32::from(SEXTETS[usize::from(*c)]));
-        let bits = bits << (6 * (4 - group.len()));
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len().max(1)]);
-    }
-}
-
-/// Decodes pairs of hex digits into `bytes`.
-pub(super) fn decode_hex(digits: &[u8], bytes: &mut Vec<u8>) {
-    let value = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0);
-    bytes.clear();
-    for pair in digits.chunks_exact(2) {
-        #[allow(clippy::cast_possible_truncation)] // two hex digits
-        bytes.push((value(pair[0]) << 4 | value(pair[1])) as u8);
-    }
-}
-
 /// Classes of bytes, as bits, so that the hot loop asks one table.
 pub(super) mod class {
     /// Begins an escape of some decoder: `\`, `%`, `&`, `=`, `+`.

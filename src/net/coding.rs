@@ -17,6 +17,8 @@ use bytes::{Buf, Bytes};
 use flate2::DecompressError;
 use http::{HeaderMap, header};
 
+use super::headers::elements;
+
 /// Codings that a body may have one on top of another.
 pub const MOST_CODINGS: usize = 3;
 
@@ -68,12 +70,8 @@ impl Coding {
     /// `None` where one of them cannot be read, or there are more than [`MOST_CODINGS`].
     pub fn of(headers: &HeaderMap) -> Option<Vec<Self>> {
         let mut codings = Vec::new();
-        for line in headers.get_all(header::CONTENT_ENCODING) {
-            for name in line.as_bytes().split(|b| *b == b',') {
-                let name = name.trim_ascii();
-                if name.is_empty() || name.eq_ignore_ascii_case(b"identity") {
-                    continue;
-                }
+        for name in elements(headers, &header::CONTENT_ENCODING) {
+            if !name.eq_ignore_ascii_case(b"identity") {
                 codings.push(Self::named(name)?);
             }
         }

@@ -16,6 +16,7 @@ pub mod body;
 pub mod coding;
 pub mod dial;
 pub mod h2;
+pub mod headers;
 pub mod host;
 pub mod io;
 pub mod pool;

@@ -96,6 +96,13 @@ pub struct Pool<B> {
     reaping: AtomicBool,
 }
 
+/// Whether an exchange may turn its connection into something else than HTTP.
+#[derive(Clone, Copy)]
+enum Upgrades {
+    Yes,
+    No,
+}
+
 /// A connection: dropping it closes it.
 struct Link<B> {
     sender: SendRequest<B>,
@@ -158,7 +165,7 @@ where
             };
             // Boxed, here and below: what opens a connection is rare, and would make every exchange's future larger.
             let stream = Box::pin(self.dialer.dial(Versions::Any)).await?;
-            return Box::pin(self.send_alone(stream, request)).await;
+            return Box::pin(self.send_alone(stream, request, Upgrades::No)).await;
         }
         let (head, mut body) = request.into_parts();
         for _ in 0..ATTEMPTS {
@@ -198,7 +205,7 @@ where
                 self.reap();
                 self.send_shared(slot, head, request.into_body()).await
             }
-            stream => Ok(Box::pin(self.send_alone(stream, request)).await?),
+            stream => Ok(Box::pin(self.send_alone(stream, request, Upgrades::No)).await?),
         }
     }
 
@@ -239,11 +246,12 @@ where
         self: &Arc<Self>,
         stream: T,
         request: Request<B>,
+        upgrades: Upgrades,
     ) -> Result<(Response<Received>, Lease<B>), SendError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut link = self.open(stream).await?;
+        let mut link = self.open(stream, upgrades).await?;
         match link.sender.try_send_request(request).await {
             Ok(response) => Ok(self.alone(link, response)),
             Err(error) => Err(classify(error.error())),
@@ -260,24 +268,7 @@ where
         request: Request<B>,
     ) -> Result<(Response<Received>, Lease<B>), SendError> {
         let stream = self.dialer.dial(Versions::Http1).await?;
-        let stream = Unstalled::new(stream, self.limits.stall_timeout);
-        let (sender, connection) = self
-            .http1()
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| classify(&error))?;
-        let task = tokio::spawn(async move {
-            // As in `open`.
-            let _ = connection.with_upgrades().await;
-        });
-        let mut link = Link {
-            sender,
-            task: task.abort_handle(),
-        };
-        match link.sender.try_send_request(request).await {
-            Ok(response) => Ok(self.alone(link, response)),
-            Err(error) => Err(classify(error.error())),
-        }
+        self.send_alone(stream, request, Upgrades::Yes).await
     }
 
     fn http1(&self) -> http1::Builder {
@@ -297,7 +288,7 @@ where
         (response.map(Received::from), Lease { hold })
     }
 
-    async fn open<T>(&self, stream: T) -> Result<Link<B>, SendError>
+    async fn open<T>(&self, stream: T, upgrades: Upgrades) -> Result<Link<B>, SendError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -309,7 +300,10 @@ where
             .map_err(|error| classify(&error))?;
         let task = tokio::spawn(async move {
             // The exchange learns of a failure by its own future or body.
-            let _ = connection.await;
+            let _ = match upgrades {
+                Upgrades::Yes => connection.with_upgrades().await,
+                Upgrades::No => connection.await,
+            };
         });
         Ok(Link {
             sender,

@@ -25,6 +25,7 @@ use super::exchange::AnswerBody;
 use super::{Error, Tally};
 use crate::guard::{Refusal, Snapshot, Stream, Syntax};
 use crate::net::coding::{Coding, CodingError};
+use crate::net::headers::elements;
 
 /// Why an answer that is to be masked cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,14 +55,12 @@ pub fn ask(headers: &mut HeaderMap) {
     for name in [header::RANGE, header::IF_RANGE] {
         while headers.remove(&name).is_some() {}
     }
-    let lines = headers.get_all(header::ACCEPT_ENCODING).iter();
-    let readable: Vec<String> = lines
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
+    let readable: Vec<String> = elements(headers, &header::ACCEPT_ENCODING)
         .filter(|element| {
             let name = element.split(|b| *b == b';').next().unwrap_or_default();
             Coding::named(name.trim_ascii()).is_some()
         })
-        .map(|element| String::from_utf8_lossy(element.trim_ascii()).into_owned())
+        .map(|element| String::from_utf8_lossy(element).into_owned())
         .collect();
     // Without the header upstream might take any coding.
     let value = HeaderValue::from_str(&readable.join(", "))

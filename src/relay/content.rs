@@ -1,10 +1,11 @@
 //! How a body is to be read, from its headers; what cannot be read is refused.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
 
 use super::multipart::Boundary;
 use crate::guard::Syntax;
 use crate::net::coding::Coding;
+use crate::net::headers::elements;
 
 /// Why a body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,24 +160,17 @@ fn is_latin1(charset: &str) -> bool {
 
 /// Whether every element of a list header is `wanted`, and there is at most one.
 fn only(headers: &HeaderMap, name: &header::HeaderName, wanted: &str) -> bool {
-    let mut elements = 0;
-    headers
-        .get_all(name)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .all(|line| {
-            line.split(|b| *b == b',')
-                .map(<[u8]>::trim_ascii)
-                .filter(|element| !element.is_empty())
-                .all(|element| {
-                    elements += 1;
-                    elements == 1 && element.eq_ignore_ascii_case(wanted.as_bytes())
-                })
-        })
+    let mut elements = elements(headers, name);
+    let first = elements.next();
+    first.is_none_or(|element| {
+        element.eq_ignore_ascii_case(wanted.as_bytes()) && elements.next().is_none()
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn check(rows: &[(&'static str, &'static str)]) -> Result<Content, ContentError> {

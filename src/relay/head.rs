@@ -8,16 +8,7 @@ use http::{HeaderMap, Method};
 
 use super::{Error, Tally};
 use crate::guard::{Snapshot, Syntax, joined};
-
-/// Headers of one hop, besides those that `Connection` names.
-const HOP_BY_HOP: [HeaderName; 6] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+use crate::net::headers::{HOP_BY_HOP, elements};
 
 /// Request headers that we answer or write ourselves: the upstream's authority, the masked body's length, the
 /// expectation that was met by reading the body, the trailers that are dropped, a credential for a proxy.
@@ -172,10 +163,7 @@ fn is_hop(name: &HeaderName, named: &[HeaderName]) -> bool {
 
 /// The headers that `Connection` says belong to this hop.
 fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
-    let lines = headers.get_all(header::CONNECTION).iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .map(<[u8]>::trim_ascii)
+    elements(headers, &header::CONNECTION)
         // It goes anyway, and most that name something name this.
         .filter(|name| !name.eq_ignore_ascii_case(b"keep-alive"))
         .filter_map(|name| HeaderName::from_bytes(name).ok())

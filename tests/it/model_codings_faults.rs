@@ -10,7 +10,7 @@ use super::coders::{
     CODINGS, Encode, MIB, assert_as_it_came, bare_deflate, brotli, chunk, chunked_head, coded_post,
     coded_text_post, conversation, gzip, noise, stored_gzip, through, zlib, zstd, zstd_with,
 };
-use super::model_kit::{End, Sidecar, TOKEN, Upstream, Wire, contains};
+use super::model_kit::{End, Sidecar, TOKEN, Upstream, contains};
 
 #[test]
 fn p6_what_cannot_be_decoded_is_refused_and_leaves_no_trace() {
@@ -244,16 +244,6 @@ fn p8_the_size_of_the_text_has_the_limit_of_a_body() {
     assert!(upstream.is_untouched());
 }
 
-/// Reads to the end of an upstream connection; whether the request on it looked complete.
-fn saw_last_chunk(peer: &mut Wire) -> bool {
-    while let Some(chunk) = peer.chunk() {
-        if chunk.is_empty() {
-            return true;
-        }
-    }
-    false
-}
-
 #[test]
 fn p6_what_breaks_after_the_first_upstream_byte_never_looks_complete() {
     let upstream = Upstream::bind();
@@ -276,7 +266,7 @@ fn p6_what_breaks_after_the_first_upstream_byte_never_looks_complete() {
                     .to_ascii_lowercase()
                     .contains("transfer-encoding: chunked")
             );
-            assert!(!saw_last_chunk(&mut peer), "{coding}");
+            assert!(!peer.saw_last_chunk(), "{coding}");
             let got = writer.join().unwrap().message("POST");
             assert_eq!(
                 got.error(),
@@ -345,7 +335,7 @@ fn a_client_that_leaves_inside_a_coded_body_takes_the_upstream_request_with_it()
     peer.head();
     assert!(peer.chunk().is_some_and(|chunk| !chunk.is_empty()));
     drop(client);
-    assert!(!saw_last_chunk(&mut peer));
+    assert!(!peer.saw_last_chunk());
     assert!(matches!(peer.end(), End::Close | End::Reset));
     assert!(upstream.is_untouched(), "the first one was never sent");
 }

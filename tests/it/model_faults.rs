@@ -36,16 +36,6 @@ fn uploading(sidecar: &Sidecar, upstream: &Upstream) -> (Wire, Wire) {
     (client, peer)
 }
 
-/// Reads to the end of an upstream connection; whether the request on it looked complete.
-fn saw_last_chunk(peer: &mut Wire) -> bool {
-    while let Some(chunk) = peer.chunk() {
-        if chunk.is_empty() {
-            return true;
-        }
-    }
-    false
-}
-
 #[test]
 fn an_upstream_that_refuses_is_a_502() {
     let gone = TcpListener::bind("127.0.0.1:0")
@@ -286,7 +276,7 @@ fn a_client_gone_inside_its_body_never_looks_complete_upstream() {
         } else {
             drop(client);
         }
-        assert!(!saw_last_chunk(&mut peer));
+        assert!(!peer.saw_last_chunk());
     }
     // Within the buffer upstream never hears of it.
     let mut client = sidecar.connect();
@@ -302,7 +292,7 @@ fn a_body_badly_framed_after_its_beginning_went_on_is_a_400_and_aborts_the_upstr
     let sidecar = Sidecar::before(&upstream);
     let (mut client, mut peer) = uploading(&sidecar, &upstream);
     client.send("zz\r\n");
-    assert!(!saw_last_chunk(&mut peer));
+    assert!(!peer.saw_last_chunk());
     assert_eq!(
         client.message("POST").error(),
         (400, "body_broken".to_owned())
@@ -343,7 +333,7 @@ fn p8_a_limit_met_after_the_beginning_went_on_aborts_the_upstream_and_answers_th
     let (mut client, mut peer) = uploading(&sidecar, &upstream);
     // The client goes on sending, as clients do; the answer must not be lost to a reset.
     let _ = client.try_send(chunk(&[b'.'; 1000]));
-    assert!(!saw_last_chunk(&mut peer));
+    assert!(!peer.saw_last_chunk());
     let _ = client.try_send(chunk(&[b'.'; 1000]));
     assert_eq!(
         client.message("POST").error(),
@@ -370,7 +360,7 @@ fn p8_a_refusal_after_the_beginning_went_on_aborts_the_upstream_and_answers_the_
     let sidecar = Sidecar::before(&upstream);
     let (mut client, mut peer) = uploading(&sidecar, &upstream);
     client.send(chunk(&[b"&#".to_vec(), vec![b'0'; ENDLESS]].concat()));
-    assert!(!saw_last_chunk(&mut peer));
+    assert!(!peer.saw_last_chunk());
     assert_eq!(
         client.message("POST").error(),
         (413, "encoded_span_too_long".to_owned())
@@ -385,7 +375,7 @@ fn an_answer_that_comes_before_the_request_is_through_reaches_the_client() {
     peer.send("HTTP/1.1 429 Too Many Requests\r\nContent-Length: 4\r\n\r\nslow");
     let got = client.message("POST");
     assert_eq!((got.status(), &got.body[..]), (429, &b"slow"[..]));
-    assert!(!saw_last_chunk(&mut peer));
+    assert!(!peer.saw_last_chunk());
 }
 
 #[test]

@@ -356,6 +356,16 @@ impl Wire {
         Some(framed[end_of_line + 2..whole - 2].to_vec())
     }
 
+    /// Reads to the end of the connection; whether the chunked body on it looked complete.
+    pub fn saw_last_chunk(&mut self) -> bool {
+        while let Some(chunk) = self.chunk() {
+            if chunk.is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// The next bytes, so many; `None` if the connection ends before.
     pub fn exactly(&mut self, count: usize) -> Option<Vec<u8>> {
         while self.rest().len() < count {

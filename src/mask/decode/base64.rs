@@ -1,6 +1,6 @@
 //! base64: one alignment of one run, symbol by symbol or by whole groups.
 
-use super::super::symbol::{self, SEXTETS, Stretch, Sym, Wrap};
+use super::super::symbol::{Stretch, Sym, Wrap};
 use super::Decoded;
 
 /// base64 (RFC 4648 sections 4 and 5, as one alphabet), one alignment of one run.
@@ -60,7 +60,7 @@ impl Base64 {
         let chars = &above.bytes[first..to];
         let whole = chars.len() / 4 * 4;
         let mut bytes = Vec::with_capacity(whole / 4 * 3);
-        symbol::decode_base64(&chars[..whole], &mut bytes);
+        decode_base64(&chars[..whole], &mut bytes);
         (first, bytes)
     }
 
@@ -124,6 +124,36 @@ impl Base64 {
         }
         self.group.clear();
         self.padding = None;
+    }
+}
+
+/// The six bits of every base64 character of either alphabet (RFC 4648 sections 4 and 5).
+static SEXTETS: [u8; 256] = sextets();
+
+const fn sextets() -> [u8; 256] {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < digits.len() {
+        #[allow(clippy::cast_possible_truncation)] // i < 64
+        let sextet = i as u8;
+        table[digits[i] as usize] = sextet;
+        i += 1;
+    }
+    table[b'-' as usize] = 62;
+    table[b'_' as usize] = 63;
+    table
+}
+
+/// Decodes base64 characters into `bytes`, and what a last group of two or three holds.
+pub fn decode_base64(chars: &[u8], bytes: &mut Vec<u8>) {
+    bytes.clear();
+    for group in chars.chunks(4) {
+        let bits = group
+            .iter()
+            .fold(0, |bits, c| bits << 6 | u32::from(SEXTETS[usize::from(*c)]));
+        let bits = bits << (6 * (4 - group.len()));
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len().max(1)]);
     }
 }
 

@@ -72,20 +72,26 @@ pub fn json(held: &[Sym], at_end: bool) -> Verdict {
     let Some(second) = held.get(1) else {
         return Verdict::More;
     };
-    let simple = match second.byte {
-        b'"' | b'\\' | b'/' => second.byte,
-        b'b' => 0x08,
-        b'f' => 0x0c,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'u' => return json_unicode(held, at_end),
-        b'x' => return hex_unit(held, 2),
-        _ => return Verdict::Literal,
-    };
-    Verdict::Unit {
-        len: 2,
-        is: Is::Byte(simple),
+    match second.byte {
+        b'u' => json_unicode(held, at_end),
+        b'x' => hex_unit(held, 2),
+        byte => short_escape(byte).map_or(Verdict::Literal, |byte| Verdict::Unit {
+            len: 2,
+            is: Is::Byte(byte),
+        }),
+    }
+}
+
+/// What a backslash and this byte stand for, where they alone are an escape.
+pub fn short_escape(byte: u8) -> Option<u8> {
+    match byte {
+        b'"' | b'\\' | b'/' => Some(byte),
+        b'b' => Some(0x08),
+        b'f' => Some(0x0c),
+        b'n' => Some(b'\n'),
+        b'r' => Some(b'\r'),
+        b't' => Some(b'\t'),
+        _ => None,
     }
 }
 

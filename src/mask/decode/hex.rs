@@ -41,12 +41,23 @@ impl Hex {
             self.first = Some(*sym);
             return;
         };
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => byte - b'0',
-            _ => (byte | 0x20) - b'a' + 10,
-        };
         let mut pair = Sym::joined(&first, sym, digit(first.byte) << 4 | digit(sym.byte));
         pair.wraps[self.layer].variant = self.upper && !self.lower;
         emit(Decoded::Byte(pair));
+    }
+}
+
+/// Decodes pairs of hex digits into `bytes`.
+pub fn decode_hex(digits: &[u8], bytes: &mut Vec<u8>) {
+    bytes.clear();
+    let pairs = digits.chunks_exact(2);
+    bytes.extend(pairs.map(|pair| digit(pair[0]) << 4 | digit(pair[1])));
+}
+
+/// The four bits of a hex digit.
+fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        _ => (byte | 0x20) - b'a' + 10,
     }
 }

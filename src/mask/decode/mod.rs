@@ -15,7 +15,9 @@ use hex::Hex;
 use super::chain::Decoder;
 use super::symbol::Sym;
 
-pub(super) use grammar::{NAMES, html_character};
+pub(super) use base64::decode_base64;
+pub(super) use grammar::{NAMES, html_character, short_escape};
+pub(super) use hex::decode_hex;
 
 /// What a decoder hands on.
 pub(super) enum Decoded {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::send::{Fault, send};
 use super::{MOST_ERROR_RESETS, SEND_BUFFER};
 use crate::net::body::Received;
+use crate::net::headers::HOP_BY_HOP;
 use crate::net::io::{Connection, LINGER};
 use crate::net::server::Limits;
 
@@ -262,14 +263,7 @@ fn received(request: Request<RecvStream>) -> (Request<Received>, oneshot::Receiv
 
 /// Drops what has no meaning in HTTP/2 and would make the answer malformed (RFC 9113, 8.2.2).
 fn strip(headers: &mut http::HeaderMap) {
-    for name in [
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::TE,
-        header::HeaderName::from_static("keep-alive"),
-        header::HeaderName::from_static("proxy-connection"),
-    ] {
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
 }

@@ -8,6 +8,8 @@ use http::{Method, Version};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::super::headers::elements;
+
 /// The version of the protocol (RFC 6455).
 pub const VERSION: HeaderValue = HeaderValue::from_static("13");
 
@@ -315,15 +317,6 @@ fn strip(headers: &mut HeaderMap) {
     for name in OF_HANDSHAKE {
         headers.remove(name);
     }
-}
-
-/// The elements of a list header over all its lines, without empty ones.
-fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    let lines = headers.get_all(name).iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|element| !element.is_empty())
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
