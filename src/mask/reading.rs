@@ -99,6 +99,9 @@ impl Run {
     }
 }
 
+/// Bytes since a gap that may have to be read anew: nothing is pending longer (`stream`).
+const LONGEST_REREAD: usize = 128 * 1024;
+
 impl Reading {
     /// The raw text.
     pub fn root(needles: &Needles) -> Self {
@@ -126,7 +129,12 @@ impl Reading {
         if class & class::ESCAPE != 0 && !sym.inert {
             self.wake(sym.byte, form, needles, findings);
         }
-        let keep = self.base64.unread().max(self.hex.unread()) + 1;
+        let keep = if self.gap_end > 0 && !self.below.is_empty() && self.scan.is_since_gap() {
+            // What is pending may have to be read anew without what stands in the gap.
+            LONGEST_REREAD
+        } else {
+            self.base64.unread().max(self.hex.unread()) + 1
+        };
         self.scan.step(sym, &self.chain, keep, needles, findings);
         self.base64_run(sym, class, needles, findings);
         self.hex_run(sym, class, needles, findings);
@@ -391,32 +399,64 @@ impl Reading {
             findings.adopt(&self.chain, &chain, pending);
         }
         let keep = self.base64.unread().max(self.hex.unread());
-        let below = self.below[..siblings].iter().filter_map(|below| {
-            // What JSON's decoder reads in a gap of the root, and is pending still, is no part of any other decoder's text.
-            let window = below.reading.scan.window(needles);
-            let json_of_root = self.chain == Chain::ROOT && below.decoder == Decoder::Json;
-            let over_gap = || below.pending(needles).is_some_and(|at| at < self.gap_end);
-            if json_of_root && (self.scan.near_gap(window) || over_gap()) {
-                return None;
-            }
-            let chain = chain.then(below.decoder)?;
-            Some(Below {
-                decoder: below.decoder,
-                decode: below.decode.clone(),
-                since: below.since,
-                reading: below
-                    .reading
-                    .copy(chain, needles, below.reading.below.len(), findings),
-            })
-        });
+        let mut copies = Vec::with_capacity(siblings);
+        for below in &self.below[..siblings] {
+            let Some(chain) = chain.then(below.decoder) else {
+                continue;
+            };
+            copies.extend(if self.reads_over_gap(below, needles) {
+                self.since_gap(below.decoder, chain, needles, findings)
+            } else {
+                let siblings = below.reading.below.len();
+                Some(Below {
+                    decoder: below.decoder,
+                    decode: below.decode.clone(),
+                    since: below.since,
+                    reading: below.reading.copy(chain, needles, siblings, findings),
+                })
+            });
+        }
         Self {
             chain,
             scan: self.scan.for_reading(&chain, needles, keep),
             base64: self.base64.clone(),
             hex: self.hex.clone(),
-            below: below.collect(),
+            below: copies,
             gap_end: 0,
         }
+    }
+
+    /// Whether something is pending that JSON's decoder read in a gap of the root: it is no part of any other decoder's text.
+    fn reads_over_gap(&self, below: &Below, needles: &Needles) -> bool {
+        let window = below.reading.scan.window(needles);
+        let over_gap = || below.pending(needles).is_some_and(|at| at < self.gap_end);
+        self.chain == Chain::ROOT
+            && below.decoder == Decoder::Json
+            && (below.reading.scan.near_gap(window) || over_gap())
+    }
+
+    /// For the root text: the reading by `decoder` of what came since its last gap, as the reading `chain`.
+    fn since_gap(
+        &self,
+        decoder: Decoder,
+        chain: Chain,
+        needles: &Needles,
+        findings: &mut Findings,
+    ) -> Option<Below> {
+        let syms = self.scan.since_gap()?;
+        let mut since = Below {
+            decoder,
+            decode: Decode::new(decoder, chain.layers()),
+            since: usize::MAX,
+            reading: Self::new(chain, needles, History::Decoded(VecDeque::new())),
+        };
+        let mut again = findings.again();
+        since.gap(needles, &mut again);
+        for sym in syms {
+            since.push(&sym, needles, &mut again);
+        }
+        findings.adopt_again(again, self.pending(needles));
+        Some(since)
     }
 
     /// Drops the readings of escapes once none of them differs from this one any more. All or none: a copy made later
