@@ -27,8 +27,6 @@ pub(super) struct Reading {
     base64: Run,
     hex: Run,
     below: Vec<Below>,
-    /// Of the root text: where the last byte ended that only JSON's decoder may read.
-    gap_end: u64,
 }
 
 /// A reading below another, with the decoder between.
@@ -119,7 +117,6 @@ impl Reading {
             base64: Run::default(),
             hex: Run::default(),
             below: Vec::new(),
-            gap_end: 0,
         }
     }
 
@@ -129,12 +126,13 @@ impl Reading {
         if class & class::ESCAPE != 0 && !sym.inert {
             self.wake(sym.byte, form, needles, findings);
         }
-        let keep = if self.gap_end > 0 && !self.below.is_empty() && self.scan.is_since_gap() {
-            // What is pending may have to be read anew without what stands in the gap.
-            LONGEST_REREAD
-        } else {
-            self.base64.unread().max(self.hex.unread()) + 1
-        };
+        let keep =
+            if self.chain == Chain::ROOT && !self.below.is_empty() && self.scan.is_since_gap() {
+                // What is pending may have to be read anew without what stands in the gap.
+                LONGEST_REREAD
+            } else {
+                self.base64.unread().max(self.hex.unread()) + 1
+            };
         self.scan.step(sym, &self.chain, keep, needles, findings);
         self.base64_run(sym, class, needles, findings);
         self.hex_run(sym, class, needles, findings);
@@ -273,7 +271,6 @@ impl Reading {
             self.wake(b'\\', false, needles, findings);
         }
         self.gap_here(needles, findings);
-        self.gap_end = sym.end;
         for below in &mut self.below {
             if below.decoder == Decoder::Json {
                 // Even an escape that is none makes its text another: above there is a gap.
@@ -404,16 +401,18 @@ impl Reading {
             let Some(chain) = chain.then(below.decoder) else {
                 continue;
             };
-            copies.extend(if self.reads_over_gap(below, needles) {
-                self.since_gap(below.decoder, chain, needles, findings)
+            // What JSON's decoder read in a gap of the root is no part of any other decoder's text.
+            let json_of_root = self.chain == Chain::ROOT && below.decoder == Decoder::Json;
+            copies.push(if json_of_root && let Some(syms) = self.scan.since_gap() {
+                self.read_again(below.decoder, chain, syms, needles, findings)
             } else {
                 let siblings = below.reading.below.len();
-                Some(Below {
+                Below {
                     decoder: below.decoder,
                     decode: below.decode.clone(),
                     since: below.since,
                     reading: below.reading.copy(chain, needles, siblings, findings),
-                })
+                }
             });
         }
         Self {
@@ -422,41 +421,31 @@ impl Reading {
             base64: self.base64.clone(),
             hex: self.hex.clone(),
             below: copies,
-            gap_end: 0,
         }
     }
 
-    /// Whether something is pending that JSON's decoder read in a gap of the root: it is no part of any other decoder's text.
-    fn reads_over_gap(&self, below: &Below, needles: &Needles) -> bool {
-        let window = below.reading.scan.window(needles);
-        let over_gap = || below.pending(needles).is_some_and(|at| at < self.gap_end);
-        self.chain == Chain::ROOT
-            && below.decoder == Decoder::Json
-            && (below.reading.scan.near_gap(window) || over_gap())
-    }
-
-    /// For the root text: the reading by `decoder` of what came since its last gap, as the reading `chain`.
-    fn since_gap(
+    /// The reading by `decoder` of `syms`, which follow a gap, as the reading `chain`.
+    fn read_again(
         &self,
         decoder: Decoder,
         chain: Chain,
+        syms: impl Iterator<Item = Sym>,
         needles: &Needles,
         findings: &mut Findings,
-    ) -> Option<Below> {
-        let syms = self.scan.since_gap()?;
-        let mut since = Below {
+    ) -> Below {
+        let mut below = Below {
             decoder,
             decode: Decode::new(decoder, chain.layers()),
             since: usize::MAX,
             reading: Self::new(chain, needles, History::Decoded(VecDeque::new())),
         };
         let mut again = findings.again();
-        since.gap(needles, &mut again);
+        below.gap(needles, &mut again);
         for sym in syms {
-            since.push(&sym, needles, &mut again);
+            below.push(&sym, needles, &mut again);
         }
         findings.adopt_again(again, self.pending(needles));
-        Some(since)
+        below
     }
 
     /// Drops the readings of escapes once none of them differs from this one any more. All or none: a copy made later

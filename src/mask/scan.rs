@@ -237,11 +237,6 @@ impl Scan {
         true
     }
 
-    /// Whether a gap is among the last `window` symbols.
-    pub fn near_gap(&self, window: usize) -> bool {
-        self.edge == Edge::Gap && self.history.len() <= window
-    }
-
     /// Whether all symbols since the last gap are kept.
     pub fn is_since_gap(&self) -> bool {
         self.edge == Edge::Gap
