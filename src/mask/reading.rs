@@ -36,6 +36,9 @@ struct Below {
     decode: Decode,
     /// Symbols let through since the last decoded one.
     since: usize,
+    /// Of the root text: JSON's decoder has read what is a gap for all others. No copy for another decoder may see what came of
+    /// it; once the text is JSON no more, one that has not read it stands beside.
+    over_gap: bool,
     reading: Reading,
 }
 
@@ -97,9 +100,6 @@ impl Run {
     }
 }
 
-/// Bytes since a gap that may have to be read anew: nothing is pending longer (`stream`).
-const LONGEST_REREAD: usize = 128 * 1024;
-
 impl Reading {
     /// The raw text.
     pub fn root(needles: &Needles) -> Self {
@@ -126,13 +126,7 @@ impl Reading {
         if class & class::ESCAPE != 0 && !sym.inert {
             self.wake(sym.byte, form, needles, findings);
         }
-        let keep =
-            if self.chain == Chain::ROOT && !self.below.is_empty() && self.scan.is_since_gap() {
-                // What is pending may have to be read anew without what stands in the gap.
-                LONGEST_REREAD
-            } else {
-                self.base64.unread().max(self.hex.unread()) + 1
-            };
+        let keep = self.base64.unread().max(self.hex.unread()) + 1;
         self.scan.step(sym, &self.chain, keep, needles, findings);
         self.base64_run(sym, class, needles, findings);
         self.hex_run(sym, class, needles, findings);
@@ -267,7 +261,8 @@ impl Reading {
 
     /// Takes a byte of a JSON string's escape: only the JSON decoder may read it.
     pub fn push_escape(&mut self, sym: &Sym, needles: &Needles, findings: &mut Findings) {
-        if sym.byte == b'\\' {
+        let json = |below: &Below| below.decoder == Decoder::Json;
+        if sym.byte == b'\\' && !self.below.iter().any(json) {
             self.wake(b'\\', false, needles, findings);
         }
         self.gap_here(needles, findings);
@@ -275,6 +270,7 @@ impl Reading {
             if below.decoder == Decoder::Json {
                 // Even an escape that is none makes its text another: above there is a gap.
                 below.since = 0;
+                below.over_gap = true;
                 below.push(sym, needles, findings);
             } else {
                 below.gap(needles, findings);
@@ -369,7 +365,8 @@ impl Reading {
         // Copies are of the readings as they stood before any of these woke.
         let as_it_stood = self.below.len();
         for decoder in decoders {
-            if self.below.iter().any(|below| below.decoder == *decoder) {
+            let exists = |below: &Below| below.decoder == *decoder && !below.over_gap;
+            if self.below.iter().any(exists) {
                 continue;
             }
             let Some(chain) = self.chain.then(*decoder) else {
@@ -379,6 +376,7 @@ impl Reading {
                 decoder: *decoder,
                 decode: Decode::new(*decoder, chain.layers()),
                 since: usize::MAX,
+                over_gap: false,
                 reading: self.copy(chain, needles, as_it_stood, findings),
             });
         }
@@ -396,56 +394,25 @@ impl Reading {
             findings.adopt(&self.chain, &chain, pending);
         }
         let keep = self.base64.unread().max(self.hex.unread());
-        let mut copies = Vec::with_capacity(siblings);
-        for below in &self.below[..siblings] {
-            let Some(chain) = chain.then(below.decoder) else {
-                continue;
-            };
-            // What JSON's decoder read in a gap of the root is no part of any other decoder's text.
-            let json_of_root = self.chain == Chain::ROOT && below.decoder == Decoder::Json;
-            copies.push(if json_of_root && let Some(syms) = self.scan.since_gap() {
-                self.read_again(below.decoder, chain, syms, needles, findings)
-            } else {
-                let siblings = below.reading.below.len();
-                Below {
-                    decoder: below.decoder,
-                    decode: below.decode.clone(),
-                    since: below.since,
-                    reading: below.reading.copy(chain, needles, siblings, findings),
-                }
-            });
-        }
+        let below = self.below[..siblings].iter().filter_map(|below| {
+            let chain = chain.then(below.decoder).filter(|_| !below.over_gap)?;
+            Some(Below {
+                decoder: below.decoder,
+                decode: below.decode.clone(),
+                since: below.since,
+                over_gap: false,
+                reading: below
+                    .reading
+                    .copy(chain, needles, below.reading.below.len(), findings),
+            })
+        });
         Self {
             chain,
             scan: self.scan.for_reading(&chain, needles, keep),
             base64: self.base64.clone(),
             hex: self.hex.clone(),
-            below: copies,
+            below: below.collect(),
         }
-    }
-
-    /// The reading by `decoder` of `syms`, which follow a gap, as the reading `chain`.
-    fn read_again(
-        &self,
-        decoder: Decoder,
-        chain: Chain,
-        syms: impl Iterator<Item = Sym>,
-        needles: &Needles,
-        findings: &mut Findings,
-    ) -> Below {
-        let mut below = Below {
-            decoder,
-            decode: Decode::new(decoder, chain.layers()),
-            since: usize::MAX,
-            reading: Self::new(chain, needles, History::Decoded(VecDeque::new())),
-        };
-        let mut again = findings.again();
-        below.gap(needles, &mut again);
-        for sym in syms {
-            below.push(&sym, needles, &mut again);
-        }
-        findings.adopt_again(again, self.pending(needles));
-        below
     }
 
     /// Drops the readings of escapes once none of them differs from this one any more. All or none: a copy made later
@@ -552,6 +519,7 @@ impl Reading {
             decoder,
             decode: Decode::new(decoder, chain.layers() - 1),
             since: 0,
+            over_gap: false,
             reading: Self::new(chain, needles, History::Decoded(VecDeque::new())),
         };
         let history = &self.scan.history;

@@ -71,36 +71,6 @@ impl Findings {
     }
 }
 
-impl Findings {
-    /// Findings for reading once more what was read already, here.
-    pub fn again(&self) -> Self {
-        Self {
-            opaque: self.opaque,
-            ..Self::default()
-        }
-    }
-
-    /// Takes what reading once more found: what can still be settled, since it was found before or is pending.
-    pub fn adopt_again(&mut self, again: Self, pending: Option<u64>) {
-        self.work += again.work;
-        let same =
-            |a: &Found, b: &Found| (a.start(), a.end(), a.rank) == (b.start(), b.end(), b.rank);
-        for (all, found) in [
-            (&mut self.values, again.values),
-            (&mut self.keys, again.keys),
-        ] {
-            self.work += (all.len() * found.len()) as u64 / 4;
-            let known = all.len();
-            for found in found {
-                let is_pending = pending.is_some_and(|at| at <= found.start());
-                if is_pending || all[..known].iter().any(|other| same(other, &found)) {
-                    all.push(found);
-                }
-            }
-        }
-    }
-}
-
 /// What stands before the first symbol of a history.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Edge {
@@ -235,17 +205,6 @@ impl Scan {
         self.gap(needles, findings);
         self.edge = Edge::Escape;
         true
-    }
-
-    /// Whether all symbols since the last gap are kept.
-    pub fn is_since_gap(&self) -> bool {
-        self.edge == Edge::Gap
-    }
-
-    /// The symbols since the last gap, if all of them are kept.
-    pub fn since_gap(&self) -> Option<impl Iterator<Item = Sym>> {
-        self.is_since_gap()
-            .then(|| (0..self.history.len()).map(|at| self.history.get(at)))
     }
 
     /// Whether what stands before an escape that was passed by `escape` can still matter.
