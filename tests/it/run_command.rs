@@ -329,7 +329,7 @@ fn signals_go_on_to_the_command() {
     ] {
         // A shell's `wait` ends at once for a trap.
         let script = format!(
-            "trap 'echo got {name}; kill $!; exit 3' {name}\nsleep 60 & echo ready\nwait\nexit 9"
+            "trap 'echo got {name}; kill -KILL $!; exit 3' {name}\nsleep 60 & echo ready\nwait\nexit 9"
         );
         let (mut running, _) = Running::script(folder.path(), &script);
         assert_eq!(running.line(), "ready");
