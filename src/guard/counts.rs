@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Form;
+use crate::secret::Secret;
 
 /// A secret as the log names it: never its value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +15,17 @@ pub struct Owner {
     pub scope: String,
     /// Where it belongs.
     pub domain: String,
+}
+
+impl Owner {
+    /// The names of a secret.
+    pub fn of(secret: &Secret) -> Self {
+        Self {
+            key: secret.key().as_str().to_owned(),
+            scope: secret.scope().to_string(),
+            domain: secret.pattern().to_string(),
+        }
+    }
 }
 
 /// Occurrences by secrets and form. Of one value under several keys all are named, the one that is written first.
