@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 
 use super::{Running, StartError};
 use crate::cli::Demo;
-use crate::config::{Config, Listen, Model, Provider, UpstreamError};
+use crate::config::{Config, Inject, Listen, Model, Provider, UpstreamError};
 use crate::secret::{self, Limits};
 use check::{Report, Run};
 use provider::StandIn;
@@ -142,6 +142,8 @@ fn config(provider: SocketAddr) -> Result<Config, UpstreamError> {
         path: "stand-in".to_owned(),
         upstream: format!("http://{provider}").parse()?,
         ca: None,
+        secret: None,
+        inject: Inject::default(),
     };
     let model = Model {
         listen: Listen::Tcp {

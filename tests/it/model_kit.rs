@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use bauta::app::Running;
-use bauta::config::{Config, Limits, Listen, Model, Provider, Signed};
+use bauta::config::{Config, Inject, Limits, Listen, Model, Provider, Signed};
 use bauta::secret::{Limits as SecretLimits, Secret, parse_submission};
 use zeroize::Zeroizing;
 
@@ -44,6 +44,8 @@ pub fn config(upstream: &str, limits: Limits) -> Config {
         path: "p".to_owned(),
         upstream: upstream.parse().unwrap(),
         ca: None,
+        secret: None,
+        inject: Inject::default(),
     };
     Config {
         model: Some(Model {
