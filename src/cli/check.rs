@@ -27,7 +27,7 @@ pub(super) fn run(
             Ok(loaded) => {
                 lines.push(format!(
                     "{source}: {}",
-                    counted(loaded.submission.len(), "secret")
+                    output::counted(loaded.submission.len(), "secret")
                 ));
                 if output.verbose() {
                     let each = loaded.submission.iter();
@@ -76,7 +76,7 @@ fn describe(config: &Config, verbose: bool) -> Vec<String> {
             "{file}: the model channel is off, as there is no [model] table"
         )];
     };
-    let routes = counted(model.providers.len(), "route");
+    let routes = output::counted(model.providers.len(), "route");
     let mut lines = vec![format!(
         "{file}: model channel on {}, {routes}",
         model.listen
@@ -90,9 +90,4 @@ fn describe(config: &Config, verbose: bool) -> Vec<String> {
         );
     }
     lines
-}
-
-fn counted(count: usize, thing: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {thing}{plural}")
 }
