@@ -27,7 +27,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::{fmt, registry};
 use zeroize::Zeroizing;
 
-use super::{Running, StartError};
+use super::{Running, StartError, settings};
 use crate::cli::Demo;
 use crate::config::{Config, Inject, Listen, Model, Provider, UpstreamError};
 use crate::secret::{self, Limits};
@@ -116,7 +116,7 @@ async fn converse() -> Result<Run, DemoError> {
     let bytes = Zeroizing::new(story::secrets().into_bytes());
     let secrets = secret::parse_submission(bytes, &Limits::default())
         .map_err(|problems| DemoError::Secrets(super::serve::problem_list(&problems)))?
-        .into_secrets();
+        .into_secrets(&settings::scope(&Config::default()));
     let running = Running::start(&config(stand_in.addr())?, &secrets).await?;
     let Some(addr) = running.model_addr() else {
         return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());

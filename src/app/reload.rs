@@ -33,7 +33,7 @@ impl Reloader {
         let tls_marks = tls_files(&config).map(|path| path.and_then(Mark::of));
         let (secrets, warnings) = match &args.secrets {
             Some(source) => {
-                let loaded = load_secrets(source)?;
+                let loaded = load_secrets(source, &config)?;
                 (loaded.secrets, loaded.warnings)
             }
             None => (
@@ -155,7 +155,7 @@ impl Reloader {
 
     fn reload_secrets(&mut self, live: &Live) {
         let Some(source) = &self.source else { return };
-        let loaded = match load_secrets(source) {
+        let loaded = match load_secrets(source, &self.config) {
             Ok(loaded) => loaded,
             Err(error) => return tracing::error!("the changed secrets are not used: {error}"),
         };

@@ -5,10 +5,10 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
-use super::{Running, StartError, log};
+use super::{Running, StartError, log, settings};
 use crate::cli::Serve;
-use crate::config::{self, Level, Log, LogFormat};
-use crate::secret::{self, Limits, Problem, Secret, Source, SourceError};
+use crate::config::{self, Config, Level, Log, LogFormat};
+use crate::secret::{self, Problem, Secret, Source, SourceError};
 
 /// Why the process cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -111,11 +111,11 @@ pub(super) struct Loaded {
     pub blank: bool,
 }
 
-/// Reads and checks secrets.
-pub(super) fn load_secrets(source: &Source) -> Result<Loaded, ServeError> {
+/// Reads and checks secrets, which are then the agent's.
+pub(super) fn load_secrets(source: &Source, config: &Config) -> Result<Loaded, ServeError> {
     let (bytes, warning) = secret::read(source)?;
     let blank = bytes.trim_ascii().is_empty();
-    let submission = secret::parse_submission(bytes, &Limits::default())
+    let submission = secret::parse_submission(bytes, &settings::secret_limits(config))
         .map_err(|problems| ServeError::Secrets(source.clone(), problems))?;
     let mut warnings: Vec<String> = warning.into_iter().collect();
     warnings.extend(
@@ -128,7 +128,7 @@ pub(super) fn load_secrets(source: &Source) -> Result<Loaded, ServeError> {
             }),
     );
     Ok(Loaded {
-        secrets: submission.into_secrets(),
+        secrets: submission.into_secrets(&settings::scope(config)),
         warnings,
         blank,
     })

@@ -6,7 +6,7 @@ use crate::model::{self, Settings};
 use crate::net::dial::Target;
 use crate::net::{pool, server};
 use crate::relay;
-use crate::secret::Secret;
+use crate::secret::{self, Scope, Secret};
 
 /// Body bytes that are held back for an exact length.
 const BUFFER_BYTES: u64 = 8 << 20;
@@ -21,6 +21,23 @@ pub(super) fn snapshot(secrets: &[Secret], config: &Config) -> Snapshot {
         Some(config::Signed::Refuse) | None => Signed::Refuse,
     };
     Snapshot::new(secrets, |key| config.placeholder.output.write(key)).with_signed(signed)
+}
+
+/// Whose the secrets are that come without a vault: the agent's.
+pub(super) fn scope(config: &Config) -> Scope {
+    let id = config.agent.id.parse();
+    Scope::Agent(id.expect("the configuration takes for ids what is one"))
+}
+
+/// How large a submission may be.
+pub(super) fn secret_limits(config: &Config) -> secret::Limits {
+    let limits = &config.vault.limits;
+    secret::Limits {
+        max_secrets: limits.max_secrets,
+        max_domains: limits.max_domains,
+        max_value_bytes: limits.max_value_bytes,
+        max_total_bytes: limits.max_total_bytes,
+    }
 }
 
 /// What may change while the channel runs.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::output::{self, Output, Stop};
 use super::secrets;
-use crate::config::{self, Config};
+use crate::config::{self, Config, SecretLimits};
 use crate::secret::Source;
 
 pub(super) fn run(
@@ -18,12 +18,16 @@ pub(super) fn run(
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
     let mut lines = Vec::new();
+    let mut limits = SecretLimits::default();
     match config::load(config) {
-        Ok(config) => lines.extend(describe(&config, output.verbose())),
+        Ok(config) => {
+            lines.extend(describe(&config, output.verbose()));
+            limits = config.vault.limits;
+        }
         Err(error) => errors.extend(error.to_string().lines().map(str::to_owned)),
     }
     if let Some(source) = source {
-        match secrets::load(source) {
+        match secrets::load(source, &limits) {
             Ok(loaded) => {
                 lines.push(format!(
                     "{source}: {}",

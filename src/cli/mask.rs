@@ -52,7 +52,7 @@ pub(super) fn run(
     };
     let config = config::load(config)
         .map_err(|error| Stop::Wrong(error.to_string().lines().map(str::to_owned).collect()))?;
-    let loaded = secrets::load(source)?;
+    let loaded = secrets::load(source, &config.vault.limits)?;
     for text in &loaded.warnings {
         output.warning(text);
     }

@@ -32,7 +32,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// A snapshot of these secrets; `write` spells the placeholder of a key.
     ///
-    /// One value under two keys goes by the first in key order.
+    /// One value under two keys goes by that of the narrowest scope, then by the first in key order.
     pub fn new<'a>(
         secrets: impl IntoIterator<Item = &'a Secret>,
         write: impl Fn(&str) -> String,

@@ -21,17 +21,19 @@ pub struct Needles {
 impl Needles {
     /// The needles of these secrets; `write` spells the placeholder of a key.
     ///
-    /// One value under two keys goes by the first in key order; a value goes before another's line.
+    /// One value under two keys goes by that of the narrowest scope, then by the first in key order; a value goes before
+    /// another's line.
     pub fn new<'a>(
         secrets: impl IntoIterator<Item = &'a Secret>,
         write: impl Fn(&str) -> String,
     ) -> Self {
         let mut secrets: Vec<&Secret> = secrets.into_iter().collect();
-        secrets.sort_by(|a, b| a.key().cmp(b.key()));
+        secrets.sort_by(|a, b| (a.scope().rank(), a.key()).cmp(&(b.scope().rank(), b.key())));
         let mut keys: Vec<String> = secrets
             .iter()
             .map(|s| s.key().as_str().to_owned())
             .collect();
+        keys.sort_unstable();
         keys.dedup();
         let found = found(&secrets, &keys);
         let same = found.iter().all(|f| f.rule == Rule::Anywhere && f.any_case);
@@ -61,24 +63,22 @@ struct Found<'a> {
     spellings: Vec<Zeroizing<String>>,
 }
 
-/// The secrets are in the order of the keys.
+/// What is masked of each secret, superseded values and the other spellings of seeds too, in the order of the secrets.
 fn found<'a>(secrets: &[&'a Secret], keys: &[String]) -> Vec<Found<'a>> {
     let mut found = Vec::with_capacity(secrets.len());
-    let mut key = 0;
-    for secret in secrets {
-        while keys[key] != secret.key().as_str() {
-            key += 1;
-        }
-        let Some(rule) = rule(secret.masking()) else {
-            continue;
-        };
-        let any_case = secret.options().ignore_case;
-        found.push(Found {
-            secret,
-            key,
-            rule,
-            any_case,
-            spellings: forms::spellings(secret.value().expose(), any_case),
+    for &secret in secrets {
+        // Every secret's key is among them.
+        let key = keys.partition_point(|key| key.as_str() < secret.key().as_str());
+        secret.expose_each(|text, any_case| {
+            if let Some(rule) = rule(secret.masking_of(text)) {
+                found.push(Found {
+                    secret,
+                    key,
+                    rule,
+                    any_case,
+                    spellings: forms::spellings(text, any_case),
+                });
+            }
         });
     }
     found

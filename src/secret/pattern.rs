@@ -65,6 +65,13 @@ pub struct Specificity {
     exact_port: bool,
 }
 
+impl Specificity {
+    /// Its first part, how closely the host is told: exact over wildcard, longer suffix over shorter.
+    pub fn host(self) -> impl Ord {
+        (self.exact_host, self.suffix_len)
+    }
+}
+
 impl Pattern {
     /// Whether the secret may be used there.
     pub fn matches(&self, origin: &Origin) -> bool {
