@@ -34,10 +34,10 @@ use clap::{Args, Parser, Subcommand};
 pub use mask::SyntaxChoice;
 use output::{Output, Stop};
 
-use crate::audit::{Keeper, Recorder};
+use crate::audit::{Keeper, OpenError, Recorder};
 use crate::config::{Config, Spelling};
 use crate::mask::Masker;
-use crate::secret::vault::{Access, Vault};
+use crate::secret::vault::{self, Vault};
 use crate::secret::{Secret, Source};
 
 const EXIT_CODES: &str = "\
@@ -157,14 +157,17 @@ pub struct Demo {
 /// Makes the masker of some secrets in a spelling, and gives the keys by the number under which it reports them.
 pub type Needles = fn(&[&Secret], Spelling) -> (Masker, Vec<String>);
 
-/// Opens the vault of a configuration; says besides what it did on the way, such as making a master key.
-pub type OpenVault = fn(&Config, Access) -> anyhow::Result<(Arc<Vault>, Vec<String>)>;
+/// The vault of a configuration in the words of the room that keeps it.
+pub type VaultSettings = fn(&Config) -> vault::Settings;
 
 /// Keeps the audit log's key and head in a vault.
 pub type OpenKeeper = fn(Arc<Vault>) -> Arc<dyn Keeper>;
 
 /// Opens the audit log of a configuration for writing.
-pub type OpenRecorder = fn(&Config, Arc<dyn Keeper>) -> anyhow::Result<Recorder>;
+pub type OpenRecorder = fn(&Config, Arc<dyn Keeper>) -> Result<Recorder, OpenError>;
+
+/// Says what is wrong with the certificates and keys that a configuration names.
+pub type CheckFiles = fn(&Config) -> Vec<String>;
 
 /// What the commands need of other rooms: the channels, and values, which this one never sees. An error is printed with its causes and ends with exit code 1.
 #[derive(Clone, Copy)]
@@ -175,12 +178,14 @@ pub struct Commands {
     pub demo: fn(Demo) -> anyhow::Result<ExitCode>,
     /// Looks for values.
     pub needles: Needles,
-    /// Opens the vault.
-    pub vault: OpenVault,
+    /// Where the vault is, and what holds for it.
+    pub settings: VaultSettings,
     /// Lends the vault to the audit log.
     pub keeper: OpenKeeper,
     /// Opens the audit log.
     pub recorder: OpenRecorder,
+    /// Says what is wrong with the files that a configuration names.
+    pub files: CheckFiles,
 }
 
 /// Says what is wrong with a command's configuration or secrets, a line each, and gives the exit code for that.

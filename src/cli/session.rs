@@ -12,7 +12,9 @@ use super::{Commands, ConfigFile};
 use crate::audit::{Event, Keeper};
 use crate::config::{self, Config};
 use crate::secret::vault::{Access, Entry, Filter, Selector, Vault, VaultError};
-use crate::secret::{Identity, Limits};
+
+/// Events that become durable at a time.
+const BATCH: usize = 1024;
 
 /// The vault of a configuration, open.
 pub(super) struct Session<'a> {
@@ -30,25 +32,19 @@ impl<'a> Session<'a> {
         output: Output,
     ) -> Result<Self, Stop> {
         let config = load(file)?;
-        let (vault, notices) = (commands.vault)(&config, access).map_err(Stop::Failed)?;
-        for notice in notices {
-            output.notice(&notice);
+        let opened = Vault::open(&(commands.settings)(&config), access).map_err(stop)?;
+        for notice in &opened.notices {
+            output.notice(notice);
         }
-        Ok(Self {
+        Ok(Self::with(config, Arc::new(opened.vault), commands))
+    }
+
+    /// A vault that is open already.
+    pub(super) fn with(config: Config, vault: Arc<Vault>, commands: &'a Commands) -> Self {
+        Self {
             config,
             vault,
             commands,
-        })
-    }
-
-    /// Who the configured agent is.
-    pub(super) fn identity(&self) -> Identity {
-        let agent = &self.config.agent;
-        Identity {
-            agent: agent.id.clone(),
-            user: agent.user.clone(),
-            organization: agent.organization.clone(),
-            profiles: agent.profiles.clone(),
         }
     }
 
@@ -88,22 +84,23 @@ impl Session<'_> {
         events: impl Fn() -> Vec<Event>,
         commit: impl FnOnce(&Vault) -> Result<T, VaultError>,
     ) -> Result<T, Stop> {
-        let recorder = (self.commands.recorder)(&self.config, self.keeper()).map_err(Stop::Failed)?;
-        let by = |outcome: &str| {
+        let recorder = (self.commands.recorder)(&self.config, self.keeper())
+            .context("nothing was changed")
+            .map_err(Stop::Failed)?;
+        let tell = |outcome: &str| {
             let who = user();
-            events()
-                .into_iter()
-                .map(|event| event.who(&who).outcome(outcome))
-                .collect()
+            let events = events().into_iter();
+            let events: Vec<Event> = events.map(|event| event.who(&who).outcome(outcome)).collect();
+            let mut batches = events.chunks(BATCH);
+            batches.try_for_each(|batch| recorder.durable_blocking(batch.to_vec()))
         };
-        recorder
-            .durable_blocking(by("asked"))
-            .context("the audit log cannot be written, so nothing was changed. Mend it and try again")
+        tell("asked")
+            .context("nothing was changed, as the event for it must be on the disk first. Mend the audit log and try again")
             .map_err(Stop::Failed)?;
         let done = commit(&self.vault);
         if done.is_err() {
             // The failure itself is what is reported; the log may be gone by now.
-            let _ = recorder.durable_blocking(by("failed"));
+            let _ = tell("failed");
         }
         recorder.close();
         done.map_err(stop)
@@ -141,15 +138,4 @@ pub(super) fn stop(error: VaultError) -> Stop {
 pub(super) fn load(file: &ConfigFile) -> Result<Config, Stop> {
     config::load(file.config.as_deref())
         .map_err(|error| Stop::Wrong(error.to_string().lines().map(str::to_owned).collect()))
-}
-
-/// The limits of a configuration in the words of the room that keeps them.
-pub(super) fn limits(config: &Config) -> Limits {
-    let limits = config.vault.limits;
-    Limits {
-        max_secrets: limits.max_secrets,
-        max_domains: limits.max_domains,
-        max_value_bytes: limits.max_value_bytes,
-        max_total_bytes: limits.max_total_bytes,
-    }
 }

@@ -9,8 +9,8 @@ use super::args::{AssignArgs, PromoteArgs, RmArgs, RotateArgs};
 use super::{event_of, exactly, name_json};
 use crate::audit::Kind;
 use crate::cli::output::{self, Output, Stop};
-use crate::cli::session::{self, Session, named};
-use crate::cli::{Commands, prompt, when};
+use crate::cli::session::{Session, named};
+use crate::cli::{Commands, prompt, secrets, when};
 use crate::secret::Scope;
 use crate::secret::vault::{Access, Entry};
 
@@ -25,7 +25,7 @@ pub(super) fn rotate(
     let grace = grace.map(|text| when::span("--grace", text)).transpose()?;
     let session = Session::open(&args.config, Access::ReadWrite, commands, output)?;
     let entry = session.pick(&which)?;
-    let value = prompt::value(entry.key.as_str(), &session::limits(&session.config))?;
+    let value = prompt::value(entry.key.as_str(), &secrets::limits(&session.config.vault.limits))?;
     let changed = session.change(
         || vec![event_of(Kind::SecretRotate, &entry)],
         |vault| vault.rotate(&exactly(&entry), value, grace),

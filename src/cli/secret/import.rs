@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args::ImportArgs;
 use super::{event, name_json, scope_or_own};
 use crate::audit::Kind;
-use crate::cli::Commands;
+use crate::cli::{Commands, secrets};
 use crate::cli::output::{self, Output, Stop};
 use crate::cli::session::{self, Session};
 use crate::secret::vault::Access;
@@ -27,7 +27,7 @@ pub(super) fn run(
         ))
     })?;
     let submission =
-        secret::parse_submission(bytes, &session::limits(&config)).map_err(Stop::Invalid)?;
+        secret::parse_submission(bytes, &secrets::limits(&config.vault.limits)).map_err(Stop::Invalid)?;
     if let Some(warning) = open_to_others {
         output.warning(&warning);
     }

@@ -8,8 +8,8 @@ use super::args::SetArgs;
 use super::{event, name_json, parsed, scope_or_own};
 use crate::audit::Kind;
 use crate::cli::output::{self, Output, Stop};
-use crate::cli::session::{self, Session};
-use crate::cli::{Commands, prompt};
+use crate::cli::session::Session;
+use crate::cli::{Commands, prompt, secrets};
 use crate::secret::vault::Access;
 use crate::secret::{Key, Pattern, Secret};
 
@@ -26,7 +26,7 @@ pub(super) fn run(args: &SetArgs, commands: &Commands, output: Output) -> Result
             return Err(Stop::Wrong(texts.into_iter().flatten().collect()));
         }
     };
-    let value = prompt::value(key.as_str(), &session::limits(&session.config))?;
+    let value = prompt::value(key.as_str(), &secrets::limits(&session.config.vault.limits))?;
     let options = args.options.options();
     let secret = Secret::new(key.clone(), pattern.clone(), scope.clone(), options, value)
         .map_err(|error| Stop::wrong(error.to_string()))?;

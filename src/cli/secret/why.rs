@@ -28,7 +28,7 @@ pub(super) fn run(args: &WhyArgs, commands: &Commands, output: Output) -> Result
         ..Filter::default()
     };
     let entries = session.vault.entries(&filter).map_err(session::stop)?;
-    let identity = session.identity();
+    let identity = (commands.settings)(&session.config).identity.unwrap_or_default();
     // What does not open is not substituted either, but masks nothing any more: that is an error, not an answer.
     let view = session.vault.view(&identity).map_err(session::stop)?;
     let answer = Answer::new(&entries, &view, &key, &origin, &identity);
