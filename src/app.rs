@@ -8,11 +8,13 @@
 //!
 //! No request is looked at here.
 
+pub mod check;
 mod demo;
 mod log;
 mod reload;
 mod serve;
 mod settings;
+pub mod vault;
 mod watch;
 
 use std::io;
@@ -164,8 +166,8 @@ impl Running {
     }
 }
 
-/// The masker of a submission, for commands that need no channel, and the keys by the number under which it reports them.
-pub fn needles(submission: &Submission, spelling: Spelling) -> (Masker, Vec<String>) {
-    let needles = Needles::new(submission.iter(), |key| spelling.write(key));
+/// The masker of some secrets, for commands that need no channel, and the keys by the number under which it reports them.
+pub fn needles(secrets: &[&Secret], spelling: Spelling) -> (Masker, Vec<String>) {
+    let needles = Needles::new(secrets.iter().copied(), |key| spelling.write(key));
     (needles.masker, needles.keys)
 }

@@ -16,6 +16,10 @@ fn main() -> ExitCode {
             },
             demo: |args| Ok(app::demo(args)?),
             needles: app::needles,
+            settings: app::vault::settings,
+            keeper: app::vault::keeper,
+            recorder: app::vault::command_recorder,
+            files: app::check::files,
         },
     )
 }

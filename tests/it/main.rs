@@ -4,6 +4,11 @@
 
 mod architecture;
 mod cli;
+mod cli_audit;
+mod cli_key;
+mod cli_prompt;
+mod cli_secret;
+mod cli_vault_kit;
 mod coders;
 mod config;
 mod demo;
