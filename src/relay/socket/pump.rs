@@ -176,12 +176,12 @@ where
     /// Passes a control frame on, masked if `tunnel` is given. After a closing one it is over.
     async fn control(&mut self, event: Event, tunnel: Option<&Tunnel>) -> Result<(), End> {
         let (opcode, payload, code) = match event {
-            Event::Ping(payload) => (Opcode::Ping, self.masked(&payload, tunnel).await?, None),
-            Event::Pong(payload) => (Opcode::Pong, self.masked(&payload, tunnel).await?, None),
+            Event::Ping(payload) => (Opcode::Ping, masked(self.from, &payload, tunnel).await?, None),
+            Event::Pong(payload) => (Opcode::Pong, masked(self.from, &payload, tunnel).await?, None),
             Event::Close(close) => {
                 let code = close.as_ref().map(|close| close.code);
                 let close = match close {
-                    Some(close) => Some(self.masked_close(&close, tunnel).await?),
+                    Some(close) => Some(masked_close(self.from, &close, tunnel).await?),
                     None => None,
                 };
                 (Opcode::Close, close_payload(close.as_ref()), Some(code))
@@ -203,42 +203,39 @@ where
         }
         Ok(())
     }
+}
 
-    async fn masked(&self, text: &[u8], tunnel: Option<&Tunnel>) -> Result<Vec<u8>, End> {
-        let Some(tunnel) = tunnel.filter(|_| !text.is_empty()) else {
-            return Ok(text.to_vec());
-        };
-        let Some(snapshot) = tunnel.needles(self.from).await? else {
-            return Ok(text.to_vec());
-        };
-        let masked = snapshot.mask(text, Syntax::Text);
-        match masked.map_err(|refusal| End::Refused(self.from, refusal))? {
-            None => Ok(text.to_vec()),
-            Some((masked, hits)) => {
-                tunnel.tally.add_named(&hits, &snapshot);
-                tunnel.found.notify_one();
-                Ok(masked)
-            }
+/// What a side said in a control frame, masked if `tunnel` is given. No method: a pump may not be shared between threads.
+async fn masked(from: Side, text: &[u8], tunnel: Option<&Tunnel>) -> Result<Vec<u8>, End> {
+    let Some(tunnel) = tunnel.filter(|_| !text.is_empty()) else {
+        return Ok(text.to_vec());
+    };
+    let Some(snapshot) = tunnel.needles(from).await? else {
+        return Ok(text.to_vec());
+    };
+    let masked = snapshot.mask(text, Syntax::Text);
+    match masked.map_err(|refusal| End::Refused(from, refusal))? {
+        None => Ok(text.to_vec()),
+        Some((masked, hits)) => {
+            tunnel.tally.add_named(&hits, &snapshot);
+            tunnel.found.notify_one();
+            Ok(masked)
         }
     }
+}
 
-    /// A reason that becomes too long is left out: the code says what counts.
-    async fn masked_close(
-        &self,
-        close: &Close,
-        tunnel: Option<&Tunnel>,
-    ) -> Result<Close, End> {
-        let reason = self.masked(close.reason.as_bytes(), tunnel).await?;
-        let reason = String::from_utf8_lossy(&reason).into_owned();
-        Ok(Close {
-            code: close.code,
-            reason: if reason.len() > MOST_REASON {
-                String::new()
-            } else {
-                reason
-            },
-        })
-    }
+/// A reason that becomes too long is left out: the code says what counts.
+async fn masked_close(from: Side, close: &Close, tunnel: Option<&Tunnel>) -> Result<Close, End> {
+    let reason = masked(from, close.reason.as_bytes(), tunnel).await?;
+    let reason = String::from_utf8_lossy(&reason).into_owned();
+    Ok(Close {
+        code: close.code,
+        reason: if reason.len() > MOST_REASON {
+            String::new()
+        } else {
+            reason
+        },
+    })
 }
 
 impl Tunnel {
