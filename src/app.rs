@@ -10,25 +10,32 @@
 //! No request is looked at here.
 
 pub mod check;
+mod children;
+mod clients;
 mod demo;
 mod follow;
+mod health;
 mod log;
 mod reload;
+mod run;
 mod serve;
 mod settings;
 mod stock;
 pub mod vault;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::Mode;
 use tokio::sync::watch as signal;
 use tokio::task::{AbortHandle, JoinHandle, spawn_blocking};
 
 use crate::audit::{Event, Kind, OpenError, Recorder};
+use crate::cli::hardening;
 use crate::config::{Config, Listen, Spelling};
 use crate::guard::{Guard, Needles};
 use crate::mask::Masker;
@@ -36,10 +43,12 @@ use crate::model::{Channel, SettingsError};
 use crate::net::server::{self, Listener};
 use crate::net::tls::{Identity, TlsError};
 use crate::secret::vault::VaultError;
-use crate::secret::{Secret, Submission, View};
+use crate::secret::{Secret, View};
 use stock::Stock;
+use health::Readiness;
 
 pub use demo::{DemoError, demo};
+pub use run::{RunError, run};
 pub use serve::{ServeError, serve};
 
 /// Why nothing runs.
@@ -48,9 +57,11 @@ pub enum StartError {
     /// The configuration has no channel.
     #[error("there is nothing to serve: the configuration has no [model] table. Add one")]
     NoChannel,
-    /// The listener cannot be bound.
-    #[error("cannot listen on {listen}: {source}. {mend}", mend = listen_mend(.source))]
+    /// A listener cannot be bound.
+    #[error("cannot listen on {listen}: {source}. {mend}", mend = listen_mend(.table, .source))]
     Listen {
+        /// The table of the configuration that names the address.
+        table: &'static str,
         /// The address.
         listen: Listen,
         /// The system's reason.
@@ -88,14 +99,41 @@ impl StartError {
     }
 }
 
-fn listen_mend(error: &io::Error) -> &'static str {
+fn listen_mend(table: &str, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "End the program that uses it, or set another model.listen",
-        io::ErrorKind::PermissionDenied => {
-            "Set a model.listen that this user may bind, such as a port from 1024 on"
+        io::ErrorKind::AddrInUse => {
+            format!("End the program that uses it, or set another {table}.listen")
         }
-        _ => "Set model.listen to an address of this machine",
+        io::ErrorKind::PermissionDenied => {
+            format!("Set a {table}.listen that this user may bind, such as a port from 1024 on")
+        }
+        _ => format!("Set {table}.listen to an address of this machine"),
     }
+}
+
+/// Binds the address that a table of the configuration names.
+async fn bind(table: &'static str, listen: &Listen) -> Result<Listener, StartError> {
+    let bound = match listen {
+        Listen::Tcp { host, port } => Listener::tcp(host, *port).await,
+        Listen::Unix(path) => Listener::unix(path).await.and_then(|listener| {
+            open_to_clients(path)?;
+            Ok(listener)
+        }),
+    };
+    bound.map_err(|source| StartError::Listen {
+        table,
+        listen: listen.clone(),
+        source,
+    })
+}
+
+/// Clients may have another user id: who may connect is up to the mask that we were started with.
+fn open_to_clients(socket: &Path) -> io::Result<()> {
+    let Some(umask) = hardening::original_umask() else {
+        return Ok(());
+    };
+    let mode = (Mode::RWXU | Mode::RWXG | Mode::RWXO) - umask;
+    rustix::fs::chmod(socket, mode).map_err(io::Error::from)
 }
 
 /// A sidecar that runs. Dropping it stops it without waiting.
@@ -107,6 +145,8 @@ pub struct Running {
     recorder: Arc<Recorder>,
     agent: String,
     follow: Option<AbortHandle>,
+    readiness: Arc<Readiness>,
+    health: Option<health::Served>,
 }
 
 impl Drop for Running {
@@ -167,14 +207,7 @@ impl Running {
             Some(tls) => Some(Arc::new(Identity::load(&tls.cert, &tls.key)?)),
             None => None,
         };
-        let bound = match &model.listen {
-            Listen::Tcp { host, port } => Listener::tcp(host, *port).await,
-            Listen::Unix(path) => Listener::unix(path).await,
-        };
-        let mut listener = bound.map_err(|source| StartError::Listen {
-            listen: model.listen.clone(),
-            source,
-        })?;
+        let mut listener = bind("model", &model.listen).await?;
         if let Some(identity) = &identity {
             listener = listener.with_identity(Arc::clone(identity));
         }
@@ -210,6 +243,13 @@ impl Running {
                 async move { channel.handle(connection, request).await }
             },
         ));
+        let guarded = Arc::clone(&live.guard);
+        let ready = move || guarded.ready().map_err(|reasons| reasons.join("; "));
+        let readiness = Arc::new(Readiness::default().with("secrets", ready));
+        let health = match &config.health {
+            Some(settings) => Some(health::start(settings, Arc::clone(&readiness)).await?),
+            None => None,
+        };
         Ok(Self {
             model_addr,
             live,
@@ -218,6 +258,8 @@ impl Running {
             recorder,
             agent: config.agent.id.clone(),
             follow,
+            readiness,
+            health,
         })
     }
 
@@ -226,10 +268,20 @@ impl Running {
         self.model_addr
     }
 
+    /// Where health is told; `None` if nowhere, or on a Unix socket.
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        self.health.as_ref()?.addr()
+    }
+
     /// Puts other secrets in force for requests that begin from now on.
     pub fn replace_secrets(&self, secrets: Vec<Secret>, config: &Config) {
         self.live.guard.set_rules(settings::rules(config));
         self.live.guard.replace(View::new(secrets), 0);
+    }
+
+    /// The keys of the secrets that belong into the environment of the agent's process, as placeholders.
+    pub fn environment_keys(&self) -> BTreeSet<String> {
+        self.live.guard.environment_keys()
     }
 
     /// Whether requests are served in full.
@@ -243,8 +295,12 @@ impl Running {
     /// Accepts no more, lets requests in flight finish within the drain time, and says how many were cut.
     pub async fn shutdown(mut self) -> usize {
         // The receiver lives as long as the task; if that is gone, nothing is left to stop.
+        self.readiness.drain();
         let _ = self.stop.send(true);
         let cut = (&mut self.served).await.unwrap_or(0);
+        if let Some(health) = self.health.take() {
+            health.stop().await;
+        }
         let stopped = Event::new(Kind::Stop).agent(&self.agent).outcome("done");
         let recorder = Arc::clone(&self.recorder);
         let closed = spawn_blocking(move || {

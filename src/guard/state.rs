@@ -1,5 +1,6 @@
 //! The guard itself: what is in force, whether it may be used, and how it is replaced.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +14,7 @@ use super::snapshot::{Rules, Snapshot};
 use super::ticket::{About, Ticket};
 use crate::audit::{Recorder, Slot};
 use crate::secret::vault::Vault;
-use crate::secret::{Secret, TotpError, Value, View};
+use crate::secret::{Kind, Secret, TotpError, Value, View};
 
 /// How long a request waits for a change of the vault to be in force that was made before it began.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -220,6 +221,16 @@ impl Guard {
     pub(super) fn failed(&self) -> Option<Unavailable> {
         let state = self.current.load();
         state.failed.clone().map(Unavailable::Vault)
+    }
+
+    /// The keys of the secrets that belong into the environment of the agent's process.
+    pub fn environment_keys(&self) -> BTreeSet<String> {
+        let snapshot = Arc::clone(&self.current.load().snapshot);
+        let secrets = snapshot.view().iter();
+        secrets
+            .filter(|secret| secret.options().kind == Kind::Env)
+            .map(|secret| secret.key().as_str().to_owned())
+            .collect()
     }
 
     /// Whether requests are served in full.
