@@ -30,7 +30,7 @@ use crate::mask::Masker;
 use crate::model::{Channel, SettingsError};
 use crate::net::server::{self, Listener};
 use crate::net::tls::{Identity, TlsError};
-use crate::secret::{Secret, Submission};
+use crate::secret::Secret;
 
 pub use demo::{DemoError, demo};
 pub use serve::{ServeError, serve};
