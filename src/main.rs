@@ -15,7 +15,7 @@ fn main() -> ExitCode {
                 Err(error) => Err(error.into()),
             },
             demo: |args| Ok(app::demo(args)?),
-            needles: app::needles,
+            needles: app::needles_of,
             settings: app::vault::settings,
             keeper: app::vault::keeper,
             recorder: app::vault::command_recorder,

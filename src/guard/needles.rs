@@ -213,14 +213,22 @@ fn wide_name(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::mask::Syntax;
-    use crate::secret::{Limits, parse_submission};
+    use crate::secret::{Limits, Value, parse_submission};
 
     /// A text, what masking makes of it, and whether it holds what counts anywhere.
     fn check(secrets: &str, rows: &[(&str, &str, bool)]) {
+        check_of(&of_agent(secrets, "agent:a"), rows);
+    }
+
+    fn of_agent(secrets: &str, scope: &str) -> Vec<Secret> {
         let bytes = Zeroizing::new(secrets.as_bytes().to_vec());
         let submission =
             parse_submission(bytes, &Limits::default()).unwrap_or_else(|p| panic!("{p:?}"));
-        let needles = Needles::new(submission.iter(), str::to_owned);
+        submission.into_secrets(&scope.parse().expect("a scope"))
+    }
+
+    fn check_of(secrets: &[Secret], rows: &[(&str, &str, bool)]) {
+        let needles = Needles::new(secrets, str::to_owned);
         for (text, expected, anywhere) in rows {
             let of = |masker: &Masker| {
                 let masked = masker
@@ -264,6 +272,70 @@ mod tests {
             &[
                 ("shared-value", "x_b", true),
                 ("one line of a value", "x_z", true),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_narrowest_scope_names_a_value() {
+        let mut secrets = of_agent(
+            r#"{"https://a.example.com": {"x_a": "shared-value"}}"#,
+            "org:o",
+        );
+        let rest = r#"{"https://a.example.com": {"x_z": "shared-value", "x_b": "another-value"}}"#;
+        secrets.extend(of_agent(rest, "user:u"));
+        let rows = [("shared-value another-value", "x_z x_b", true)];
+        check_of(&secrets, &rows);
+        secrets.reverse();
+        check_of(&secrets, &rows);
+    }
+
+    #[test]
+    fn superseded_values_are_masked_by_the_rule_that_each_has() {
+        let secrets = of_agent(
+            r#"{"https://example.com": {"x_a": "the-new-value", "x_b": "short"}}"#,
+            "agent:a",
+        );
+        let value = |text: &str| {
+            Value::new(text.to_owned().into(), &Limits::default()).unwrap_or_else(|e| panic!("{e}"))
+        };
+        let former = |secret: Secret| {
+            secret.with_former(vec![value("the-old-value"), value("gone"), value("abc")])
+        };
+        let mut secrets = secrets.into_iter();
+        let secrets = [
+            former(secrets.next().expect("the first")),
+            secrets.next().expect("the second"),
+        ];
+        check_of(
+            &secrets,
+            &[
+                ("<the-new-value> <the-old-value>", "<x_a> <x_a>", true),
+                ("gone", "x_a", false),
+                ("bygones", "bygones", false),
+                ("abc", "abc", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn seeds_are_masked_in_their_spellings() {
+        check(
+            r#"{"https://example.com": {"x_otp": {"value": "otpauth://totp/a?secret=jbswy3dpehpk3pxp", "kind": "totp"}}}"#,
+            &[
+                (
+                    "<otpauth://totp/a?secret=jbswy3dpehpk3pxp>",
+                    "<x_otp>",
+                    true,
+                ),
+                ("JBSWY3DPEHPK3PXP", "x_otp", true),
+                ("the key is jbsw y3dp ehpk 3pxp.", "the key is x_otp.", true),
+                (
+                    "otpauth://totp/b?secret=JbswY3dpehpk3pxp&issuer=b",
+                    "otpauth://totp/b?secret=x_otp&issuer=b",
+                    true,
+                ),
+                ("JBSWY3DP", "JBSWY3DP", false),
             ],
         );
     }

@@ -46,5 +46,8 @@ mod net_http2_limits;
 mod net_tls;
 mod patterns;
 mod reference;
+mod scopes_rules;
+mod scopes_totp;
+mod scopes_view;
 mod scouting;
 mod submissions;

@@ -32,7 +32,7 @@ pub struct Sidecar {
 pub fn secrets(text: &str) -> Vec<Secret> {
     let bytes = Zeroizing::new(text.as_bytes().to_vec());
     match parse_submission(bytes, &SecretLimits::default()) {
-        Ok(submission) => submission.into_secrets(),
+        Ok(submission) => submission.into_secrets(&"agent:agent".parse().unwrap()),
         Err(problems) => panic!("{problems:?}"),
     }
 }

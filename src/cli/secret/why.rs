@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args::WhyArgs;
 use super::list::version;
 use super::uses::Uses;
-use super::{parsed, show, test_pattern};
+use super::{parsed, show};
 use crate::cli::output::{self, Output, Stop};
 use crate::cli::session::{self, Session};
 use crate::cli::{Commands, when};
@@ -79,7 +79,7 @@ impl<'a> Answer<'a> {
             });
             match standing {
                 Some((_, Standing::Chosen)) => answer.chosen = Some(entry),
-                Some((_, standing)) => answer.others.push((entry, reason(*standing).to_owned())),
+                Some((_, standing)) => answer.others.push((entry, reason(*standing))),
                 None => answer
                     .others
                     .push((entry, "it has no value any more".to_owned())),
@@ -165,12 +165,12 @@ fn belongs(scope: &Scope, identity: &Identity) -> String {
     }
 }
 
-fn reason(standing: Standing) -> &'static str {
+fn reason(standing: Standing) -> String {
     match standing {
-        Standing::Chosen => "it is the one",
-        Standing::NoMatch(verdict) => test_pattern::reason(verdict),
-        Standing::LessSpecific => "another one's pattern fits more closely",
-        Standing::WiderScope => "another one's scope is narrower",
-        Standing::Later => "another one is as good, and comes first",
+        Standing::Chosen => "it is the one".to_owned(),
+        Standing::NoMatch(verdict) => verdict.to_string(),
+        Standing::LessSpecific => "another one's pattern fits more closely".to_owned(),
+        Standing::WiderScope => "another one's scope is narrower".to_owned(),
+        Standing::Later => "another one is as good, and comes first".to_owned(),
     }
 }
