@@ -9,9 +9,13 @@
 //! No request is looked at here.
 
 pub mod check;
+mod children;
+mod clients;
 mod demo;
+mod health;
 mod log;
 mod reload;
+mod run;
 mod serve;
 mod settings;
 pub mod vault;
@@ -19,11 +23,14 @@ mod watch;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::Mode;
 use tokio::sync::watch as signal;
 use tokio::task::JoinHandle;
 
+use crate::cli::hardening;
 use crate::config::{Config, Listen, Spelling};
 use crate::guard::{Guard, Needles};
 use crate::mask::Masker;
@@ -31,8 +38,10 @@ use crate::model::{Channel, SettingsError};
 use crate::net::server::{self, Listener};
 use crate::net::tls::{Identity, TlsError};
 use crate::secret::{Secret, Submission};
+use health::Readiness;
 
 pub use demo::{DemoError, demo};
+pub use run::{RunError, run};
 pub use serve::{ServeError, serve};
 
 /// Why nothing runs.
@@ -41,9 +50,11 @@ pub enum StartError {
     /// The configuration has no channel.
     #[error("there is nothing to serve: the configuration has no [model] table. Add one")]
     NoChannel,
-    /// The listener cannot be bound.
-    #[error("cannot listen on {listen}: {source}. {mend}", mend = listen_mend(.source))]
+    /// A listener cannot be bound.
+    #[error("cannot listen on {listen}: {source}. {mend}", mend = listen_mend(.table, .source))]
     Listen {
+        /// The table of the configuration that names the address.
+        table: &'static str,
         /// The address.
         listen: Listen,
         /// The system's reason.
@@ -64,14 +75,41 @@ impl StartError {
     }
 }
 
-fn listen_mend(error: &io::Error) -> &'static str {
+fn listen_mend(table: &str, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "End the program that uses it, or set another model.listen",
-        io::ErrorKind::PermissionDenied => {
-            "Set a model.listen that this user may bind, such as a port from 1024 on"
+        io::ErrorKind::AddrInUse => {
+            format!("End the program that uses it, or set another {table}.listen")
         }
-        _ => "Set model.listen to an address of this machine",
+        io::ErrorKind::PermissionDenied => {
+            format!("Set a {table}.listen that this user may bind, such as a port from 1024 on")
+        }
+        _ => format!("Set {table}.listen to an address of this machine"),
     }
+}
+
+/// Binds the address that a table of the configuration names.
+async fn bind(table: &'static str, listen: &Listen) -> Result<Listener, StartError> {
+    let bound = match listen {
+        Listen::Tcp { host, port } => Listener::tcp(host, *port).await,
+        Listen::Unix(path) => Listener::unix(path).await.and_then(|listener| {
+            open_to_clients(path)?;
+            Ok(listener)
+        }),
+    };
+    bound.map_err(|source| StartError::Listen {
+        table,
+        listen: listen.clone(),
+        source,
+    })
+}
+
+/// Clients may have another user id: who may connect is up to the mask that we were started with.
+fn open_to_clients(socket: &Path) -> io::Result<()> {
+    let Some(umask) = hardening::original_umask() else {
+        return Ok(());
+    };
+    let mode = (Mode::RWXU | Mode::RWXG | Mode::RWXO) - umask;
+    rustix::fs::chmod(socket, mode).map_err(io::Error::from)
 }
 
 /// A sidecar that runs. Dropping it stops it without waiting.
@@ -80,6 +118,8 @@ pub struct Running {
     live: Live,
     stop: signal::Sender<bool>,
     served: JoinHandle<usize>,
+    readiness: Arc<Readiness>,
+    health: Option<health::Served>,
 }
 
 /// The parts that can be changed while it runs.
@@ -103,14 +143,7 @@ impl Running {
             Some(tls) => Some(Arc::new(Identity::load(&tls.cert, &tls.key)?)),
             None => None,
         };
-        let bound = match &model.listen {
-            Listen::Tcp { host, port } => Listener::tcp(host, *port).await,
-            Listen::Unix(path) => Listener::unix(path).await,
-        };
-        let mut listener = bound.map_err(|source| StartError::Listen {
-            listen: model.listen.clone(),
-            source,
-        })?;
+        let mut listener = bind("model", &model.listen).await?;
         if let Some(identity) = &identity {
             listener = listener.with_identity(Arc::clone(identity));
         }
@@ -140,17 +173,29 @@ impl Running {
                 async move { channel.handle(connection, request).await }
             },
         ));
+        let readiness = Arc::new(Readiness::default());
+        let health = match &config.health {
+            Some(settings) => Some(health::start(settings, Arc::clone(&readiness)).await?),
+            None => None,
+        };
         Ok(Self {
             model_addr,
             live,
             stop,
             served,
+            readiness,
+            health,
         })
     }
 
     /// Where the model channel listens; `None` on a Unix socket.
     pub fn model_addr(&self) -> Option<SocketAddr> {
         self.model_addr
+    }
+
+    /// Where health is told; `None` if nowhere, or on a Unix socket.
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        self.health.as_ref()?.addr()
     }
 
     /// Puts other secrets in force for requests that begin from now on.
@@ -161,8 +206,13 @@ impl Running {
     /// Accepts no more, lets requests in flight finish within the drain time, and says how many were cut.
     pub async fn shutdown(self) -> usize {
         // The receiver lives as long as the task; if that is gone, nothing is left to stop.
+        self.readiness.drain();
         let _ = self.stop.send(true);
-        self.served.await.unwrap_or(0)
+        let cut = self.served.await.unwrap_or(0);
+        if let Some(health) = self.health {
+            health.stop().await;
+        }
+        cut
     }
 }
 

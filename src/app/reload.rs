@@ -18,17 +18,22 @@ pub(super) struct Reloader {
     secrets_mark: Option<Mark>,
     tls_marks: [Option<Mark>; 2],
     warnings: Vec<String>,
+    adjust: Adjust,
 }
+
+/// What the command that runs the sidecar changes about each configuration that is read.
+pub(super) type Adjust = fn(&mut Config);
 
 impl Reloader {
     /// Reads everything for the first time.
-    pub(super) fn load(args: &Serve) -> Result<Self, ServeError> {
+    pub(super) fn load(args: &Serve, adjust: Adjust) -> Result<Self, ServeError> {
         let mut config = config::load(args.config.as_deref())?;
         // Looked at before it is read again: a change in between shows as one.
         let config_mark = config.source.as_deref().and_then(Mark::of);
         if let Some(path) = config.source.clone() {
             config = config::load(Some(&path))?;
         }
+        adjust(&mut config);
         let secrets_mark = args.secrets.as_ref().and_then(file).and_then(Mark::of);
         let tls_marks = tls_files(&config).map(|path| path.and_then(Mark::of));
         let (secrets, warnings) = match &args.secrets {
@@ -49,6 +54,7 @@ impl Reloader {
             secrets_mark,
             tls_marks,
             warnings,
+            adjust,
         })
     }
 
@@ -109,10 +115,11 @@ impl Reloader {
     }
 
     fn reload_config(&mut self, live: &Live) {
-        let next = match config::load(self.config.source.as_deref()) {
+        let mut next = match config::load(self.config.source.as_deref()) {
             Ok(next) => next,
             Err(error) => return tracing::error!("the changed configuration is not used: {error}"),
         };
+        (self.adjust)(&mut next);
         let (Some(old), Some(new)) = (&self.config.model, &next.model) else {
             return tracing::error!(
                 "the changed configuration is not used: its [model] table is gone"

@@ -55,7 +55,7 @@ pub(super) fn problem_list(problems: &[Problem]) -> String {
 /// # Errors
 /// See [`ServeError`]; only before the listener is ready.
 pub fn serve(args: &Serve) -> Result<(), ServeError> {
-    let mut reloader = Reloader::load(args)?;
+    let mut reloader = Reloader::load(args, |_| ())?;
     log::init(chosen(reloader.config().log, args));
     reloader.report_warnings();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,7 +84,7 @@ pub fn serve(args: &Serve) -> Result<(), ServeError> {
 }
 
 /// The configured log, but for what the command line says.
-fn chosen(mut log: Log, args: &Serve) -> Log {
+pub(super) fn chosen(mut log: Log, args: &Serve) -> Log {
     if args.global.quiet {
         log.level = Level::Error;
     } else if args.global.verbose {

@@ -12,7 +12,7 @@
 
 mod audit;
 mod check;
-mod hardening;
+pub mod hardening;
 mod key;
 mod mask;
 mod output;
@@ -46,7 +46,9 @@ Exit codes:
   1  it failed on the way (vault, audit log, reading, writing, a port in use); `secret test`, `secret why`: no;
      `audit verify`: the log was changed
   2  wrong usage, configuration, key, value, secrets file, pattern, URL or time, or no such secret
-  130  given up with Ctrl-C while a value was asked for";
+  130  given up with Ctrl-C while a value was asked for
+`run` ends with the exit code of its command: 127 if there is none of that name, 126 if it cannot be run, 128 and the
+signal's number if a signal ended it";
 
 /// A sidecar that lets AI agents use secrets which the model never sees.
 #[derive(Parser)]
@@ -79,6 +81,18 @@ enum Command {
     Serve {
         #[command(flatten)]
         files: Files,
+    },
+    /// Run a command with a sidecar of its own, to which the command's SDK is led by its environment
+    #[command(after_help = EXIT_CODES)]
+    Run {
+        #[command(flatten)]
+        files: Files,
+        /// Hand this variable of the environment on; most are not
+        #[arg(long, value_name = "NAME")]
+        env: Vec<String>,
+        /// The command and its arguments
+        #[arg(last = true, required = true, value_name = "CMD")]
+        command: Vec<OsString>,
     },
     /// Check the configuration and a secrets file, and say everything that is wrong with them
     #[command(after_help = EXIT_CODES)]
@@ -147,6 +161,21 @@ pub struct Serve {
     pub global: Global,
 }
 
+/// What `bauta run` was asked for.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The configuration file that was named.
+    pub config: Option<PathBuf>,
+    /// Where the secrets come from.
+    pub secrets: Option<Source>,
+    /// Variables of the environment that the command gets as well.
+    pub env: Vec<String>,
+    /// The command and its arguments.
+    pub command: Vec<OsString>,
+    /// Flags of every command.
+    pub global: Global,
+}
+
 /// What `bauta demo` was asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Demo {
@@ -174,6 +203,8 @@ pub type CheckFiles = fn(&Config) -> Vec<String>;
 pub struct Commands {
     /// Runs the sidecar until it is told to stop.
     pub serve: fn(Serve) -> anyhow::Result<ExitCode>,
+    /// Runs a command with a sidecar of its own.
+    pub run: fn(Run) -> anyhow::Result<ExitCode>,
     /// Runs the demonstration.
     pub demo: fn(Demo) -> anyhow::Result<ExitCode>,
     /// Looks for values.
@@ -194,9 +225,26 @@ pub fn wrong_input(global: Global, error: &dyn std::error::Error) -> ExitCode {
     Output::new(global).stop(&Stop::Wrong(lines))
 }
 
+/// Says why a command does not go on, a line each, and gives the exit code for that.
+pub fn failed(global: Global, error: &dyn std::error::Error, code: u8) -> ExitCode {
+    for line in error.to_string().lines() {
+        Output::new(global).error(line);
+    }
+    ExitCode::from(code)
+}
+
+/// Says what is good to know, a line each.
+pub fn notes(global: Global, texts: &[String]) {
+    for text in texts {
+        Output::new(global).note(text);
+    }
+}
+
 /// Runs the command line `args`, the program's name first.
 pub fn main(args: impl IntoIterator<Item = OsString>, commands: &Commands) -> ExitCode {
     hardening::no_core_dumps();
+    hardening::panics_without_payloads();
+    hardening::private_files();
     let line = match Line::try_parse_from(args) {
         Ok(line) => line,
         Err(error) => {
@@ -214,6 +262,20 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commands: &Commands) -> Ex
                 global: line.global,
             };
             (commands.serve)(serve).map_err(Stop::Failed)
+        }
+        Command::Run {
+            files,
+            env,
+            command,
+        } => {
+            let run = Run {
+                secrets: files.secrets(),
+                config: files.config,
+                env,
+                command,
+                global: line.global,
+            };
+            (commands.run)(run).map_err(Stop::Failed)
         }
         Command::Demo => (commands.demo)(Demo {
             global: line.global,

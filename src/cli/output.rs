@@ -87,6 +87,13 @@ impl Output {
         }
     }
 
+    /// Something that is good to know.
+    pub(super) fn note(self, text: &str) {
+        if !self.global.quiet {
+            self.line("note", text);
+        }
+    }
+
     pub(super) fn error(self, text: &str) {
         self.line("error", text);
     }

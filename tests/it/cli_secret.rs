@@ -699,9 +699,7 @@ yes: x_a is substituted at https://login.example.com
         "{out}"
     );
     assert!(
-        out.contains(
-            "not https://*.example.com in agent:seven: another one's pattern fits more closely"
-        ),
+        out.contains("not https://*.example.com in agent:seven: another pattern fits more closely"),
         "{out}"
     );
 

@@ -79,7 +79,7 @@ impl<'a> Answer<'a> {
             });
             match standing {
                 Some((_, Standing::Chosen)) => answer.chosen = Some(entry),
-                Some((_, standing)) => answer.others.push((entry, reason(*standing))),
+                Some((_, standing)) => answer.others.push((entry, standing.to_string())),
                 None => answer
                     .others
                     .push((entry, "it has no value any more".to_owned())),
@@ -162,15 +162,5 @@ fn belongs(scope: &Scope, identity: &Identity) -> String {
         Scope::Profile(_) => "a profile that the agent uses".to_owned(),
         Scope::Org(_) => "the agent's organization".to_owned(),
         Scope::Task(_) => "a task".to_owned(),
-    }
-}
-
-fn reason(standing: Standing) -> String {
-    match standing {
-        Standing::Chosen => "it is the one".to_owned(),
-        Standing::NoMatch(verdict) => verdict.to_string(),
-        Standing::LessSpecific => "another one's pattern fits more closely".to_owned(),
-        Standing::WiderScope => "another one's scope is narrower".to_owned(),
-        Standing::Later => "another one is as good, and comes first".to_owned(),
     }
 }
