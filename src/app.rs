@@ -314,8 +314,13 @@ impl Running {
     }
 }
 
-/// The masker of some secrets, for commands that need no channel, and the keys by the number under which it reports them.
-pub fn needles(secrets: &[&Secret], spelling: Spelling) -> (Masker, Vec<String>) {
+/// The masker of a submission, for commands that need no channel, and the keys by the number under which it reports them.
+pub fn needles(submission: &Submission, spelling: Spelling) -> (Masker, Vec<String>) {
+    needles_of(&submission.iter().collect::<Vec<_>>(), spelling)
+}
+
+/// The same of some secrets.
+pub fn needles_of(secrets: &[&Secret], spelling: Spelling) -> (Masker, Vec<String>) {
     let needles = Needles::new(secrets.iter().copied(), |key| spelling.write(key));
     (needles.masker, needles.keys)
 }

@@ -14,7 +14,6 @@ use super::session::{self, Session};
 use super::table::{WIDTH, clean, shorten};
 use super::{Commands, ConfigFile, when};
 use crate::audit::{self, Finding, Found, Query, Verified, VerifyError};
-use crate::secret::vault::Access;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -118,7 +117,9 @@ fn search(args: &SearchArgs, output: Output) -> Result<ExitCode, Stop> {
             Found::Hit(hit) => show(&hit.text, output)?,
             Found::Broken(broken) => {
                 let (file, line) = (broken.file.display(), broken.line);
-                output.warning(&format!("{file}:{line} is no event. Run: bauta audit verify"));
+                output.warning(&format!(
+                    "{file}:{line} is no event. Run: bauta audit verify"
+                ));
             }
         }
     }
@@ -197,14 +198,13 @@ fn line(record: &Value) -> String {
     shorten(&clean(&words.join(" ")), WIDTH)
 }
 
-
 fn verify(
     file: &ConfigFile,
     from: u64,
     commands: &Commands,
     output: Output,
 ) -> Result<ExitCode, Stop> {
-    let session = Session::open(file, Access::ReadOnly, commands, output)?;
+    let session = Session::open(file, session::READ, commands, output)?;
     let path = &session.config.audit.path;
     let mut progress = Progress::new(output, "checking");
     let keeper = session.keeper();
@@ -246,11 +246,20 @@ fn whole(verified: &Verified, path: &Path, output: Output) -> Result<(), Stop> {
         });
         return output::result(&report.to_string());
     }
-    let events = output::counted(usize::try_from(verified.records).unwrap_or(usize::MAX), "event");
+    let events = output::counted(
+        usize::try_from(verified.records).unwrap_or(usize::MAX),
+        "event",
+    );
     let files = output::counted(verified.files, "file");
-    output.say(&format!("{}: {events} in {files}, nothing was changed", path.display()))?;
+    output.say(&format!(
+        "{}: {events} in {files}, nothing was changed",
+        path.display()
+    ))?;
     if verified.first_seq > 1 {
-        output.say(&format!("events before number {} were not checked", verified.first_seq))?;
+        output.say(&format!(
+            "events before number {} were not checked",
+            verified.first_seq
+        ))?;
     }
     if verified.beyond_head.is_some_and(|count| count > 0) || verified.is_torn {
         output.say("the end is as a crash, or a process that is writing, leaves it")?;
@@ -269,7 +278,9 @@ fn tampered(finding: &Finding, output: Output) -> Result<(), Stop> {
         });
         return output::result(&report.to_string());
     }
-    let seq = finding.seq.map_or(String::new(), |seq| format!(", event {seq}"));
+    let seq = finding
+        .seq
+        .map_or(String::new(), |seq| format!(", event {seq}"));
     output.error(&format!(
         "{}, line {}{seq}: {}. Keep the files as they are, and compare them with a copy",
         finding.file.display(),

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::output::{self, Output, Stop};
 use super::{Commands, ConfigFile, secrets, session};
 use crate::config::{Config, SecretLimits};
-use crate::secret::vault::{Access, Vault, VaultError};
+use crate::secret::vault::{Vault, VaultError};
 use crate::secret::{Secret, Source};
 
 /// What was found.
@@ -67,8 +67,8 @@ impl Report {
         let settings = (commands.settings)(config);
         let place = config.vault.path.display().to_string();
         let identity = settings.identity.clone().unwrap_or_default();
-        let view = Vault::open(&settings, Access::ReadOnly)
-            .and_then(|opened| opened.vault.view(&identity));
+        let view =
+            Vault::open(&settings, session::READ).and_then(|opened| opened.vault.view(&identity));
         let view = match view {
             Ok(view) => view,
             Err(VaultError::NotThere(_)) => {

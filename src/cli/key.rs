@@ -92,7 +92,7 @@ fn init(file: &ConfigFile, commands: &Commands, output: Output) -> Result<ExitCo
 }
 
 fn status(file: &ConfigFile, commands: &Commands, output: Output) -> Result<ExitCode, Stop> {
-    let session = Session::open(file, Access::ReadOnly, commands, output)?;
+    let session = Session::open(file, session::READ, commands, output)?;
     let status = session.vault.key_status().map_err(session::stop)?;
     let vault = &session.config.vault;
     let master = source(&vault.master_key);
@@ -107,12 +107,21 @@ fn status(file: &ConfigFile, commands: &Commands, output: Output) -> Result<Exit
     }
     let percent = status.uses.saturating_mul(100) / status.rotates_at.max(1);
     let fields = [
-        ("vault", format!("{} ({})", vault.path.display(), status.vault)),
+        (
+            "vault",
+            format!("{} ({})", vault.path.display(), status.vault),
+        ),
         ("master key", master),
-        ("data key", format!("{}, made {}", status.active, when::shown(status.created))),
+        (
+            "data key",
+            format!("{}, made {}", status.active, when::shown(status.created)),
+        ),
         (
             "uses",
-            format!("at most {}, {percent} % of those after which it is rotated", status.uses),
+            format!(
+                "at most {}, {percent} % of those after which it is rotated",
+                status.uses
+            ),
         ),
     ];
     for (name, text) in fields {
@@ -160,7 +169,10 @@ fn rotate(file: &ConfigFile, commands: &Commands, output: Output) -> Result<Exit
         output::result(&report.to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let moved = output::counted(usize::try_from(rotated.moved).unwrap_or(usize::MAX), "value");
+    let moved = output::counted(
+        usize::try_from(rotated.moved).unwrap_or(usize::MAX),
+        "value",
+    );
     let resumed = if rotated.resumed {
         "; a rotation that had been cut off is finished"
     } else {
@@ -182,7 +194,8 @@ fn rewrap(
     let here = std::env::current_dir()
         .context("cannot tell the current folder")
         .map_err(Stop::Failed)?;
-    let to = MasterKey::parse(to, &here).map_err(|error| Stop::wrong(format!("--to is {error}")))?;
+    let to =
+        MasterKey::parse(to, &here).map_err(|error| Stop::wrong(format!("--to is {error}")))?;
     let session = Session::open(file, Access::ReadWrite, commands, output)?;
     let mut other = session.config.clone();
     other.vault.master_key = to.clone();

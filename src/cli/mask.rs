@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -12,7 +11,7 @@ use serde_json::json;
 use super::output::{self, Output, Stop};
 use super::{Commands, ConfigFile, secrets, session};
 use crate::mask::{Masker, Refusal, Stream, Syntax};
-use crate::secret::vault::{Access, Vault, VaultError};
+use crate::secret::vault::{Vault, VaultError};
 use crate::secret::{Secret, Source};
 
 /// Bytes that are read at a time.
@@ -76,7 +75,7 @@ fn from_vault(
 ) -> Result<(Masker, Vec<String>), Stop> {
     let config = session::load(file)?;
     let settings = (commands.settings)(&config);
-    let opened = match Vault::open(&settings, Access::ReadOnly) {
+    let opened = match Vault::open(&settings, session::READ) {
         Err(VaultError::NotThere(path)) => {
             return Err(Stop::wrong(format!(
                 "there are no secrets to mask, as there is no vault at {}. Use --secrets FILE, or make a vault with: bauta key init",

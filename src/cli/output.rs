@@ -102,9 +102,14 @@ impl Output {
     pub(super) fn problem(self, level: &str, problem: &Problem) {
         if self.global.json {
             let (domain, key) = (&problem.domain, &problem.key);
-            note(&json!({ "level": level, "text": problem.text, "domain": domain, "key": key }).to_string());
+            note(
+                &json!({ "level": level, "text": problem.text, "domain": domain, "key": key })
+                    .to_string(),
+            );
         } else {
-            let place = problem.place().map_or(String::new(), |place| format!(" ({place})"));
+            let place = problem
+                .place()
+                .map_or(String::new(), |place| format!(" ({place})"));
             self.line(level, &format!("{problem}{place}"));
         }
     }

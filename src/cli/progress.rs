@@ -45,7 +45,8 @@ impl Progress {
         }
         self.shown = Some(now);
         let mut stderr = io::stderr().lock();
-        let _ = write!(stderr, "\r{}\x1b[K", bar(self.what, done, all)).and_then(|()| stderr.flush());
+        let _ =
+            write!(stderr, "\r{}\x1b[K", bar(self.what, done, all)).and_then(|()| stderr.flush());
     }
 }
 
@@ -61,7 +62,8 @@ impl Drop for Progress {
 fn bar(what: &str, done: u64, all: u64) -> String {
     let all = all.max(1);
     let done = done.min(all);
-    let part = |of: u64| u64::try_from(u128::from(done) * u128::from(of) / u128::from(all)).unwrap_or(of);
+    let part =
+        |of: u64| u64::try_from(u128::from(done) * u128::from(of) / u128::from(all)).unwrap_or(of);
     let full = part(CELLS);
     let cells: String = (0..CELLS)
         .map(|cell| if cell < full { '#' } else { '.' })

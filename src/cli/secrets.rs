@@ -17,14 +17,15 @@ pub(super) fn load(source: &Source, limits: &SecretLimits) -> Result<Loaded, Sto
             "{error}. Use --secrets with a file that exists and may be read"
         ))
     })?;
-    let submission = secret::parse_submission(bytes, &self::limits(limits)).map_err(|problems| {
-        Stop::Wrong(
-            problems
-                .iter()
-                .map(|problem| placed(source, problem))
-                .collect(),
-        )
-    })?;
+    let submission =
+        secret::parse_submission(bytes, &self::limits(limits)).map_err(|problems| {
+            Stop::Wrong(
+                problems
+                    .iter()
+                    .map(|problem| placed(source, problem))
+                    .collect(),
+            )
+        })?;
     let mut warnings: Vec<String> = open_to_others.into_iter().collect();
     warnings.extend(
         submission

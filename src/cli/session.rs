@@ -13,6 +13,9 @@ use crate::audit::{Event, Keeper};
 use crate::config::{self, Config};
 use crate::secret::vault::{Access, Entry, Filter, Selector, Vault, VaultError};
 
+/// How commands open the vault that change nothing.
+pub(super) const READ: Access = Access::ReadWrite;
+
 /// Events that become durable at a time.
 const BATCH: usize = 1024;
 
@@ -90,7 +93,9 @@ impl Session<'_> {
         let tell = |outcome: &str| {
             let who = user();
             let events = events().into_iter();
-            let events: Vec<Event> = events.map(|event| event.who(&who).outcome(outcome)).collect();
+            let events: Vec<Event> = events
+                .map(|event| event.who(&who).outcome(outcome))
+                .collect();
             let mut batches = events.chunks(BATCH);
             batches.try_for_each(|batch| recorder.durable_blocking(batch.to_vec()))
         };
@@ -102,7 +107,8 @@ impl Session<'_> {
             // The failure itself is what is reported; the log may be gone by now.
             let _ = tell("failed");
         }
-        recorder.close();
+        // The event is durable; what is left is the log's head, which the next process that writes makes up for.
+        let _ = recorder.close();
         done.map_err(stop)
     }
 }

@@ -98,9 +98,9 @@ mod tests {
             ("-2h", None),
             ("ä970-01-02T00:00:00Z", None),
         ] {
-            let got = past("--since", text, now).ok().map(|time| {
-                time.duration_since(UNIX_EPOCH).unwrap().as_secs()
-            });
+            let got = past("--since", text, now)
+                .ok()
+                .map(|time| time.duration_since(UNIX_EPOCH).unwrap().as_secs());
             assert_eq!(got, expected, "{text}");
         }
     }

@@ -12,7 +12,11 @@ use crate::cli_vault_kit::{Place, steady};
 fn place() -> Place {
     let place = Place::new();
     place.set("x_a", "hunter22-one", &[]);
-    place.set("x_b", "hunter22-two", &["--domain", "https://api.example.com"]);
+    place.set(
+        "x_b",
+        "hunter22-two",
+        &["--domain", "https://api.example.com"],
+    );
     place.set("x_c", "hunter22-three", &["--scope", "user:ada"]);
     place
 }
@@ -48,7 +52,10 @@ fn search_and_tail_show_a_line_each_that_fits() {
     let place = place();
     let uid = rustix::process::getuid().as_raw();
     let expected = |key: &str, domain: &str, scope: &str| {
-        let line = format!("{}  secret.set      {key} {domain} in {scope} by uid:{uid} on cli asked", "T".repeat(24));
+        let line = format!(
+            "{}  secret.set      {key} {domain} in {scope} by uid:{uid} on cli asked",
+            "T".repeat(24)
+        );
         let mut short: String = line.chars().take(99).collect();
         if line.chars().count() > 100 {
             short.push('…');
@@ -65,11 +72,23 @@ fn search_and_tail_show_a_line_each_that_fits() {
     let rows: [(&[&str], String); 8] = [
         (&["search"], all.concat()),
         (&["search", "--key", "x_b"], all[1].clone()),
-        (&["search", "--event", "secret.*", "--key", "x_c"], all[2].clone()),
+        (
+            &["search", "--event", "secret.*", "--key", "x_c"],
+            all[2].clone(),
+        ),
         (&["search", "--event", "mask"], String::new()),
         (&["search", "--since", "1h"], all.concat()),
         (&["search", "--until", "1h"], String::new()),
-        (&["search", "--since", "2000-01-01T00:00:00+01:00", "--until", "2100-01-01T00:00:00Z"], all.concat()),
+        (
+            &[
+                "search",
+                "--since",
+                "2000-01-01T00:00:00+01:00",
+                "--until",
+                "2100-01-01T00:00:00Z",
+            ],
+            all.concat(),
+        ),
         (&["tail", "-n", "1"], all[2].clone()),
     ];
     for (args, expected) in rows {
@@ -78,7 +97,11 @@ fn search_and_tail_show_a_line_each_that_fits() {
         let out = place.done(&line);
         let masked: String = steady(&out);
         // Whatever else the log says (the vault's making) is not of these rows.
-        let kept: String = masked.lines().filter(|line| line.contains("secret.set")).map(|line| format!("{line}\n")).collect();
+        let kept: String = masked
+            .lines()
+            .filter(|line| line.contains("secret.set"))
+            .map(|line| format!("{line}\n"))
+            .collect();
         assert_eq!(kept, expected, "{args:?}");
         assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");
     }
@@ -88,7 +111,10 @@ fn search_and_tail_show_a_line_each_that_fits() {
 fn json_gives_the_logs_own_lines() {
     let place = place();
     let out = place.done(&["--json", "audit", "search"]);
-    assert_eq!(out.lines().map(str::to_owned).collect::<Vec<_>>(), log(&place));
+    assert_eq!(
+        out.lines().map(str::to_owned).collect::<Vec<_>>(),
+        log(&place)
+    );
     let out = place.done(&["--json", "audit", "tail", "-n", "2"]);
     let lines: Vec<String> = out.lines().map(str::to_owned).collect();
     let all = log(&place);
@@ -112,11 +138,17 @@ fn without_a_log_the_commands_say_so() {
     for args in [&["audit", "tail"][..], &["audit", "search"]] {
         let (code, out, err) = place.run(args);
         assert_eq!((code, out.as_str()), (1, ""));
-        assert!(err.starts_with("error: there is no audit log at data/audit.log yet. "), "{err}");
+        assert!(
+            err.starts_with("error: there is no audit log at data/audit.log yet. "),
+            "{err}"
+        );
     }
     let (code, _, err) = place.run(&["audit", "verify"]);
     assert_eq!(code, 1);
-    assert!(err.contains("there is no vault at data/vault.db. Run: bauta key init"), "{err}");
+    assert!(
+        err.contains("there is no vault at data/vault.db. Run: bauta key init"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -152,7 +184,10 @@ fn verify_finds_the_log_whole() {
     let place = place();
     let count = log(&place).len();
     let out = place.done(&["audit", "verify"]);
-    assert_eq!(out, format!("data/audit.log: {count} events in 1 file, nothing was changed\n"));
+    assert_eq!(
+        out,
+        format!("data/audit.log: {count} events in 1 file, nothing was changed\n")
+    );
     let report = place.json(&["audit", "verify"]);
     assert_eq!(report["ok"], true);
     assert_eq!(report["events"], count);
@@ -163,18 +198,45 @@ fn verify_finds_the_log_whole() {
 fn verify_names_what_was_changed() {
     type Change = fn(&mut Vec<String>);
     let rows: [(Change, usize, &str); 5] = [
-        (|lines| lines[1] = lines[1].replace("x_b", "x_z"), 2, "the record was edited or inserted: its MAC does not hold"),
-        (|lines| drop(lines.remove(1)), 2, "records 2 to 2 are missing before this line: they were removed or moved"),
-        (|lines| lines.swap(1, 2), 2, "records 2 to 2 are missing before this line: they were removed or moved"),
-        (|lines| lines.insert(2, "{}".to_owned()), 3, "this is not a record: it was edited or inserted"),
-        (|lines| drop(lines.pop()), 0, "missing at the end: the log was cut"),
+        (
+            |lines| lines[1] = lines[1].replace("x_b", "x_z"),
+            2,
+            "the record was edited or inserted: its MAC does not hold",
+        ),
+        (
+            |lines| drop(lines.remove(1)),
+            2,
+            "records 2 to 2 are missing before this line: they were removed or moved",
+        ),
+        (
+            |lines| lines.swap(1, 2),
+            2,
+            "records 2 to 2 are missing before this line: they were removed or moved",
+        ),
+        (
+            |lines| lines.insert(2, "{}".to_owned()),
+            3,
+            "this is not a record: it was edited or inserted",
+        ),
+        (
+            |lines| drop(lines.pop()),
+            0,
+            "missing at the end: the log was cut",
+        ),
     ];
     let place = Place::new();
-    for (key, value) in [("x_a", "hunter22-one"), ("x_b", "hunter22-two"), ("x_c", "hunter22-three")] {
+    for (key, value) in [
+        ("x_a", "hunter22-one"),
+        ("x_b", "hunter22-two"),
+        ("x_c", "hunter22-three"),
+    ] {
         place.set(key, value, &[]);
     }
     let good = log(&place);
-    let at_b = good.iter().position(|line| line.contains("\"x_b\"")).unwrap();
+    let at_b = good
+        .iter()
+        .position(|line| line.contains("\"x_b\""))
+        .unwrap();
     assert_eq!(at_b, 1, "the rows above count on it");
     for (change, line, what) in rows {
         let mut lines = good.clone();
@@ -183,12 +245,18 @@ fn verify_names_what_was_changed() {
         let (code, out, err) = place.run(&["audit", "verify"]);
         let line = if line == 0 { lines.len() + 1 } else { line };
         assert_eq!((code, out.as_str()), (1, ""), "{err}");
-        assert!(err.starts_with(&format!("error: data/audit.log, line {line}")), "{err}");
+        assert!(
+            err.starts_with(&format!("error: data/audit.log, line {line}")),
+            "{err}"
+        );
         assert!(err.contains(what), "{err}");
         let (code, out, err) = place.run(&["--json", "audit", "verify"]);
         let report: Value = serde_json::from_str(&out).unwrap();
         assert_eq!((code, err.as_str()), (1, ""));
-        assert_eq!((&report["ok"], &report["line"]), (&false.into(), &line.into()));
+        assert_eq!(
+            (&report["ok"], &report["line"]),
+            (&false.into(), &line.into())
+        );
     }
 }
 
@@ -199,7 +267,10 @@ fn a_reader_that_leaves_ends_it_quietly() {
     // More than a pipe holds.
     let lines = fs::read_to_string(&path).unwrap().repeat(2000);
     fs::write(&path, lines).unwrap();
-    let mut child = place.command(&["--json", "audit", "search"]).spawn().unwrap();
+    let mut child = place
+        .command(&["--json", "audit", "search"])
+        .spawn()
+        .unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();

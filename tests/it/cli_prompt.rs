@@ -45,13 +45,19 @@ fn p3_a_typed_value_is_not_shown_and_the_terminal_comes_back() {
     let got = on_terminal(
         &place,
         &SET,
-        &[types(FIRST, "hunter22-typed\r"), types(SECOND, "hunter22-typed\r")],
+        &[
+            types(FIRST, "hunter22-typed\r"),
+            types(SECOND, "hunter22-typed\r"),
+        ],
     );
     assert_eq!(got["code"], 0, "{got}");
     assert_eq!(got["echoed"], json!([false, false]));
     assert_eq!(got["restored"], true);
     let said = got["said"].as_str().unwrap();
-    assert!(said.contains("Value of x_a (not shown): \r\nThe same again: \r\n"), "{said:?}");
+    assert!(
+        said.contains("Value of x_a (not shown): \r\nThe same again: \r\n"),
+        "{said:?}"
+    );
     assert!(!said.contains("hunter"), "{said}");
     assert_eq!(place.masked("is hunter22-typed here"), "is x_a here");
 }
@@ -72,23 +78,48 @@ fn a_typed_line_can_be_mended() {
 #[test]
 fn what_is_no_value_changes_nothing_and_says_what_to_do() {
     let rows: [(&[(&str, &str)], i32, &str); 6] = [
-        (&[(FIRST, "hunter22\r"), (SECOND, "hunter23\r")], 2, "are not the same"),
-        (&[(FIRST, "hunter22\rhunter23\rhunter24\r")], 2, "more than one line"),
+        (
+            &[(FIRST, "hunter22\r"), (SECOND, "hunter23\r")],
+            2,
+            "are not the same",
+        ),
+        (
+            &[(FIRST, "hunter22\rhunter23\rhunter24\r")],
+            2,
+            "more than one line",
+        ),
         (&[(FIRST, "hunt\u{1b}[Der22\r")], 2, "makes no text"),
-        (&[(FIRST, "\r"), (SECOND, "\r")], 2, "Secret value cannot be empty"),
+        (
+            &[(FIRST, "\r"), (SECOND, "\r")],
+            2,
+            "Secret value cannot be empty",
+        ),
         (&[(FIRST, "\u{4}")], 2, "no value was typed"),
         (&[(FIRST, "hunter22\u{3}")], 130, "\r\n"),
     ];
     let place = Place::new();
     place.set("x_other", "other-value", &[]);
     for (steps, code, text) in rows {
-        let steps: Vec<Value> = steps.iter().map(|(wait, typed)| types(wait, typed)).collect();
+        let steps: Vec<Value> = steps
+            .iter()
+            .map(|(wait, typed)| types(wait, typed))
+            .collect();
         let got = on_terminal(&place, &SET, &steps);
-        assert_eq!((&got["code"], &got["restored"]), (&json!(code), &json!(true)), "{got}");
-        assert_eq!(got["left"], 0, "what was typed would reach the shell: {got}");
+        assert_eq!(
+            (&got["code"], &got["restored"]),
+            (&json!(code), &json!(true)),
+            "{got}"
+        );
+        assert_eq!(
+            got["left"], 0,
+            "what was typed would reach the shell: {got}"
+        );
         let said = got["said"].as_str().unwrap();
         assert!(said.contains(text), "{said:?}");
-        assert!(!said.contains("hunter") && !said.contains("hunt"), "{said:?}");
+        assert!(
+            !said.contains("hunter") && !said.contains("hunt"),
+            "{said:?}"
+        );
     }
     assert!(!place.done(&["secret", "list"]).contains("x_a"));
 }
@@ -100,7 +131,11 @@ fn a_signal_gives_the_terminal_back() {
         let step = json!({ "await": FIRST, "signal": signal });
         let got = on_terminal(&place, &SET, &[step]);
         assert_eq!(got["echoed"], json!([false]));
-        assert_eq!((&got["code"], &got["restored"]), (&json!(code), &json!(true)), "{got}");
+        assert_eq!(
+            (&got["code"], &got["restored"]),
+            (&json!(code), &json!(true)),
+            "{got}"
+        );
     }
 }
 

@@ -81,7 +81,9 @@ impl Place {
     pub(crate) fn events(&self, kind: &str) -> Vec<Value> {
         let out = self.done(&["--json", "audit", "search", "--event", kind]);
         let lines = out.lines();
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// What masking makes of a text with the vault's secrets.
@@ -100,7 +102,11 @@ pub(crate) fn steady(text: &str) -> String {
         if let Some(length) = time(rest) {
             out.push_str(&"T".repeat(length));
             rest = &rest[length..];
-        } else if rest.len() >= 32 && rest.as_bytes()[..32].iter().all(|byte| byte.is_ascii_hexdigit()) {
+        } else if rest.len() >= 32
+            && rest.as_bytes()[..32]
+                .iter()
+                .all(|byte| byte.is_ascii_hexdigit())
+        {
             out.push_str("ID");
             rest = &rest[32..];
         } else {
@@ -123,8 +129,12 @@ fn time(text: &str) -> Option<usize> {
                 }
             })
     };
-    ["0000-00-00T00:00:00.000Z", "0000-00-00T00:00:00Z", "0000-00-00"]
-        .into_iter()
-        .find(|shape| fits(shape))
-        .map(str::len)
+    [
+        "0000-00-00T00:00:00.000Z",
+        "0000-00-00T00:00:00Z",
+        "0000-00-00",
+    ]
+    .into_iter()
+    .find(|shape| fits(shape))
+    .map(str::len)
 }

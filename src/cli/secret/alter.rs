@@ -25,7 +25,10 @@ pub(super) fn rotate(
     let grace = grace.map(|text| when::span("--grace", text)).transpose()?;
     let session = Session::open(&args.config, Access::ReadWrite, commands, output)?;
     let entry = session.pick(&which)?;
-    let value = prompt::value(entry.key.as_str(), &secrets::limits(&session.config.vault.limits))?;
+    let value = prompt::value(
+        entry.key.as_str(),
+        &secrets::limits(&session.config.vault.limits),
+    )?;
     let changed = session.change(
         || vec![event_of(Kind::SecretRotate, &entry)],
         |vault| vault.rotate(&exactly(&entry), value, grace),
@@ -33,7 +36,10 @@ pub(super) fn rotate(
     let version = changed.version;
     let grace = grace.unwrap_or(session.config.vault.grace);
     let text = if grace.is_zero() {
-        format!("rotated {}: version {version}; the value before is gone", named(&entry))
+        format!(
+            "rotated {}: version {version}; the value before is gone",
+            named(&entry)
+        )
     } else {
         let grace = humantime::format_duration(grace);
         format!(
@@ -41,7 +47,13 @@ pub(super) fn rotate(
             named(&entry)
         )
     };
-    report(&entry, "rotated", [("version", json!(version))], &text, output)
+    report(
+        &entry,
+        "rotated",
+        [("version", json!(version))],
+        &text,
+        output,
+    )
 }
 
 /// `secret rm`.
@@ -75,10 +87,9 @@ fn confirm(entry: &Entry) -> Result<(), Stop> {
     );
     let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
     let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Stop::Failed(anyhow::Error::new(error).context("cannot read from the terminal")))?;
+    io::stdin().lock().read_line(&mut answer).map_err(|error| {
+        Stop::Failed(anyhow::Error::new(error).context("cannot read from the terminal"))
+    })?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
@@ -111,9 +122,15 @@ pub(super) fn assign(
         },
     )?;
     let (done, text) = if args.remove {
-        ("unassigned", format!("{} is no longer assigned to {}", named(&entry), args.agent))
+        (
+            "unassigned",
+            format!("{} is no longer assigned to {}", named(&entry), args.agent),
+        )
     } else {
-        ("assigned", format!("assigned {} to {}", named(&entry), args.agent))
+        (
+            "assigned",
+            format!("assigned {} to {}", named(&entry), args.agent),
+        )
     };
     report(&entry, done, [("agent", json!(args.agent))], &text, output)
 }
@@ -139,7 +156,13 @@ pub(super) fn promote(
         |vault| vault.promote(&exactly(&entry), &user),
     )?;
     let text = format!("promoted {} to {scope}", named(&entry));
-    report(&entry, "promoted", [("to", json!(scope.to_string()))], &text, output)
+    report(
+        &entry,
+        "promoted",
+        [("to", json!(scope.to_string()))],
+        &text,
+        output,
+    )
 }
 
 fn report<const N: usize>(

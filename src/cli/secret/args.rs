@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
@@ -145,22 +146,20 @@ impl OptionArgs {
         let kind = if self.env {
             Kind::Env
         } else {
-            word(&self.kind, &KINDS, Kind::as_str).unwrap_or(default.kind)
+            word(&self.kind).unwrap_or(default.kind)
         };
-        let allow: BTreeSet<Place> = PLACES
-            .into_iter()
-            .filter(|place| self.allow.iter().any(|word| word == place.as_str()))
-            .collect();
+        let words = self.allow.iter();
+        let allow: BTreeSet<Place> = words.filter_map(|word| word.parse().ok()).collect();
         Options {
             kind,
-            mask: word(&self.mask, &MASKS, MaskOption::as_str).unwrap_or(default.mask),
+            mask: word(&self.mask).unwrap_or(default.mask),
             allow: if allow.is_empty() {
                 default.allow
             } else {
                 allow
             },
-            field: word(&self.field, &FIELDS, Field::as_str).unwrap_or(default.field),
-            fill: word(&self.fill, &FILLS, Fill::as_str).unwrap_or(default.fill),
+            field: word(&self.field).unwrap_or(default.field),
+            fill: word(&self.fill).unwrap_or(default.fill),
             max_uses: self.max_uses.unwrap_or(default.max_uses),
             ignore_case: self.ignore_case,
         }
@@ -168,9 +167,8 @@ impl OptionArgs {
 }
 
 /// What a word that clap has let through stands for.
-fn word<T: Copy>(word: &Option<String>, all: &[T], name: fn(T) -> &'static str) -> Option<T> {
-    let word = word.as_deref()?;
-    all.iter().copied().find(|meaning| name(*meaning) == word)
+fn word<T: FromStr>(word: &Option<String>) -> Option<T> {
+    word.as_deref()?.parse().ok()
 }
 
 /// `secret import`.

@@ -7,9 +7,9 @@ use serde_json::json;
 use super::args::ImportArgs;
 use super::{event, name_json, scope_or_own};
 use crate::audit::Kind;
-use crate::cli::{Commands, secrets};
 use crate::cli::output::{self, Output, Stop};
 use crate::cli::session::{self, Session};
+use crate::cli::{Commands, secrets};
 use crate::secret::vault::Access;
 use crate::secret::{self, Key, Pattern, Source};
 
@@ -26,8 +26,8 @@ pub(super) fn run(
             "{error}. Give a file that exists and may be read, or - for standard input"
         ))
     })?;
-    let submission =
-        secret::parse_submission(bytes, &secrets::limits(&config.vault.limits)).map_err(Stop::Invalid)?;
+    let submission = secret::parse_submission(bytes, &secrets::limits(&config.vault.limits))
+        .map_err(Stop::Invalid)?;
     if let Some(warning) = open_to_others {
         output.warning(&warning);
     }

@@ -12,7 +12,7 @@ use crate::cli::output::{self, Output, Stop};
 use crate::cli::session::{self, Session};
 use crate::cli::table::{self, cut, whole};
 use crate::cli::{Commands, when};
-use crate::secret::vault::{Access, Entry, Filter, VersionState};
+use crate::secret::vault::{Entry, Filter, VersionState};
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ListArgs, commands: &Commands, output: Output) -> Resul
         pattern: None,
         scope,
     };
-    let session = Session::open(&args.config, Access::ReadOnly, commands, output)?;
+    let session = Session::open(&args.config, session::READ, commands, output)?;
     let mut entries = session.vault.entries(&filter).map_err(session::stop)?;
     let uses = if args.stale.is_some() {
         Some(Uses::read(&session.config, filter.key.as_ref())?)
@@ -41,10 +41,15 @@ pub(super) fn run(args: &ListArgs, commands: &Commands, output: Output) -> Resul
     };
     if let (Some(days), Some(uses)) = (args.stale, &uses) {
         let border = now().saturating_sub(u64::from(days) * DAY);
-        entries.retain(|entry| entry.changed <= border && uses.last(entry).is_none_or(|last| last <= border));
+        entries.retain(|entry| {
+            entry.changed <= border && uses.last(entry).is_none_or(|last| last <= border)
+        });
     }
     if output.json() {
-        let secrets: Vec<_> = entries.iter().map(|entry| brief(entry, uses.as_ref())).collect();
+        let secrets: Vec<_> = entries
+            .iter()
+            .map(|entry| brief(entry, uses.as_ref()))
+            .collect();
         output::result(&json!({ "secrets": secrets }).to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -101,7 +106,10 @@ fn brief(entry: &Entry, uses: Option<&Uses>) -> serde_json::Map<String, serde_js
     brief.insert("created".to_owned(), json!(when::shown(entry.created)));
     brief.insert("changed".to_owned(), json!(when::shown(entry.changed)));
     if let Some(uses) = uses {
-        brief.insert("last_use".to_owned(), json!(uses.last(entry).map(when::shown)));
+        brief.insert(
+            "last_use".to_owned(),
+            json!(uses.last(entry).map(when::shown)),
+        );
     }
     brief
 }

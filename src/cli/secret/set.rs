@@ -50,7 +50,9 @@ pub(super) fn run(args: &SetArgs, commands: &Commands, output: Output) -> Result
         output::result(&json!({ "set": report }).to_string())?;
     } else {
         let version = changed.version;
-        output.say(&format!("set {key} for {pattern} in {scope}: version {version}"))?;
+        output.say(&format!(
+            "set {key} for {pattern} in {scope}: version {version}"
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

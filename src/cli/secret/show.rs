@@ -11,7 +11,7 @@ use crate::cli::output::{self, Output, Stop};
 use crate::cli::session::{self, Session};
 use crate::cli::table::{self, cut, whole};
 use crate::cli::{Commands, when};
-use crate::secret::vault::{Access, Entry, Filter, VaultError, Version};
+use crate::secret::vault::{Entry, Filter, VaultError, Version};
 use crate::secret::{Options, Place};
 
 /// Characters of a field's name.
@@ -19,7 +19,7 @@ const NAME_WIDTH: usize = 13;
 
 pub(super) fn run(args: &ShowArgs, commands: &Commands, output: Output) -> Result<ExitCode, Stop> {
     let which = args.which.selector()?;
-    let session = Session::open(&args.config, Access::ReadOnly, commands, output)?;
+    let session = Session::open(&args.config, session::READ, commands, output)?;
     let filter = Filter {
         key: Some(which.key.clone()),
         pattern: which.pattern.clone(),
@@ -48,22 +48,30 @@ pub(super) fn run(args: &ShowArgs, commands: &Commands, output: Output) -> Resul
 
 fn lines(entry: &Entry, uses: &Uses) -> Vec<String> {
     let mut lines = vec![entry.key.to_string()];
-    let fields = [("domain", entry.pattern.to_string()), ("scope", entry.scope.to_string())]
-        .into_iter()
-        .chain(options(&entry.options))
-        .chain([
-            ("assigned to", assigned(entry)),
-            ("id", entry.id.clone()),
-            ("created", when::shown(entry.created)),
-            ("changed", when::shown(entry.changed)),
-            ("substituted", last(uses.substituted(entry))),
-            ("masked", last(uses.masked(entry))),
-        ]);
+    let fields = [
+        ("domain", entry.pattern.to_string()),
+        ("scope", entry.scope.to_string()),
+    ]
+    .into_iter()
+    .chain(options(&entry.options))
+    .chain([
+        ("assigned to", assigned(entry)),
+        ("id", entry.id.clone()),
+        ("created", when::shown(entry.created)),
+        ("changed", when::shown(entry.changed)),
+        ("substituted", last(uses.substituted(entry))),
+        ("masked", last(uses.masked(entry))),
+    ]);
     lines.extend(fields.map(|(name, text)| {
         let line = format!("  {name:NAME_WIDTH$}{}", table::clean(&text));
         line.trim_end().to_owned()
     }));
-    let columns = [whole("  VERSION"), cut("STATE"), whole("CREATED"), whole("DESTROYED")];
+    let columns = [
+        whole("  VERSION"),
+        cut("STATE"),
+        whole("CREATED"),
+        whole("DESTROYED"),
+    ];
     let rows: Vec<Vec<String>> = entry.versions.iter().rev().map(row).collect();
     lines.extend(table::lines(&columns, &rows));
     lines
@@ -146,7 +154,10 @@ fn full(entry: &Entry, uses: &Uses) -> serde_json::Map<String, serde_json::Value
         ("versions", json!(versions)),
         ("created", json!(when::shown(entry.created))),
         ("changed", json!(when::shown(entry.changed))),
-        ("substituted", json!(uses.substituted(entry).map(when::shown))),
+        (
+            "substituted",
+            json!(uses.substituted(entry).map(when::shown)),
+        ),
         ("masked", json!(uses.masked(entry).map(when::shown))),
     ];
     full.extend(more.map(|(name, value)| (name.to_owned(), value)));

@@ -24,7 +24,7 @@ pub(super) fn run(pattern: &str, url: &str, output: Output) -> Result<ExitCode, 
     };
     let verdict = pattern.verdict(&origin);
     let matches = verdict == Verdict::Match;
-    let reason = reason(verdict);
+    let reason = verdict.to_string();
     if output.json() {
         let report = json!({
             "match": matches, "reason": reason, "pattern": pattern.to_string(), "origin": origin.to_string(),
@@ -35,16 +35,4 @@ pub(super) fn run(pattern: &str, url: &str, output: Output) -> Result<ExitCode, 
         output.say(&format!("{word}: {pattern} and {origin}: {reason}"))?;
     }
     Ok(ExitCode::from(u8::from(!matches)))
-}
-
-/// What decided.
-pub(super) fn reason(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Match => "scheme, host and port are the pattern's",
-        Verdict::Host => "the host is another",
-        Verdict::Scheme => "the scheme is another",
-        Verdict::Port => {
-            "the port is another (without a port, a pattern means the scheme's default; :* means any)"
-        }
-    }
 }

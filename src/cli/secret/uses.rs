@@ -62,10 +62,14 @@ impl Uses {
         };
         let search = match audit::search(&config.audit.path, &query) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(uses),
-            search => search.context("cannot read the audit log").map_err(Stop::Failed)?,
+            search => search
+                .context("cannot read the audit log")
+                .map_err(Stop::Failed)?,
         };
         for found in search {
-            let found = found.context("cannot read the audit log").map_err(Stop::Failed)?;
+            let found = found
+                .context("cannot read the audit log")
+                .map_err(Stop::Failed)?;
             // `audit verify` is there to judge the log.
             if let Found::Hit(hit) = found {
                 uses.take(&hit.text);

@@ -7,11 +7,11 @@ use serde_json::json;
 use super::args::WhyArgs;
 use super::list::version;
 use super::uses::Uses;
-use super::{parsed, show, test_pattern};
+use super::{parsed, show};
 use crate::cli::output::{self, Output, Stop};
 use crate::cli::session::{self, Session};
 use crate::cli::{Commands, when};
-use crate::secret::vault::{Access, Entry, Filter};
+use crate::secret::vault::{Entry, Filter};
 use crate::secret::{Identity, Key, Origin, Scope, Standing, View};
 
 pub(super) fn run(args: &WhyArgs, commands: &Commands, output: Output) -> Result<ExitCode, Stop> {
@@ -22,13 +22,15 @@ pub(super) fn run(args: &WhyArgs, commands: &Commands, output: Output) -> Result
             return Err(Stop::Wrong(texts.into_iter().flatten().collect()));
         }
     };
-    let session = Session::open(&args.config, Access::ReadOnly, commands, output)?;
+    let session = Session::open(&args.config, session::READ, commands, output)?;
     let filter = Filter {
         key: Some(key.clone()),
         ..Filter::default()
     };
     let entries = session.vault.entries(&filter).map_err(session::stop)?;
-    let identity = (commands.settings)(&session.config).identity.unwrap_or_default();
+    let identity = (commands.settings)(&session.config)
+        .identity
+        .unwrap_or_default();
     // What does not open is not substituted either, but masks nothing any more: that is an error, not an answer.
     let view = session.vault.view(&identity).map_err(session::stop)?;
     let answer = Answer::new(&entries, &view, &key, &origin, &identity);
@@ -72,13 +74,15 @@ impl<'a> Answer<'a> {
                 answer.others.push((entry, unseen.to_string()));
                 continue;
             }
-            let standing = standings
-                .iter()
-                .find(|(secret, _)| *secret.pattern() == entry.pattern && *secret.scope() == entry.scope);
+            let standing = standings.iter().find(|(secret, _)| {
+                *secret.pattern() == entry.pattern && *secret.scope() == entry.scope
+            });
             match standing {
                 Some((_, Standing::Chosen)) => answer.chosen = Some(entry),
-                Some((_, standing)) => answer.others.push((entry, reason(*standing).to_owned())),
-                None => answer.others.push((entry, "it has no value any more".to_owned())),
+                Some((_, standing)) => answer.others.push((entry, standing.to_string())),
+                None => answer
+                    .others
+                    .push((entry, "it has no value any more".to_owned())),
             }
         }
         answer
@@ -95,13 +99,20 @@ impl<'a> Answer<'a> {
             lines.extend(self.other_lines());
             return lines;
         };
-        let set = entry.versions.last().map_or(entry.changed, |version| version.created);
+        let set = entry
+            .versions
+            .last()
+            .map_or(entry.changed, |version| version.created);
         let number = version(entry).unwrap_or_default();
         let last = uses.last(entry).map_or("never".to_owned(), when::shown);
         let mut lines = vec![
             format!("yes: {key} is substituted at {origin}"),
             format!("  fulfilled  version {number}, set {}", when::shown(set)),
-            format!("  scope      {}, {}", entry.scope, belongs(&entry.scope, identity)),
+            format!(
+                "  scope      {}, {}",
+                entry.scope,
+                belongs(&entry.scope, identity)
+            ),
             format!("  pattern    {} matches", entry.pattern),
             format!("  places     {}", show::places(&entry.options).join(", ")),
             format!("  last use   {last}"),
@@ -151,15 +162,5 @@ fn belongs(scope: &Scope, identity: &Identity) -> String {
         Scope::Profile(_) => "a profile that the agent uses".to_owned(),
         Scope::Org(_) => "the agent's organization".to_owned(),
         Scope::Task(_) => "a task".to_owned(),
-    }
-}
-
-fn reason(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Chosen => "it is the one",
-        Standing::NoMatch(verdict) => test_pattern::reason(verdict),
-        Standing::LessSpecific => "another one's pattern fits more closely",
-        Standing::WiderScope => "another one's scope is narrower",
-        Standing::Later => "another one is as good, and comes first",
     }
 }

@@ -52,10 +52,19 @@ impl Vault {
     pub fn set(&self, secret: NewSecret) -> Result<Changed, VaultError> {
         todo!()
     }
-    pub fn import(&self, submission: Submission, scope: &Scope) -> Result<Vec<Changed>, VaultError> {
+    pub fn import(
+        &self,
+        submission: Submission,
+        scope: &Scope,
+    ) -> Result<Vec<Changed>, VaultError> {
         todo!()
     }
-    pub fn rotate(&self, selector: &Selector, value: Value, grace: Option<Duration>) -> Result<Changed, VaultError> {
+    pub fn rotate(
+        &self,
+        selector: &Selector,
+        value: Value,
+        grace: Option<Duration>,
+    ) -> Result<Changed, VaultError> {
         todo!()
     }
     pub fn remove(&self, selector: &Selector) -> Result<Changed, VaultError> {
