@@ -43,7 +43,7 @@ use crate::model::{Channel, SettingsError};
 use crate::net::server::{self, Listener};
 use crate::net::tls::{Identity, TlsError};
 use crate::secret::vault::VaultError;
-use crate::secret::{Secret, View};
+use crate::secret::{Secret, Submission, View};
 use stock::Stock;
 use health::Readiness;
 

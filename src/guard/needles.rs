@@ -262,7 +262,7 @@ fn names(found: &[Found], keys: &[String]) -> Masker {
         builder.name(key, key);
     }
     let name = builder.name("", "");
-    register(found, |value, form, rule| {
+    register(found, |_, form, rule| {
         if rule == Rule::Anywhere {
             builder.value_any_case(name, form, rule);
         }
