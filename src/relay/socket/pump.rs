@@ -249,7 +249,7 @@ impl Tunnel {
     }
 
     /// A message of that side that begins now.
-    async fn message(&self, from: Side, kind: Kind) -> Result<Message, End> {
+    async fn message(&self, from: Side, kind: Kind) -> Result<Message<'_>, End> {
         let needles = self.needles(from).await?;
         Ok(Message::begin(needles, self, from, kind))
     }
