@@ -19,7 +19,11 @@ fn main() -> ExitCode {
                 Err(error) => Ok(cli::failed(args.global, &error, error.exit_code())),
             },
             demo: |args| Ok(app::demo(args)?),
-            needles: app::needles,
+            needles: app::needles_of,
+            settings: app::vault::settings,
+            keeper: app::vault::keeper,
+            recorder: app::vault::command_recorder,
+            files: app::check::files,
         },
     )
 }

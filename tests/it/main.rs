@@ -4,6 +4,11 @@
 
 mod architecture;
 mod cli;
+mod cli_audit;
+mod cli_key;
+mod cli_prompt;
+mod cli_secret;
+mod cli_vault_kit;
 mod coders;
 mod config;
 mod demo;
@@ -45,5 +50,8 @@ mod patterns;
 mod reference;
 mod run_command;
 mod run_kit;
+mod scopes_rules;
+mod scopes_totp;
+mod scopes_view;
 mod scouting;
 mod submissions;
