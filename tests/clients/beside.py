@@ -171,7 +171,7 @@ def codex(binary, modules):
         command = [Path(modules, "node_modules", ".bin", "codex"), *CODEX_ARGUMENTS[:-1], "-m", "gpt-5", CODEX_ARGUMENTS[-1]]
         code, output = beside(binary, folder, [*options, "--secrets", secrets], command)
         outcome = Outcome(code, output, *provider.take())
-        (log,) = (folder / "bauta" / "data").glob("audit-memory*.log")
+        (log,) = (folder / "bauta" / "data").glob("audit-run-*.log")
         judge(folder, outcome, log.read_text(), ["x_openai_key"])
 
 
