@@ -26,6 +26,7 @@ mod source;
 mod submission;
 mod totp;
 mod value;
+pub mod vault;
 mod view;
 
 pub use allow::{NotAllowed, Use};

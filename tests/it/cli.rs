@@ -9,7 +9,7 @@ const SECRETS: &str = r#"{"https://example.com": {"x_username": "alice.liddell",
     "https://api.service.com": {"x_api_key": "hunter22-hunter22"}}"#;
 
 /// The binary in a folder of its own, so that no configuration file is found by chance.
-fn bauta(folder: &Path, args: &[&str]) -> Command {
+pub(crate) fn bauta(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bauta"));
     command
         .args(args)
@@ -20,11 +20,11 @@ fn bauta(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn run(folder: &Path, args: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, args: &[&str]) -> Output {
     bauta(folder, args).output().unwrap()
 }
 
-fn run_with_input(folder: &Path, args: &[&str], input: &[u8]) -> Output {
+pub(crate) fn run_with_input(folder: &Path, args: &[&str], input: &[u8]) -> Output {
     let mut child = bauta(folder, args).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     std::thread::scope(|scope| {
@@ -37,7 +37,7 @@ fn run_with_input(folder: &Path, args: &[&str], input: &[u8]) -> Output {
 }
 
 /// Exit code, standard output, standard error.
-fn said(output: &Output) -> (i32, String, String) {
+pub(crate) fn said(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (
         output.status.code().unwrap(),
@@ -46,7 +46,7 @@ fn said(output: &Output) -> (i32, String, String) {
     )
 }
 
-fn folder_with_secrets(json: &str) -> tempfile::TempDir {
+pub(crate) fn folder_with_secrets(json: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secrets.json");
     fs::write(&path, json).unwrap();

@@ -4,11 +4,18 @@
 
 mod architecture;
 mod cli;
+mod cli_audit;
+mod cli_key;
+mod cli_prompt;
+mod cli_secret;
+mod cli_vault_kit;
 mod coders;
 mod config;
 mod demo;
 mod equivalence;
 mod forms;
+mod hardening;
+mod health;
 mod hostile;
 mod http2_kit;
 mod model_answers;
@@ -41,6 +48,8 @@ mod net_http2_limits;
 mod net_tls;
 mod patterns;
 mod reference;
+mod run_command;
+mod run_kit;
 mod scopes_rules;
 mod scopes_totp;
 mod scopes_view;

@@ -158,6 +158,11 @@ impl Upstream {
         )
     }
 
+    /// A connection, if there is one by now.
+    pub fn try_accept(&self) -> Option<Wire> {
+        self.connections.try_recv().ok().map(Wire::new)
+    }
+
     /// Whether nobody has connected. Meaningful once the sidecar has answered without an upstream.
     pub fn is_untouched(&self) -> bool {
         self.connections.try_recv().is_err()

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::output::{self, Output, Stop};
+use crate::cli::output::{self, Output, Stop};
 use crate::secret::{Origin, OriginError, Pattern, PatternError, Verdict};
 
 pub(super) fn run(pattern: &str, url: &str, output: Output) -> Result<ExitCode, Stop> {
