@@ -55,7 +55,7 @@ pub(super) fn problem_list(problems: &[Problem]) -> String {
 /// # Errors
 /// See [`ServeError`]; only before the listener is ready.
 pub fn serve(args: &Serve) -> Result<(), ServeError> {
-    let mut reloader = Reloader::load(args)?;
+    let mut reloader = Reloader::load(args, |_| ())?;
     log::init(chosen(reloader.config().log, args));
     reloader.report_warnings();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -66,7 +66,10 @@ pub fn serve(args: &Serve) -> Result<(), ServeError> {
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
-        let running = Running::start(reloader.config(), reloader.secrets()).await?;
+        let running = match reloader.take_secrets() {
+            Some(secrets) => Running::start(reloader.config(), secrets).await?,
+            None => Running::start_with_vault(reloader.config()).await?,
+        };
         let live = running.live.clone();
         let follow = tokio::spawn(async move { reloader.follow(&live).await });
         either(&mut terminate, &mut interrupt).await;
@@ -84,7 +87,7 @@ pub fn serve(args: &Serve) -> Result<(), ServeError> {
 }
 
 /// The configured log, but for what the command line says.
-fn chosen(mut log: Log, args: &Serve) -> Log {
+pub(super) fn chosen(mut log: Log, args: &Serve) -> Log {
     if args.global.quiet {
         log.level = Level::Error;
     } else if args.global.verbose {

@@ -17,20 +17,15 @@ pub(super) fn load(source: &Source, limits: &SecretLimits) -> Result<Loaded, Sto
             "{error}. Use --secrets with a file that exists and may be read"
         ))
     })?;
-    let limits = Limits {
-        max_secrets: limits.max_secrets,
-        max_domains: limits.max_domains,
-        max_value_bytes: limits.max_value_bytes,
-        max_total_bytes: limits.max_total_bytes,
-    };
-    let submission = secret::parse_submission(bytes, &limits).map_err(|problems| {
-        Stop::Wrong(
-            problems
-                .iter()
-                .map(|problem| placed(source, problem))
-                .collect(),
-        )
-    })?;
+    let submission =
+        secret::parse_submission(bytes, &self::limits(limits)).map_err(|problems| {
+            Stop::Wrong(
+                problems
+                    .iter()
+                    .map(|problem| placed(source, problem))
+                    .collect(),
+            )
+        })?;
     let mut warnings: Vec<String> = open_to_others.into_iter().collect();
     warnings.extend(
         submission
@@ -42,6 +37,16 @@ pub(super) fn load(source: &Source, limits: &SecretLimits) -> Result<Loaded, Sto
         submission,
         warnings,
     })
+}
+
+/// The limits of a configuration in the words of the room that keeps them.
+pub(super) fn limits(limits: &SecretLimits) -> Limits {
+    Limits {
+        max_secrets: limits.max_secrets,
+        max_domains: limits.max_domains,
+        max_value_bytes: limits.max_value_bytes,
+        max_total_bytes: limits.max_total_bytes,
+    }
 }
 
 /// The text that users know, then where it stands.

@@ -167,7 +167,20 @@ fn url(item: &Item<'_, '_, '_>, state_dir: &Path) -> Result<PathBuf, String> {
 }
 
 fn master_key(item: &Item<'_, '_, '_>, base: &Path) -> Result<MasterKey, String> {
-    let text = item.text()?;
+    MasterKey::parse(item.text()?, base)
+}
+
+impl MasterKey {
+    /// Reads a source as the configuration writes it; relative paths are counted from `base`.
+    ///
+    /// # Errors
+    /// What is wrong with it, without the text, which may be the key itself.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, String> {
+        parse_master_key(text, base)
+    }
+}
+
+fn parse_master_key(text: &str, base: &Path) -> Result<MasterKey, String> {
     let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
     match kind {
         "auto" if kind == text => Ok(MasterKey::Auto),

@@ -109,10 +109,13 @@ impl Secret {
         rule(self.options.mask, text)
     }
 
-    /// Whether its value, or a superseded one, is that name, so that masking and substituting could not be told apart.
+    /// Whether its value, or another text that is masked for it, is that name: what was masked could not be told from it.
     pub fn is_called(&self, name: &str) -> bool {
-        let same = |value: &Value| is_name(value, &self.options, name);
-        same(&self.value) || self.former.iter().any(same)
+        let mut is_called = false;
+        self.expose_each(|text, any_case| {
+            is_called |= text == name || any_case && text.eq_ignore_ascii_case(name);
+        });
+        is_called
     }
 
     /// What is allowed, but likely not meant. Never holds the value.
@@ -154,17 +157,11 @@ impl Secret {
     }
 }
 
-/// Whether a value reads as a placeholder's name.
-pub(super) fn is_name(value: &Value, options: &Options, name: &str) -> bool {
-    let value = value.expose();
-    value == name || (options.ignore_case && value.eq_ignore_ascii_case(name))
-}
-
 const NOT_MASKED: &str = "Not masked: a value under 4 bytes stands in ordinary text by chance. \
     Set 'mask' to 'word' or 'always' to mask it all the same";
 
 const SHORT_SEED: &str =
-    "The seed is shorter than RFC 4226 asks for (128 bits). Its codes can be guessed more easily";
+    "The seed is shorter than sites give them out (80 bits or more). Check that it is all of it";
 
 /// What is allowed, but likely not meant.
 pub(super) fn warnings(value: &Value, options: &Options) -> Vec<&'static str> {

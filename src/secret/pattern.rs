@@ -56,6 +56,19 @@ pub enum Verdict {
     Port,
 }
 
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Match => "scheme, host and port are the pattern's",
+            Self::Scheme => "the scheme is another",
+            Self::Host => "the host is another",
+            Self::Port => {
+                "the port is another (without a port, a pattern means the scheme's default; :* means any)"
+            }
+        })
+    }
+}
+
 /// Orders patterns that match one origin: the greater is the more specific.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Specificity {

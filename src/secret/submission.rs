@@ -298,7 +298,7 @@ impl<'a> Check<'a> {
                 && self
                     .names
                     .iter()
-                    .any(|name| item::is_name(&value, options, name)));
+                    .any(|name| name.eq_ignore_ascii_case(exposed)));
         if is_name {
             self.problem("Secret value must not equal a placeholder name");
             return None;

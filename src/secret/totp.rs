@@ -13,8 +13,8 @@ use super::{Kind, Limits, Secret, Value};
 /// Most seconds for which a code may be valid. Codes are masked for twice that time.
 const MAX_PERIOD: u64 = 3600;
 
-/// Bytes of a seed below which RFC 4226 (section 4, R6) calls it too short.
-const RFC_BYTES: usize = 16;
+/// Bytes of the shortest seeds that sites give out. RFC 4226 (section 4, R6) asks for 16, but who has such a seed cannot change it.
+const USUAL_BYTES: usize = 10;
 
 /// Characters of a group in which sites show seeds.
 const GROUP: usize = 4;
@@ -121,9 +121,9 @@ impl Seed {
         })
     }
 
-    /// Whether it is shorter than RFC 4226 asks for. Many sites give out 80 bits, so it is no error.
+    /// Whether it is shorter than any that sites give out: likely a part of one, or a word.
     pub(super) fn is_short(&self) -> bool {
-        self.key.len() < RFC_BYTES
+        self.key.len() < USUAL_BYTES
     }
 
     /// How it is written elsewhere: plain, and in groups.
@@ -274,7 +274,6 @@ fn decoded(value: &str) -> Zeroizing<Vec<u8>> {
 
 /// Base32 (RFC 4648 section 6): its bytes, and its text in one spelling. People type it, so that case, blanks, hyphens and
 /// missing padding do not matter; bits that are left over do not either, as some sites draw their letters by chance.
-#[expect(clippy::type_complexity, reason = "both are needed once")]
 fn base32(text: &str) -> Result<(Zeroizing<Vec<u8>>, Zeroizing<String>), SeedError> {
     let text = text.trim_end_matches(|c: char| c == '=' || c.is_whitespace());
     let mut plain = Zeroizing::new(String::with_capacity(text.len()));

@@ -6,9 +6,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use super::{Key, Origin, Scope, Secret, Verdict};
+use super::{Key, NotAllowed, Origin, Scope, Secret, Use, Verdict};
 
 /// The secrets that an agent may use.
 pub struct View {
@@ -41,6 +42,37 @@ pub enum Standing {
     WiderScope,
     /// Another is as good; the first in the order of scopes and patterns counts.
     Later,
+}
+
+/// What a use of a key at an origin comes to, and why.
+pub struct Why<'a> {
+    /// The secret whose value would be used, or why none would.
+    pub outcome: Result<&'a Secret, Refused>,
+    /// Every secret of the key in the view, the narrowest scope first.
+    pub standings: Vec<(&'a Secret, Standing)>,
+}
+
+/// Why a key is not replaced at an origin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No secret answers to it there.
+    #[error(transparent)]
+    NotThere(#[from] NotThere),
+    /// One does, but not in that place.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chosen => f.write_str("it is the one that counts"),
+            Self::NoMatch(verdict) => verdict.fmt(f),
+            Self::LessSpecific => f.write_str("another pattern fits more closely"),
+            Self::WiderScope => f.write_str("a narrower scope has one of its own"),
+            Self::Later => f.write_str("another fits as well and comes first"),
+        }
+    }
 }
 
 impl View {
@@ -101,6 +133,16 @@ impl View {
             .filter(|secret| secret.pattern().matches(origin))
             .min_by_key(|secret| closeness(secret))
             .ok_or(NotThere::NoPattern)
+    }
+
+    /// What the use of a key at an origin would come to: without `wanted`, as far as the origin decides it.
+    pub fn why(&self, key: &str, origin: &Origin, wanted: Option<&Use<'_>>) -> Why<'_> {
+        let allowed = |secret: &Secret| wanted.map_or(Ok(()), |wanted| secret.may_go(wanted));
+        let outcome = self.find(key, origin).map_err(Refused::from);
+        Why {
+            outcome: outcome.and_then(|secret| Ok(allowed(secret).map(|()| secret)?)),
+            standings: self.standings(key, origin),
+        }
     }
 
     /// Every secret of the key, and how it fares in the choice that [`View::find`] makes.

@@ -32,7 +32,7 @@ pub struct Sidecar {
 pub fn secrets(text: &str) -> Vec<Secret> {
     let bytes = Zeroizing::new(text.as_bytes().to_vec());
     match parse_submission(bytes, &SecretLimits::default()) {
-        Ok(submission) => submission.into_secrets(),
+        Ok(submission) => submission.into_secrets(&"agent:agent".parse().unwrap()),
         Err(problems) => panic!("{problems:?}"),
     }
 }
@@ -156,6 +156,11 @@ impl Upstream {
                 .recv_timeout(BOUND)
                 .expect("no connection to the upstream"),
         )
+    }
+
+    /// A connection, if there is one by now.
+    pub fn try_accept(&self) -> Option<Wire> {
+        self.connections.try_recv().ok().map(Wire::new)
     }
 
     /// Whether nobody has connected. Meaningful once the sidecar has answered without an upstream.

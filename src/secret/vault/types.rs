@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::master::MasterSource;
-use crate::secret::{Identity, Key, Limits, Options, Pattern, Scope, Value};
+use crate::secret::{Identity, Key, Limits, Options, Pattern, Scope, Secret, Value};
 
 /// Where a vault is and what holds for it.
 #[derive(Clone, Debug)]
@@ -44,6 +44,27 @@ pub struct NewSecret {
     pub options: Options,
     /// Its value.
     pub value: Value,
+}
+
+impl From<Secret> for NewSecret {
+    /// Superseded values are left behind.
+    fn from(secret: Secret) -> Self {
+        let Secret {
+            key,
+            pattern,
+            scope,
+            options,
+            value,
+            ..
+        } = secret;
+        Self {
+            key,
+            pattern,
+            scope,
+            options,
+            value,
+        }
+    }
 }
 
 /// Which secret is meant. What is left out fits any.
