@@ -51,7 +51,12 @@ fn p4_what_goes_in_comes_out_and_stands_nowhere_in_plain() {
     let (place, vault) = Place::made();
     let before = vault.generation().unwrap();
     let made = vault
-        .set(secret("x_password", SITE, "agent:a", "correct horse battery"))
+        .set(secret(
+            "x_password",
+            SITE,
+            "agent:a",
+            "correct horse battery",
+        ))
         .unwrap();
     assert!(made.created && made.version == 1);
     assert!(vault.generation().unwrap() > before);
@@ -101,7 +106,11 @@ fn a_superseded_value_is_former_until_it_is_destroyed() {
 
     // Without a grace, the one before goes at once.
     vault
-        .rotate(&selector("x_token"), value("fourth value"), Some(Duration::ZERO))
+        .rotate(
+            &selector("x_token"),
+            value("fourth value"),
+            Some(Duration::ZERO),
+        )
         .unwrap();
     assert_eq!(
         values(&vault, "x_token"),
@@ -134,7 +143,15 @@ fn removing_leaves_nothing() {
 fn a_view_holds_what_its_agent_may_use() {
     let (_place, vault) = Place::made();
     for scope in [
-        "agent:a", "agent:b", "user:u", "user:v", "profile:p", "profile:q", "org:o", "org:n", "task:t",
+        "agent:a",
+        "agent:b",
+        "user:u",
+        "user:v",
+        "profile:p",
+        "profile:q",
+        "org:o",
+        "org:n",
+        "task:t",
     ] {
         let text = format!("value of {scope}");
         vault.set(secret("x_key", SITE, scope, &text)).unwrap();
@@ -241,7 +258,12 @@ fn a_selector_must_mean_one_secret() {
         .set(secret("x_key", SITE, "agent:a", "value one"))
         .unwrap();
     vault
-        .set(secret("x_key", "https://example.org", "agent:a", "value two"))
+        .set(secret(
+            "x_key",
+            "https://example.org",
+            "agent:a",
+            "value two",
+        ))
         .unwrap();
     let Err(VaultError::Ambiguous { what, mut fits }) = vault.remove(&selector("x_key")) else {
         panic!("not ambiguous");
@@ -289,7 +311,9 @@ fn an_import_is_all_or_nothing() {
     assert_eq!(vault.generation().unwrap(), generation);
     assert_eq!(values(&vault, "x_password"), ["pass word one"]);
 
-    let again = submission(r#"{"https://example.com": {"x_password": "pass word two", "x_new": "new one"}}"#);
+    let again = submission(
+        r#"{"https://example.com": {"x_password": "pass word two", "x_new": "new one"}}"#,
+    );
     let changed = vault.import(again, &scope).unwrap();
     assert_eq!(
         changed
@@ -398,7 +422,10 @@ fn limits_hold_for_what_one_agent_sees() {
         .map(|_| ())
         .and_then(|()| vault.rotate(&selector("k2"), value("01234567890123456789"), None))
         .unwrap_err();
-    assert_eq!(texts(&error), ["Total secrets size too large (max 40 bytes)"]);
+    assert_eq!(
+        texts(&error),
+        ["Total secrets size too large (max 40 bytes)"]
+    );
     drop(vault);
 
     // Limits that were lowered stand in the way of more, but not of a rotation.
@@ -421,7 +448,11 @@ fn former_values_are_bounded() {
         .set(secret("x_token", SITE, "agent:a", "value 0"))
         .unwrap();
     let rotate = |number: usize, grace| {
-        vault.rotate(&selector("x_token"), value(&format!("value {number}")), grace)
+        vault.rotate(
+            &selector("x_token"),
+            value(&format!("value {number}")),
+            grace,
+        )
     };
     for number in 1..=64 {
         rotate(number, None).unwrap();

@@ -105,7 +105,10 @@ pub fn shown(view: &View) -> BTreeMap<String, (String, Vec<String>)> {
     view.iter()
         .map(|secret| {
             let name = format!("{} {} {}", secret.key(), secret.scope(), secret.pattern());
-            let former = secret.former().iter().map(|value| value.expose().to_owned());
+            let former = secret
+                .former()
+                .iter()
+                .map(|value| value.expose().to_owned());
             (name, (secret.value().expose().to_owned(), former.collect()))
         })
         .collect()
@@ -114,9 +117,9 @@ pub fn shown(view: &View) -> BTreeMap<String, (String, Vec<String>)> {
 /// The values of agent `a`'s view under one key: the current one, then former ones, oldest first.
 pub fn values(vault: &Vault, key: &str) -> Vec<String> {
     let view = vault.view(&agent()).unwrap();
-    let mut found = shown(&view).into_iter().filter(|(name, _)| {
-        name.split(' ').next() == Some(key)
-    });
+    let mut found = shown(&view)
+        .into_iter()
+        .filter(|(name, _)| name.split(' ').next() == Some(key));
     let Some((_, (value, former))) = found.next() else {
         return Vec::new();
     };

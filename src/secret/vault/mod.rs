@@ -53,7 +53,7 @@ use envelope::SecretKey;
 use keyring::{Keyring, Wrapper};
 use ledger::{Ledger, RowKeys};
 use sqlite::Sqlite;
-use store::{HeadRow, RootRow, Store, Sum, VersionRow};
+use store::{HeadRow, RootRow, Store, Sum, VersionRow, Watch};
 
 /// How often a change begins anew because another process rotated the data key between its reservation and itself.
 const ATTEMPTS: usize = 16;
@@ -66,6 +66,14 @@ pub struct Vault {
     /// Uses after which a data key is rotated.
     rotates_at: i64,
     inner: Mutex<Inner>,
+    /// Apart from the rest, so that who asks for changes does not wait for one.
+    watched: Mutex<Watched>,
+}
+
+struct Watched {
+    watch: Box<dyn Watch>,
+    keys: Arc<RowKeys>,
+    generation: Result<u64, String>,
 }
 
 struct Inner {
@@ -84,7 +92,9 @@ pub struct Opened {
 
 fn system_clock() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 impl Vault {
@@ -135,15 +145,18 @@ impl Vault {
         drop(tx);
         // For a process that was killed before it could. On a full disk the vault can still be read.
         let _ = store.wipe_deleted();
+        let keys = Arc::new(keys);
+        let watched = Watched {
+            watch: store.watch()?,
+            keys: keys.clone(),
+            generation: Ok(0),
+        };
         let vault = Self {
             settings: settings.clone(),
             clock: system_clock,
             rotates_at: keyring::ROTATES_AT,
-            inner: Mutex::new(Inner {
-                store,
-                keys: Arc::new(keys),
-                ring,
-            }),
+            inner: Mutex::new(Inner { store, keys, ring }),
+            watched: Mutex::new(watched),
         };
         // The keyring is checked now; secrets are when they are read.
         vault.key_status()?;
@@ -159,15 +172,25 @@ impl Vault {
         (self.clock)()
     }
 
-    /// A number that goes up with every change of secrets, whichever process makes it. Cheap enough to ask for every second.
+    /// A number that goes up with every change of secrets, whichever process makes it. Cheap enough to be asked for with every
+    /// request: it waits for no change under way, and where nothing was committed since, it costs a look into shared memory.
     ///
     /// # Errors
     /// If it cannot be read or was changed by hand.
     pub fn generation(&self) -> Result<u64, VaultError> {
-        let mut inner = self.lock();
-        let inner = &mut *inner;
-        let ledger = Ledger::open(inner.store.read()?, inner.keys.clone())?;
-        Ok(ledger.root().generation.unsigned_abs())
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(root) = watched.watch.changed()? {
+            watched.generation = if watched.keys.root_fits(&root) {
+                Ok(root.generation.unsigned_abs())
+            } else {
+                Err("the row of root".to_owned())
+            };
+        }
+        // Said again, as long as nothing changes: once it was changed by hand, it stays so.
+        watched
+            .generation
+            .clone()
+            .map_err(|name| VaultError::Broken(vec![name]))
     }
 
     /// The secrets that an agent may use, opened.
@@ -357,7 +380,8 @@ impl Vault {
         let inner = self.lock();
         let tx = inner.store.read()?;
         // Not checked here: whatever is found due is checked when it is changed.
-        let due = |row: &VersionRow| row.sealed.is_some() && row.ends.is_some_and(|ends| ends <= now);
+        let due =
+            |row: &VersionRow| row.sealed.is_some() && row.ends.is_some_and(|ends| ends <= now);
         Ok(tx.versions()?.iter().any(due))
     }
 
@@ -574,7 +598,11 @@ fn unwrap(
     let keys = match (key, wrapper.fits(root)) {
         (Some(key), _) => RowKeys::new(&root.vault, &key),
         (None, false) => return Err(VaultError::WrongMasterKey(settings.master.to_string())),
-        (None, true) => return Err(VaultError::Broken(vec!["the rows key in the keyring".to_owned()])),
+        (None, true) => {
+            return Err(VaultError::Broken(vec![
+                "the rows key in the keyring".to_owned(),
+            ]));
+        }
     };
     if !keys.root_fits(root) {
         return Err(VaultError::Broken(vec!["the row of root".to_owned()]));
