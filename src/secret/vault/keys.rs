@@ -69,10 +69,15 @@ impl Vault {
     /// # Errors
     /// If one of the master keys cannot be had, or they are the same.
     pub fn key_rewrap(&self, to: &MasterSource) -> Result<Vec<String>, VaultError> {
+        // A file is made while nobody else can make it; anything else may take its time before others have to wait.
+        let given = match to {
+            MasterSource::Auto(_) => None,
+            other => Some(other.load_or_make()?),
+        };
         let mut inner = self.lock();
         let inner = &mut *inner;
         let mut ledger = Ledger::open(inner.store.change()?, inner.keys.clone())?;
-        let (master, notice) = to.load_or_make()?;
+        let (master, notice) = given.map_or_else(|| to.load_or_make(), Ok)?;
         let wrapper = Wrapper::new(&master, &ledger.root().vault);
         if wrapper.fits(ledger.root()) {
             return Err(VaultError::SameMasterKey(to.to_string()));

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use zeroize::Zeroizing;
+
 use super::*;
 use crate::secret::Options;
 

@@ -227,7 +227,9 @@ fn failed(path: &Path, error: &rusqlite::Error) -> VaultError {
         ]);
     };
     match code.code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => VaultError::Locked(here()),
+        ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::FileLockingProtocolFailed => VaultError::Locked(here()),
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
             VaultError::ReadOnly(here())
         }
