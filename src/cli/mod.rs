@@ -270,7 +270,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commands: &Commands) -> Ex
         } => {
             let run = Run {
                 secrets: files.secrets(),
-                config: files.config,
+                config: files.config.config,
                 env,
                 command,
                 global: line.global,
