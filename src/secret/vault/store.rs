@@ -6,16 +6,16 @@ use std::path::Path;
 use super::envelope::{Bound, Sealed};
 use super::error::VaultError;
 
-/// A database.
+/// A database. One transaction at a time: its owner sees to that.
 pub(super) trait Store: Send {
     /// One consistent state, to read.
-    fn read(&mut self) -> Result<Box<dyn Transaction + '_>, VaultError>;
+    fn read(&self) -> Result<Box<dyn Transaction + '_>, VaultError>;
 
     /// The one change under way: others wait, up to the store's patience. What is not committed is undone when dropped.
-    fn change(&mut self) -> Result<Box<dyn Transaction + '_>, VaultError>;
+    fn change(&self) -> Result<Box<dyn Transaction + '_>, VaultError>;
 
     /// Overwrites what deleted rows left behind in logs and free pages. `false` if somebody who reads stands in the way.
-    fn wipe_deleted(&mut self) -> Result<bool, VaultError>;
+    fn wipe_deleted(&self) -> Result<bool, VaultError>;
 
     /// Its file, for messages.
     fn path(&self) -> &Path;
@@ -42,8 +42,8 @@ pub(super) trait Transaction {
     /// Removes a secret; its versions and assignments must be gone.
     fn delete_secret(&self, id: &str) -> Result<(), VaultError>;
 
-    /// All versions, or those of one secret.
-    fn versions(&self, secret: Option<&str>) -> Result<Vec<VersionRow>, VaultError>;
+    /// All versions.
+    fn versions(&self) -> Result<Vec<VersionRow>, VaultError>;
     /// Some versions that are sealed under another key than this.
     fn versions_not_under(&self, key: i64, most: usize) -> Result<Vec<VersionRow>, VaultError>;
     /// How many those are.
@@ -53,8 +53,8 @@ pub(super) trait Transaction {
     /// Removes a version.
     fn delete_version(&self, secret: &str, number: i64) -> Result<(), VaultError>;
 
-    /// All assignments, or those of one secret.
-    fn assignments(&self, secret: Option<&str>) -> Result<Vec<AssignmentRow>, VaultError>;
+    /// All assignments.
+    fn assignments(&self) -> Result<Vec<AssignmentRow>, VaultError>;
     /// Makes or replaces an assignment.
     fn put_assignment(&self, row: &AssignmentRow) -> Result<(), VaultError>;
     /// Removes an assignment.
@@ -170,6 +170,10 @@ pub(super) trait Row {
     fn mac(&self) -> &[u8];
     fn set_mac(&mut self, mac: &[u8]);
     fn put(&self, tx: &dyn Transaction) -> Result<(), VaultError>;
+}
+
+/// A row that may go again.
+pub(super) trait Removable: Row {
     fn delete(&self, tx: &dyn Transaction) -> Result<(), VaultError>;
 }
 
@@ -202,9 +206,6 @@ impl Row for KeyRow {
     }
     fn put(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
         tx.put_key(self)
-    }
-    fn delete(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
-        tx.delete_key(self.id)
     }
     signed!();
 }
@@ -244,9 +245,6 @@ impl Row for SecretRow {
     fn put(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
         tx.put_secret(self)
     }
-    fn delete(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
-        tx.delete_secret(&self.id)
-    }
     signed!();
 }
 
@@ -265,9 +263,6 @@ impl Row for VersionRow {
     }
     fn put(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
         tx.put_version(self)
-    }
-    fn delete(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
-        tx.delete_version(&self.secret, self.number)
     }
     signed!();
 }
@@ -302,9 +297,6 @@ impl Row for AssignmentRow {
     fn put(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
         tx.put_assignment(self)
     }
-    fn delete(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
-        tx.delete_assignment(&self.secret, &self.agent)
-    }
     signed!();
 }
 
@@ -323,9 +315,29 @@ impl Row for HeadRow {
     fn put(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
         tx.put_head(self)
     }
-    fn delete(&self, _: &dyn Transaction) -> Result<(), VaultError> {
-        // Heads are replaced, never removed.
-        Ok(())
-    }
     signed!();
+}
+
+impl Removable for KeyRow {
+    fn delete(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
+        tx.delete_key(self.id)
+    }
+}
+
+impl Removable for SecretRow {
+    fn delete(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
+        tx.delete_secret(&self.id)
+    }
+}
+
+impl Removable for VersionRow {
+    fn delete(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
+        tx.delete_version(&self.secret, self.number)
+    }
+}
+
+impl Removable for AssignmentRow {
+    fn delete(&self, tx: &dyn Transaction) -> Result<(), VaultError> {
+        tx.delete_assignment(&self.secret, &self.agent)
+    }
 }

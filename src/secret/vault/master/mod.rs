@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+pub(super) use file::{folder_of, make_folder, sync_folder};
+
 use super::envelope::SecretKey;
 
 /// Longest text of a key that is read: base64 or hex and a line break, with room to see that there is more.
