@@ -298,10 +298,10 @@ pub(super) fn stamp(time: SystemTime) -> String {
 }
 
 fn bounded(text: &str) -> String {
+    const MARK: char = '…';
     if text.len() <= MAX_TEXT {
         return text.to_owned();
     }
-    const MARK: char = '…';
     let mut end = MAX_TEXT - MARK.len_utf8();
     while !text.is_char_boundary(end) {
         end -= 1;

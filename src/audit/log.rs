@@ -61,17 +61,17 @@ impl Log {
         rotate_bytes: u64,
         keeper: Arc<dyn Keeper>,
     ) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::File {
-            path: path.clone(),
-            source,
-        };
-        files::make_folder(&path).map_err(failed)?;
+        let at = path.clone();
+        let failed = |source| OpenError::File { path: at, source };
+        if let Err(error) = files::make_folder(&path) {
+            return Err(failed(error));
+        }
         let name = files::log_name(&path);
         let sealer = Sealer::new(&keeper.mac_key()?);
         let head = keeper.head(&name)?;
         let link = head.map_or(Link::START, |Head { seq, mac }| Link { seq, mac });
         let mut log = Self {
-            path: path.clone(),
+            path,
             name,
             rotate_bytes,
             sealer,
@@ -191,14 +191,13 @@ impl Log {
     /// Opens the file if need be, and waits until no other process writes. Then it is the one at the path.
     fn lock(&mut self) -> io::Result<()> {
         for _ in 0..TRIES {
-            let file = match self.file.take() {
-                Some(file) => file,
-                None => {
-                    files::make_folder(&self.path)?;
-                    let (file, was_made) = files::open_to_append(&self.path)?;
-                    self.is_folder_dirty |= was_made;
-                    file
-                }
+            let file = if let Some(file) = self.file.take() {
+                file
+            } else {
+                files::make_folder(&self.path)?;
+                let (file, was_made) = files::open_to_append(&self.path)?;
+                self.is_folder_dirty |= was_made;
+                file
             };
             flock(&file, FlockOperation::LockExclusive)?;
             let ident = Ident::of(&file.metadata()?);

@@ -36,6 +36,9 @@ pub struct Hit {
 
 impl Hit {
     /// Its fields.
+    ///
+    /// # Panics
+    /// If [`Hit::text`] is no longer what was found.
     pub fn record(&self) -> Record<'_> {
         serde_json::from_str(&self.text).expect("the search read this text as a record")
     }

@@ -162,7 +162,7 @@ impl Position {
             self.begun.clear();
         }
         self.file.seek(SeekFrom::Start(self.offset))?;
-        let mut block = [0; BLOCK];
+        let mut block = vec![0; BLOCK];
         while ready.len() < READY {
             let read = match self.file.read(&mut block) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,

@@ -9,6 +9,7 @@ use super::files;
 use super::lines::{Line, Lines};
 
 /// How far the chain holds in one file.
+#[derive(Clone, Copy)]
 pub(super) struct Followed {
     /// The last record that holds.
     pub link: Link,
@@ -37,6 +38,17 @@ pub(super) struct Walked {
     pub problem: Option<Problem>,
 }
 
+impl Walked {
+    /// The chain holds up to `link`, and the current file has nothing of it.
+    fn to(link: Link, problem: Option<Problem>) -> Self {
+        let rest = Rest::Nothing;
+        Self {
+            followed: Followed { link, end: 0, rest },
+            problem,
+        }
+    }
+}
+
 /// Why a log does not continue from what is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
@@ -63,31 +75,30 @@ impl Problem {
     }
 }
 
-/// Follows the chain in the rest of `lines`, behind `link`, which ends at `end`.
-fn follow<R: Read>(sealer: &Sealer, lines: &mut Lines<R>, mut link: Link) -> io::Result<Followed> {
-    let mut end = lines.offset();
+/// Follows the chain in the rest of `from`, behind `link`, which ends at `end`.
+fn follow<R: Read>(sealer: &Sealer, from: &mut Lines<R>, mut link: Link) -> io::Result<Followed> {
+    let mut end = from.offset();
     let rest = loop {
-        let Some(line) = lines.next()? else {
+        let Some(read) = from.next()? else {
             break Rest::Nothing;
         };
-        let next = next_link(sealer, &line, link);
-        match next {
-            next if !line.finished => {
+        match next_link(sealer, &read, link) {
+            follower if !read.finished => {
                 break Rest::Torn {
-                    is_whole: next.is_some(),
+                    is_whole: follower.is_some(),
                 };
             }
             None => break Rest::Broken,
-            Some(next) => link = next,
+            Some(follower) => link = follower,
         }
-        end = line.end();
+        end = read.end();
     };
     Ok(Followed { link, end, rest })
 }
 
-/// The line's place in the chain, if it is the record that follows `link`.
-pub(super) fn next_link(sealer: &Sealer, line: &Line<'_>, link: Link) -> Option<Link> {
-    let framed = Framed::read(line.bytes).filter(|_| !line.too_long)?;
+/// The place in the chain of the line that was read, if it is the record that follows `link`.
+fn next_link(sealer: &Sealer, read: &Line<'_>, link: Link) -> Option<Link> {
+    let framed = Framed::read(read.bytes).filter(|_| !read.too_long)?;
     let follows = Some(framed.link.seq) == link.seq.checked_add(1) && framed.prev == link.mac;
     (follows && sealer.holds(&framed)).then_some(framed.link)
 }
@@ -160,73 +171,74 @@ pub(super) fn walk(
     current: &File,
     known: Link,
 ) -> io::Result<Walked> {
-    let mut files = Vec::new();
-    for (_, rotated) in files::rotated(path)? {
-        files.push(File::open(rotated)?);
+    let mut rotated = Vec::new();
+    for (_, path) in files::rotated(path)? {
+        rotated.push(File::open(path)?);
     }
-    let nothing = |link| Followed {
-        link,
-        end: 0,
-        rest: Rest::Nothing,
-    };
-    let current_is_empty = current.metadata()?.len() == 0;
-    let result = |followed: Followed, problem| Walked { followed, problem };
-    // From the newest file on backwards: the one that holds the known record, or begins behind it.
-    let mut from = None;
-    let is_known = known != Link::START;
-    let mut has_records = !current_is_empty;
-    let all = files.iter().chain([current]);
-    for (at, file) in all
-        .clone()
-        .enumerate()
-        .collect::<Vec<_>>()
-        .into_iter()
-        .rev()
-    {
-        let Some(first) = first_seq(file)? else {
-            continue;
-        };
-        has_records = true;
-        if !is_known || first <= known.seq.saturating_add(1) {
-            from = Some(at);
-            break;
+    let all: Vec<&File> = rotated.iter().chain([current]).collect();
+    let is_empty = current.metadata()?.len() == 0;
+    let begin = match begin_of_walk(&all, known)? {
+        Begin::At(begin) => begin,
+        Begin::Nowhere { has_records } => {
+            let problem = match (has_records, known == Link::START) {
+                (false, true) => None,
+                (true, true) => Some(Problem::Foreign),
+                (false, false) => Some(Problem::Vanished),
+                (true, false) => Some(Problem::Cut),
+            };
+            return Ok(Walked::to(known, problem));
         }
-    }
-    let Some(from) = from else {
-        let problem = match (has_records, is_known) {
-            (false, false) => return Ok(result(nothing(known), None)),
-            (true, false) => Problem::Foreign,
-            (false, true) => Problem::Vanished,
-            (true, true) => Problem::Cut,
-        };
-        return Ok(result(nothing(known), Some(problem)));
     };
     let mut link = known;
-    let last = files.len();
-    for (at, file) in all.enumerate().skip(from) {
-        let followed = if at > from {
+    for (at, file) in all.iter().enumerate().skip(begin) {
+        let followed = if at > begin {
             Some(follow_from(sealer, file, 0, link)?)
-        } else if is_known {
-            find_and_follow(sealer, file, known)?
-        } else {
+        } else if known == Link::START {
             adopt(sealer, file)?
+        } else {
+            find_and_follow(sealer, file, known)?
         };
-        let Some(followed) = followed else {
-            let problem = match (is_known, current_is_empty) {
-                (true, true) => Problem::Vanished,
-                (true, false) => Problem::Cut,
-                (false, _) => Problem::Foreign,
-            };
-            return Ok(result(nothing(link), Some(problem)));
+        let is_last = at + 1 == all.len();
+        let problem = match &followed {
+            None if known == Link::START => Problem::Foreign,
+            None if is_empty => Problem::Vanished,
+            None => Problem::Cut,
+            Some(Followed { rest, .. }) if *rest == Rest::Broken => Problem::Changed,
+            Some(Followed { rest, .. }) if *rest != Rest::Nothing && !is_last => Problem::Changed,
+            Some(followed) if is_last => {
+                return Ok(Walked {
+                    followed: *followed,
+                    problem: None,
+                });
+            }
+            Some(followed) => {
+                link = followed.link;
+                continue;
+            }
         };
-        link = followed.link;
-        if at == last {
-            let problem = (followed.rest == Rest::Broken).then_some(Problem::Changed);
-            return Ok(result(followed, problem));
-        }
-        if followed.rest != Rest::Nothing {
-            return Ok(result(nothing(link), Some(Problem::Changed)));
+        let reached = followed.map_or(link, |followed| followed.link);
+        return Ok(Walked::to(reached, Some(problem)));
+    }
+    Ok(Walked::to(link, None))
+}
+
+/// Where a walk begins.
+enum Begin {
+    /// In this file.
+    At(usize),
+    /// No file fits, though some may have records.
+    Nowhere { has_records: bool },
+}
+
+/// The newest file that holds the known record, or begins behind it. If nothing is known: the newest that has records.
+fn begin_of_walk(files: &[&File], known: Link) -> io::Result<Begin> {
+    let mut has_records = false;
+    for (at, file) in files.iter().enumerate().rev() {
+        has_records |= file.metadata()?.len() > 0;
+        let fits = |first| known == Link::START || first <= known.seq.saturating_add(1);
+        if first_seq(file)?.is_some_and(fits) {
+            return Ok(Begin::At(at));
         }
     }
-    Ok(result(nothing(link), None))
+    Ok(Begin::Nowhere { has_records })
 }
