@@ -22,7 +22,7 @@ use super::serve::{ServeError, chosen};
 use super::{Running, clients, log};
 use crate::cli::{self, Run, Serve};
 use crate::config::{Config, Level, Listen, MasterKey};
-use crate::secret::{Kind, Secret, Source};
+use crate::secret::Source;
 use process::{Process, Signals};
 
 /// What holds with one user id, and what does not.
@@ -101,14 +101,16 @@ pub fn run(args: &Run) -> Result<u8, RunError> {
     runtime.block_on(async {
         // Before the command runs: a signal that comes now is kept for it.
         let mut signals = Signals::new()?;
-        let running = Running::start(reloader.config(), reloader.secrets())
-            .await
-            .map_err(ServeError::from)?;
+        let running = match reloader.take_secrets() {
+            Some(secrets) => Running::start(reloader.config(), secrets).await,
+            None => Running::start_with_vault(reloader.config()).await,
+        };
+        let running = running.map_err(ServeError::from)?;
         let Some(addr) = running.model_addr() else {
             return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());
         };
         let root = format!("http://{addr}");
-        let process = start(args, &reloader, inherited, &root)?;
+        let process = start(args, &reloader, &running, inherited, &root)?;
         let live = running.live.clone();
         let follow = tokio::spawn(async move { reloader.follow(&live).await });
         let status = process.wait(&mut signals).await;
@@ -170,6 +172,7 @@ fn check(args: &Run, config: &Config) -> Result<(), RunError> {
 fn start(
     args: &Run,
     reloader: &Reloader,
+    running: &Running,
     inherited: Inherited,
     root: &str,
 ) -> Result<Process, RunError> {
@@ -192,7 +195,7 @@ fn start(
     if !missing.is_empty() {
         notes.push(format!("--env: not set here: {}", names(&missing)));
     }
-    let taken = export(reloader.secrets(), config, &mut environment);
+    let taken = export(&running.environment_keys(), config, &mut environment);
     if !taken.is_empty() {
         let taken: Vec<String> = taken.into_iter().collect();
         notes.push(format!(
@@ -221,15 +224,14 @@ fn start(
 }
 
 /// Puts the placeholders of secrets of the kind `env` into the environment, and gives the names that were taken.
-fn export(secrets: &[Secret], config: &Config, environment: &mut Environment) -> BTreeSet<String> {
-    let keys: BTreeSet<&str> = secrets
-        .iter()
-        .filter(|secret| secret.options().kind == Kind::Env)
-        .map(|secret| secret.key().as_str())
-        .collect();
-    keys.into_iter()
+fn export(
+    keys: &BTreeSet<String>,
+    config: &Config,
+    environment: &mut Environment,
+) -> BTreeSet<String> {
+    keys.iter()
         .filter(|key| !environment.add(key, &config.placeholder.output.write(key)))
-        .map(str::to_owned)
+        .cloned()
         .collect()
 }
 

@@ -66,7 +66,10 @@ pub fn serve(args: &Serve) -> Result<(), ServeError> {
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
-        let running = Running::start(reloader.config(), reloader.secrets()).await?;
+        let running = match reloader.take_secrets() {
+            Some(secrets) => Running::start(reloader.config(), secrets).await?,
+            None => Running::start_with_vault(reloader.config()).await?,
+        };
         let live = running.live.clone();
         let follow = tokio::spawn(async move { reloader.follow(&live).await });
         either(&mut terminate, &mut interrupt).await;

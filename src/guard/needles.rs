@@ -2,11 +2,17 @@
 //!
 //! Here values leave their wrappers, into the masker, which does not give them out.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
+use super::codes::Issued;
+use super::counts::Owner;
 use super::forms::{self, Extent};
 use crate::mask::{Builder, Masker, NameId, Rule};
-use crate::secret::{Masking, Secret};
+use crate::secret::{self, MaskOption, Masking, Secret};
 
 /// The maskers of some secrets.
 pub struct Needles {
@@ -14,8 +20,10 @@ pub struct Needles {
     pub masker: Masker,
     /// Finds only what counts as a value anywhere, in any case: for names that cannot be rewritten. `None`: as `masker` does.
     names: Option<Masker>,
-    /// The keys in order, and once more for what is found in UTF-16: a hit's number is its key's place.
+    /// The key of each hit, by its number: the keys in order, once more for UTF-16, then twice those of the values.
     pub keys: Vec<String>,
+    /// Whose each hit may be, by its number: of those of the values all, of keys none.
+    pub(super) owners: Vec<Arc<[Owner]>>,
 }
 
 impl Needles {
@@ -27,6 +35,15 @@ impl Needles {
         secrets: impl IntoIterator<Item = &'a Secret>,
         write: impl Fn(&str) -> String,
     ) -> Self {
+        Self::with_codes(secrets, &[], write)
+    }
+
+    /// The same, with one-time codes that were issued.
+    pub(super) fn with_codes<'a>(
+        secrets: impl IntoIterator<Item = &'a Secret>,
+        codes: &[Issued],
+        write: impl Fn(&str) -> String,
+    ) -> Self {
         let mut secrets: Vec<&Secret> = secrets.into_iter().collect();
         secrets.sort_by(|a, b| (a.scope().rank(), a.key()).cmp(&(b.scope().rank(), b.key())));
         let mut keys: Vec<String> = secrets
@@ -35,15 +52,22 @@ impl Needles {
             .collect();
         keys.sort_unstable();
         keys.dedup();
-        let found = found(&secrets, &keys);
+        let (found, groups) = found(&secrets, codes);
         let same = found.iter().all(|f| f.rule == Rule::Anywhere && f.any_case);
-        let masker = masker(&found, &keys, &write);
+        let masker = masker(&found, &keys, &groups, &write);
         let names = (!same).then(|| names(&found, &keys));
+        let nobody: Arc<[Owner]> = Arc::new([]);
+        let mut owners = vec![nobody; keys.len() * 2];
         keys.extend_from_within(..);
+        for _ in 0..2 {
+            keys.extend(groups.iter().map(|group| group[0].key.clone()));
+            owners.extend(groups.iter().map(|group| Arc::from(group.as_slice())));
+        }
         Self {
             masker,
             names,
             keys,
+            owners,
         }
     }
 
@@ -54,34 +78,69 @@ impl Needles {
 }
 
 /// A value that is masked.
-struct Found<'a> {
-    secret: &'a Secret,
-    /// The place of its key.
-    key: usize,
+struct Found {
+    option: MaskOption,
+    /// The place of its text among all that differ.
+    group: usize,
     rule: Rule,
     any_case: bool,
     spellings: Vec<Zeroizing<String>>,
 }
 
-/// What is masked of each secret, superseded values and the other spellings of seeds too, in the order of the secrets.
-fn found<'a>(secrets: &[&'a Secret], keys: &[String]) -> Vec<Found<'a>> {
-    let mut found = Vec::with_capacity(secrets.len());
-    for &secret in secrets {
-        // Every secret's key is among them.
-        let key = keys.partition_point(|key| key.as_str() < secret.key().as_str());
+/// What is masked of each secret, superseded values, the other spellings of seeds and codes too, in the order of the secrets; and
+/// whose each text is, never empty.
+fn found(secrets: &[&Secret], codes: &[Issued]) -> (Vec<Found>, Vec<Vec<Owner>>) {
+    let mut all = Collection::default();
+    for secret in secrets {
+        let owner = Owner::of(secret);
         secret.expose_each(|text, any_case| {
-            if let Some(rule) = rule(secret.masking_of(text)) {
-                found.push(Found {
-                    secret,
-                    key,
-                    rule,
-                    any_case,
-                    spellings: forms::spellings(text, any_case),
-                });
-            }
+            all.add(text, secret.options().mask, any_case, &owner);
         });
     }
-    found
+    for code in codes {
+        all.add(code.text.expose(), code.option, false, &code.owner);
+    }
+    (all.found, all.groups)
+}
+
+#[derive(Default)]
+struct Collection {
+    found: Vec<Found>,
+    groups: Vec<Vec<Owner>>,
+    /// The first of `found` of each group, by a hash of its text.
+    firsts: HashMap<u64, Vec<usize>>,
+    hasher: RandomState,
+}
+
+impl Collection {
+    fn add(&mut self, text: &str, option: MaskOption, any_case: bool, owner: &Owner) {
+        let Some(rule) = rule(secret::rule(option, text)) else {
+            return;
+        };
+        let firsts = self.firsts.entry(self.hasher.hash_one(text)).or_default();
+        let found = &self.found;
+        let first = firsts
+            .iter()
+            .find(|at| found[**at].spellings[0].as_str() == text);
+        let group = if let Some(first) = first {
+            let group = self.found[*first].group;
+            if !self.groups[group].contains(owner) {
+                self.groups[group].push(owner.clone());
+            }
+            group
+        } else {
+            firsts.push(self.found.len());
+            self.groups.push(vec![owner.clone()]);
+            self.groups.len() - 1
+        };
+        self.found.push(Found {
+            option,
+            group,
+            rule,
+            any_case,
+            spellings: forms::spellings(text, any_case),
+        });
+    }
 }
 
 fn rule(masking: Masking) -> Option<Rule> {
@@ -92,12 +151,12 @@ fn rule(masking: Masking) -> Option<Rule> {
     }
 }
 
-impl Found<'_> {
+impl Found {
     /// Where a form counts.
     fn rule_of(&self, form: &str, extent: Extent) -> Option<Rule> {
         match extent {
             Extent::Whole => Some(self.rule),
-            Extent::Bare => rule(self.secret.masking_of(form)),
+            Extent::Bare => rule(secret::rule(self.option, form)),
             Extent::Lines => Some(Rule::Anywhere),
         }
     }
@@ -127,7 +186,7 @@ impl Found<'_> {
 }
 
 /// Registers the values, then their other forms but for those with indents and in UTF-16.
-fn register(found: &[Found<'_>], mut add: impl FnMut(&Found<'_>, &[u8], Rule)) {
+fn register(found: &[Found], mut add: impl FnMut(&Found, &[u8], Rule)) {
     for value in found {
         for spelling in &value.spellings {
             add(value, spelling.as_bytes(), value.rule);
@@ -151,28 +210,40 @@ fn register(found: &[Found<'_>], mut add: impl FnMut(&Found<'_>, &[u8], Rule)) {
     }
 }
 
-fn masker(found: &[Found<'_>], keys: &[String], write: impl Fn(&str) -> String) -> Masker {
+fn masker(
+    found: &[Found],
+    keys: &[String],
+    groups: &[Vec<Owner>],
+    write: impl Fn(&str) -> String,
+) -> Masker {
     let mut builder = Masker::builder();
-    let names: Vec<NameId> = keys
+    // The keys themselves, so that they are left alone where they stand.
+    for key in keys {
+        builder.name(key, &write(key));
+    }
+    for key in keys {
+        builder.name(&wide_name(key), &wide_name(&write(key)));
+    }
+    let names: Vec<NameId> = groups
         .iter()
-        .map(|key| builder.name(key, &write(key)))
+        .map(|group| builder.name("", &write(&group[0].key)))
         .collect();
-    let wide_names: Vec<NameId> = keys
+    let wide_names: Vec<NameId> = groups
         .iter()
-        .map(|key| builder.name(&wide_name(key), &wide_name(&write(key))))
+        .map(|group| builder.name("", &wide_name(&write(&group[0].key))))
         .collect();
     register(found, |value, form, rule| {
-        add(&mut builder, names[value.key], form, rule, value.any_case);
+        add(&mut builder, names[value.group], form, rule, value.any_case);
     });
     for value in found {
-        let name = names[value.key];
+        let name = names[value.group];
         value.indented(|form, rule| {
             add(&mut builder, name, form.as_bytes(), rule, value.any_case);
         });
     }
     // Words of UTF-16 are none to the engine: there a value counts anywhere.
     for value in found {
-        let name = wide_names[value.key];
+        let name = wide_names[value.group];
         let mut wide = |form: &str| {
             if let Some(form) = forms::wide(form) {
                 add(&mut builder, name, &form, Rule::Anywhere, value.any_case);
@@ -185,12 +256,15 @@ fn masker(found: &[Found<'_>], keys: &[String], write: impl Fn(&str) -> String) 
 }
 
 /// A masker for names of what counts anywhere. A name has neither lines nor NUL.
-fn names(found: &[Found<'_>], keys: &[String]) -> Masker {
+fn names(found: &[Found], keys: &[String]) -> Masker {
     let mut builder = Masker::builder();
-    let names: Vec<NameId> = keys.iter().map(|key| builder.name(key, key)).collect();
-    register(found, |value, form, rule| {
+    for key in keys {
+        builder.name(key, key);
+    }
+    let name = builder.name("", "");
+    register(found, |_, form, rule| {
         if rule == Rule::Anywhere {
-            builder.value_any_case(names[value.key], form, rule);
+            builder.value_any_case(name, form, rule);
         }
     });
     builder.build()
