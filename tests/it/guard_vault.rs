@@ -133,27 +133,25 @@ fn p1_a_change_holds_for_the_next_message_of_a_websocket() {
 fn p1_rotating_under_load_fails_no_request_and_lets_no_new_value_through() {
     const CLIENTS: usize = 50;
     const ROTATIONS: usize = 25;
-    let upstream = Arc::new(Upstream::bind());
+    let upstream = Upstream::bind();
     let (sidecar, vault, _) = start(&upstream);
     vault.set(secret("x_token", "https://example.com", "rotation-0-acknowledged")).unwrap();
     let newest = RwLock::new("rotation-0-acknowledged".to_owned());
     let (over, served) = (AtomicBool::new(false), AtomicU64::new(0));
-    thread::scope(|scope| {
-        let _answering = thread::spawn({
-            let upstream = Arc::clone(&upstream);
-            move || {
-                while let Some(mut peer) = upstream.accept_until(Duration::from_secs(3)) {
-                    thread::spawn(move || {
-                        while let Some(request) = peer.request_or_end() {
-                            // What came is said to the client, which judges it.
-                            let body = request.body;
-                            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                            let _ = peer.try_send([head.as_bytes(), &body].concat());
-                        }
-                    });
+    // Ends with the process, or when nobody has come for a while.
+    thread::spawn(move || {
+        while let Some(mut peer) = upstream.accept_until(BOUND) {
+            thread::spawn(move || {
+                while let Some(request) = peer.request_or_end() {
+                    // What came is said to the client, which judges it.
+                    let body = request.body;
+                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                    let _ = peer.try_send([head.as_bytes(), &body].concat());
                 }
-            }
-        });
+            });
+        }
+    });
+    thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 let mut client = sidecar.connect();

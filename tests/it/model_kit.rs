@@ -3,8 +3,8 @@
 //! Tests drive client and upstream from one thread, in lockstep. Every wait has a bound; nothing sleeps.
 
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -208,11 +208,6 @@ impl Upstream {
     /// The next connection within that time.
     pub fn accept_until(&self, time: Duration) -> Option<Wire> {
         self.connections.recv_timeout(time).ok().map(Wire::new)
-    }
-
-    /// The next connection, if there is one now.
-    pub fn try_accept(&self) -> Option<Wire> {
-        self.connections.try_recv().ok().map(Wire::new)
     }
 
     /// Whether nobody has connected. Meaningful once the sidecar has answered without an upstream.
