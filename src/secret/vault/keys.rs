@@ -41,10 +41,7 @@ impl Vault {
     ///
     /// # Errors
     /// If a value does not open: then the old key stays. What was moved stays moved.
-    pub fn key_rotate(
-        &self,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Rotated, VaultError> {
+    pub fn key_rotate(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Rotated, VaultError> {
         let resumed = self.begin_rotation()?;
         let mut moved = 0;
         let mut pending = self.key_status()?.pending;
@@ -108,7 +105,8 @@ impl Vault {
         let now = self.now();
         let mut inner = self.lock();
         let Inner { store, keys, ring } = &mut *inner;
-        let mut ledger = super::reserved(store.as_ref(), keys, ring, BATCH_USES, self.rotates_at, now)?;
+        let mut ledger =
+            super::reserved(store.as_ref(), keys, ring, BATCH_USES, self.rotates_at, now)?;
         let rows = ledger.rows().versions_not_under(ring.active(), BATCH)?;
         let mut broken = Vec::new();
         let mut moved = 0;

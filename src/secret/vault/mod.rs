@@ -84,7 +84,9 @@ pub struct Opened {
 
 fn system_clock() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 impl Vault {
@@ -357,7 +359,8 @@ impl Vault {
         let inner = self.lock();
         let tx = inner.store.read()?;
         // Not checked here: whatever is found due is checked when it is changed.
-        let due = |row: &VersionRow| row.sealed.is_some() && row.ends.is_some_and(|ends| ends <= now);
+        let due =
+            |row: &VersionRow| row.sealed.is_some() && row.ends.is_some_and(|ends| ends <= now);
         Ok(tx.versions()?.iter().any(due))
     }
 
@@ -574,7 +577,11 @@ fn unwrap(
     let keys = match (key, wrapper.fits(root)) {
         (Some(key), _) => RowKeys::new(&root.vault, &key),
         (None, false) => return Err(VaultError::WrongMasterKey(settings.master.to_string())),
-        (None, true) => return Err(VaultError::Broken(vec!["the rows key in the keyring".to_owned()])),
+        (None, true) => {
+            return Err(VaultError::Broken(vec![
+                "the rows key in the keyring".to_owned(),
+            ]));
+        }
     };
     if !keys.root_fits(root) {
         return Err(VaultError::Broken(vec!["the row of root".to_owned()]));

@@ -214,7 +214,9 @@ fn failed(path: &Path, error: &rusqlite::Error) -> VaultError {
     let here = || path.to_owned();
     let Some(code) = error.sqlite_error() else {
         // A column of another type than its table allows.
-        return VaultError::Broken(vec!["a row of a type that its table does not take".to_owned()]);
+        return VaultError::Broken(vec![
+            "a row of a type that its table does not take".to_owned(),
+        ]);
     };
     match code.code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => VaultError::Locked(here()),
