@@ -4,6 +4,8 @@ use bauta::secret::{
     Code, Kind, Limits, Options, Secret, SecretError, SeedError, TotpError, code, parse_submission,
 };
 
+use proptest::prelude::*;
+
 use super::scopes_view::{secret, value, with};
 
 const SHA1: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -199,6 +201,43 @@ fn a_submission_says_that_a_seed_is_none() {
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].key.as_deref(), Some("x_a"));
     assert_eq!(problems[0].text, SeedError::Base32.to_string());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn p8_no_text_makes_it_panic(text in "(otpauth://(totp|hotp)?[/?]?)?(secret|digits|period|algorithm|[=&?#%+ a-zA-Z2-7\\PC-]){1,40}") {
+        if let Ok(made) = seed(&text) {
+            let code = code(&made, 59).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let digits = code.value.expose();
+            prop_assert!((6..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()));
+        }
+    }
+
+    /// The seed's text is made here from its bits, one at a time.
+    #[test]
+    fn base32_of_any_bytes_is_read_in_any_spelling(bytes in proptest::collection::vec(any::<u8>(), 1..80), spelling in 0..4_u8) {
+        let bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1)).collect();
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        let mut text = String::new();
+        for five in bits.chunks(5) {
+            let number = (0..5).fold(0, |sum, at| sum << 1 | usize::from(five.get(at).copied().unwrap_or(0)));
+            text.push(char::from(letters[number]));
+        }
+        let canonical = text.clone();
+        match spelling {
+            0 => text.make_ascii_lowercase(),
+            1 => text.extend(std::iter::repeat_n('=', (8 - canonical.len() % 8) % 8)),
+            2 => text = format!("otpauth://totp/a?secret={text}"),
+            _ => {}
+        }
+        let made = seed(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert!(texts(&made).contains(&(canonical, true)));
+        let reference = totp_rs::Builder::new().with_secret(bytes).build_noncompliant();
+        let code = code(&made, 1_234_567_890).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(code.value.expose(), reference.generate(1_234_567_890).to_string());
+    }
 }
 
 /// Every text that stands for a secret.

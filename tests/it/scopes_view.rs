@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use bauta::secret::{
-    Host, Limits, NotAllowed, NotThere, Options, Origin, Pattern, Place, Refused, Scope, Secret,
-    Standing, Use, Value, Verdict, View,
+    Host, Key, Limits, NotAllowed, NotThere, Options, Origin, Pattern, Place, Refused, Scope,
+    Secret, Standing, Use, Value, Verdict, View,
 };
 use proptest::prelude::*;
 
@@ -140,17 +140,15 @@ fn matches(pattern: &str, origin: &Origin) -> bool {
     };
     let its = origin.scheme().as_str();
     let scheme = its == scheme || scheme == "http*" && its != "chrome-extension";
-    let port = match (port, origin.port()) {
-        (Some("*"), _) => true,
-        (Some(port), its) => its.is_some_and(|its| its.to_string() == port),
-        (None, Some(its)) => {
-            its == if origin.scheme().as_str() == "https" {
-                443
-            } else {
-                80
-            }
-        }
-        (None, None) => true,
+    let default = match its {
+        "https" => Some(443),
+        "http" => Some(80),
+        _ => None,
+    };
+    let port = match port {
+        Some("*") => true,
+        Some(port) => origin.port().is_some_and(|its| its.to_string() == port),
+        None => origin.port() == default,
     };
     host && scheme && port
 }
@@ -356,7 +354,7 @@ fn a_value_of_several_keys_is_named_by_all() {
     assert_eq!(keys("hunter22"), ["x_d", "x_e"]);
     assert_eq!(keys("Hunter22"), ["x_d"]);
     assert_eq!(keys("x_a"), [] as [&str; 0]);
-    let all: Vec<&str> = view.keys().map(|key| key.as_str()).collect();
+    let all: Vec<&str> = view.keys().map(Key::as_str).collect();
     assert_eq!(all, ["x_a", "x_b", "x_c", "x_d", "x_e", "x_f", "x_z"]);
     assert_eq!((view.len(), view.is_empty()), (8, false));
     let scopes: Vec<String> = view.scopes().iter().map(ToString::to_string).collect();

@@ -317,10 +317,7 @@ impl<'a> Change<'a> {
     /// Takes that back.
     pub(super) fn unassign(&mut self, at: usize, agent: &str) -> Result<Changed, VaultError> {
         let stored = &mut self.all[at];
-        let place = stored
-            .assignments
-            .iter()
-            .position(|row| row.agent == agent);
+        let place = stored.assignments.iter().position(|row| row.agent == agent);
         let Some(place) = place else {
             return Err(self.assigned(at, agent, false));
         };

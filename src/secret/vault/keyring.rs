@@ -138,8 +138,7 @@ impl Keyring {
             if !self.keys.contains_key(&row.id) {
                 self.take_wrapper(ledger.root())?;
                 let key = self.wrapper.unwrap(row, &self.vault);
-                let key =
-                    key.ok_or_else(|| VaultError::Broken(vec![format!("key {}", row.id)]))?;
+                let key = key.ok_or_else(|| VaultError::Broken(vec![format!("key {}", row.id)]))?;
                 self.keys.insert(row.id, key);
             }
         }

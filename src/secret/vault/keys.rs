@@ -41,10 +41,7 @@ impl Vault {
     ///
     /// # Errors
     /// If a value does not open: then the old key stays. What was moved stays moved.
-    pub fn key_rotate(
-        &self,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Rotated, VaultError> {
+    pub fn key_rotate(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Rotated, VaultError> {
         let resumed = self.begin_rotation()?;
         let mut moved = 0;
         let mut pending = self.key_status()?.pending;
@@ -72,10 +69,15 @@ impl Vault {
     /// # Errors
     /// If one of the master keys cannot be had, or they are the same.
     pub fn key_rewrap(&self, to: &MasterSource) -> Result<Vec<String>, VaultError> {
+        // A file is made while nobody else can make it; anything else may take its time before others have to wait.
+        let given = match to {
+            MasterSource::Auto(_) => None,
+            other => Some(other.load_or_make()?),
+        };
         let mut inner = self.lock();
         let inner = &mut *inner;
         let mut ledger = Ledger::open(inner.store.change()?, inner.keys.clone())?;
-        let (master, notice) = to.load_or_make()?;
+        let (master, notice) = given.map_or_else(|| to.load_or_make(), Ok)?;
         let wrapper = Wrapper::new(&master, &ledger.root().vault);
         if wrapper.fits(ledger.root()) {
             return Err(VaultError::SameMasterKey(to.to_string()));
@@ -108,7 +110,8 @@ impl Vault {
         let now = self.now();
         let mut inner = self.lock();
         let Inner { store, keys, ring } = &mut *inner;
-        let mut ledger = super::reserved(store.as_ref(), keys, ring, BATCH_USES, self.rotates_at, now)?;
+        let mut ledger =
+            super::reserved(store.as_ref(), keys, ring, BATCH_USES, self.rotates_at, now)?;
         let rows = ledger.rows().versions_not_under(ring.active(), BATCH)?;
         let mut broken = Vec::new();
         let mut moved = 0;

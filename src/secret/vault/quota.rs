@@ -83,7 +83,8 @@ impl Judge<'_> {
                         Scope::User(user) if other.is_assigned(agent.as_str()) => Some(user),
                         _ => None,
                     });
-                    groups.extend(users.map(|user| Group::Agent(agent.clone(), Some(user.clone()))));
+                    groups
+                        .extend(users.map(|user| Group::Agent(agent.clone(), Some(user.clone()))));
                 }
                 Scope::User(user) => {
                     let agents = stored
@@ -109,17 +110,18 @@ impl Judge<'_> {
         group: &'b Group,
         all: &'b [Stored],
     ) -> impl Iterator<Item = &'b Stored> {
-        all.iter().filter(move |stored| match (group, &stored.scope) {
-            (Group::Own, _) => self
-                .identity
-                .is_some_and(|identity| stored.is_seen_by(identity)),
-            (Group::Agent(agent, _), Scope::Agent(own)) => agent == own,
-            (Group::Agent(agent, Some(user)), Scope::User(own)) => {
-                user == own && stored.is_assigned(agent.as_str())
-            }
-            (Group::Agent(..), _) => false,
-            (Group::Scope(scope), own) => scope == own,
-        })
+        all.iter()
+            .filter(move |stored| match (group, &stored.scope) {
+                (Group::Own, _) => self
+                    .identity
+                    .is_some_and(|identity| stored.is_seen_by(identity)),
+                (Group::Agent(agent, _), Scope::Agent(own)) => agent == own,
+                (Group::Agent(agent, Some(user)), Scope::User(own)) => {
+                    user == own && stored.is_assigned(agent.as_str())
+                }
+                (Group::Agent(..), _) => false,
+                (Group::Scope(scope), own) => scope == own,
+            })
     }
 
     /// A value that reads as a name of its view could not be told from the name.

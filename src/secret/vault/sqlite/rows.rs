@@ -39,9 +39,7 @@ impl Rows<'_> {
 
     fn put(&self, sql: &str, params: impl Params) -> Result<(), VaultError> {
         let run = || self.transaction.prepare_cached(sql)?.execute(params);
-        run()
-            .map(drop)
-            .map_err(|error| failed(self.path, &error))
+        run().map(drop).map_err(|error| failed(self.path, &error))
     }
 }
 
@@ -234,11 +232,7 @@ impl Transaction for Rows<'_> {
     }
 
     fn versions(&self) -> Result<Vec<VersionRow>, VaultError> {
-        self.all(
-            &format!("{VERSIONS} ORDER BY secret, number"),
-            [],
-            version,
-        )
+        self.all(&format!("{VERSIONS} ORDER BY secret, number"), [], version)
     }
 
     fn versions_not_under(&self, key: i64, most: usize) -> Result<Vec<VersionRow>, VaultError> {
@@ -313,7 +307,11 @@ impl Transaction for Rows<'_> {
     }
 
     fn heads(&self) -> Result<Vec<HeadRow>, VaultError> {
-        self.all("SELECT log, seq, head, mac FROM heads ORDER BY log", [], head)
+        self.all(
+            "SELECT log, seq, head, mac FROM heads ORDER BY log",
+            [],
+            head,
+        )
     }
 
     fn put_head(&self, row: &HeadRow) -> Result<(), VaultError> {
