@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)] // A test that unwraps fails with the line.
 
 mod architecture;
+mod audit_kit;
+mod audit_log;
 mod cli;
 mod cli_audit;
 mod cli_key;
