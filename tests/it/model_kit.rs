@@ -3,8 +3,8 @@
 //! Tests drive client and upstream from one thread, in lockstep. Every wait has a bound; nothing sleeps.
 
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;

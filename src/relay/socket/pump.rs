@@ -176,8 +176,16 @@ where
     /// Passes a control frame on, masked if `tunnel` is given. After a closing one it is over.
     async fn control(&mut self, event: Event, tunnel: Option<&Tunnel>) -> Result<(), End> {
         let (opcode, payload, code) = match event {
-            Event::Ping(payload) => (Opcode::Ping, masked(self.from, &payload, tunnel).await?, None),
-            Event::Pong(payload) => (Opcode::Pong, masked(self.from, &payload, tunnel).await?, None),
+            Event::Ping(payload) => (
+                Opcode::Ping,
+                masked(self.from, &payload, tunnel).await?,
+                None,
+            ),
+            Event::Pong(payload) => (
+                Opcode::Pong,
+                masked(self.from, &payload, tunnel).await?,
+                None,
+            ),
             Event::Close(close) => {
                 let code = close.as_ref().map(|close| close.code);
                 let close = match close {
