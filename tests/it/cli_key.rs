@@ -60,7 +60,10 @@ fn status_says_which_key_is_in_use() {
     );
     let status = place.json(&["key", "status"]);
     assert!(status["data_key"].as_u64().unwrap() > 0);
-    assert_eq!((&status["pending"], &status["old_keys"]), (&0.into(), &0.into()));
+    assert_eq!(
+        (&status["pending"], &status["old_keys"]),
+        (&0.into(), &0.into())
+    );
     let (code, _, err) = Place::new().run(&["key", "status"]);
     assert_eq!(code, 1);
     assert_eq!(
@@ -77,7 +80,10 @@ fn rotate_encrypts_every_value_anew() {
     }
     let before = place.json(&["key", "status"])["data_key"].as_u64().unwrap();
     let out = place.done(&["key", "rotate"]);
-    let expected = format!("data key {} is in use; 2 values encrypted anew\n", before + 1);
+    let expected = format!(
+        "data key {} is in use; 2 values encrypted anew\n",
+        before + 1
+    );
     assert_eq!(out, expected);
     assert_eq!(place.json(&["key", "status"])["data_key"], before + 1);
     let report = place.json(&["key", "rotate"]);
