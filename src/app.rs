@@ -44,8 +44,8 @@ use crate::net::server::{self, Listener};
 use crate::net::tls::{Identity, TlsError};
 use crate::secret::vault::VaultError;
 use crate::secret::{Secret, Submission, View};
-use stock::Stock;
 use health::Readiness;
+use stock::Stock;
 
 pub use demo::{DemoError, demo};
 pub use run::{RunError, run};
@@ -221,13 +221,16 @@ impl Running {
             secrets,
             "listening"
         );
-        let started = Event::new(Kind::Start).agent(&config.agent.id).outcome("done");
+        let started = Event::new(Kind::Start)
+            .agent(&config.agent.id)
+            .outcome("done");
         if let Err(error) = recorder.durable(vec![started]).await {
             tracing::error!("the start is not in the audit log: {error}");
         }
         let (stop, stopped) = signal::channel(false);
-        let follow = followed
-            .map(|followed| tokio::spawn(follow::follow(followed, Arc::clone(&guard))).abort_handle());
+        let follow = followed.map(|followed| {
+            tokio::spawn(follow::follow(followed, Arc::clone(&guard))).abort_handle()
+        });
         let live = Live {
             guard,
             channel,

@@ -36,7 +36,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let running = Running::start(&config, &submission.into_secrets(&scope)).await?;
+        let running = Running::start(&config, submission.into_secrets(&scope)).await?;
         std::future::pending::<()>().await;
         drop(running);
         Ok(())

@@ -38,7 +38,10 @@ pub(super) async fn follow(followed: Followed, guard: Arc<Guard>) {
             Ok(back) => follower = back,
             // It panicked, or the runtime ends: masking goes on with what there is, and requests that need more are refused.
             Err(error) => {
-                return tracing::error!(panicked = error.is_panic(), "the vault is followed no more");
+                return tracing::error!(
+                    panicked = error.is_panic(),
+                    "the vault is followed no more"
+                );
             }
         }
         tokio::select! {
@@ -96,7 +99,9 @@ impl Follower {
     /// What is in force stays so; readiness fails by itself.
     fn not_read(&mut self, reason: &str) {
         if self.unread.as_deref() != Some(reason) {
-            tracing::error!("the vault cannot be read, and what it held before stays in force: {reason}");
+            tracing::error!(
+                "the vault cannot be read, and what it held before stays in force: {reason}"
+            );
             self.unread = Some(reason.to_owned());
         }
     }

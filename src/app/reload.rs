@@ -185,10 +185,7 @@ impl Reloader {
         live.guard.replace(View::new(loaded.secrets), 0);
         self.warnings = loaded.warnings;
         self.report_warnings();
-        tracing::info!(
-            secrets = self.count,
-            "the changed secrets are in force"
-        );
+        tracing::info!(secrets = self.count, "the changed secrets are in force");
     }
 }
 

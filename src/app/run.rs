@@ -17,7 +17,7 @@ use std::io;
 use std::path::Path;
 
 use super::children::{self, Environment, Inherited};
-use super::reload::Reloader;
+use super::reload::{Adjust, Reloader};
 use super::serve::{ServeError, chosen};
 use super::{Running, clients, log};
 use crate::cli::{self, Run, Serve};
@@ -85,7 +85,11 @@ pub fn run(args: &Run) -> Result<u8, RunError> {
         secrets: args.secrets.clone(),
         global: args.global,
     };
-    let mut reloader = Reloader::load(&serve, beside_a_command)?;
+    let adjust: Adjust = match args.secrets {
+        Some(_) => in_memory,
+        None => beside_a_command,
+    };
+    let mut reloader = Reloader::load(&serve, adjust)?;
     let inherited = children::inherit(std::env::vars_os(), &args.env);
     check(args, reloader.config())?;
     // The terminal is the command's: a line per request would run through what it draws there.
@@ -135,6 +139,19 @@ fn beside_a_command(config: &mut Config) {
         model.tls = None;
         clients::add_routes(model);
     }
+}
+
+/// Without a vault every run keeps the key of its audit log to itself. So it needs a log of its own: commands run side by side.
+fn in_memory(config: &mut Config) {
+    beside_a_command(config);
+    let log = &mut config.audit.path;
+    let mut name = log.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-run-{}", std::process::id()));
+    if let Some(extension) = log.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    *log = log.with_file_name(name);
 }
 
 /// Whether the variables that the command line names may be handed on.

@@ -20,12 +20,21 @@ pub(super) fn rules(config: &Config) -> Rules {
     let providers = model.map_or(&[][..], |model| &model.providers);
     Rules {
         output: spelling(config.placeholder.output),
-        accept: config.placeholder.accept.iter().copied().map(spelling).collect(),
+        accept: config
+            .placeholder
+            .accept
+            .iter()
+            .copied()
+            .map(spelling)
+            .collect(),
         signed: match model.map(|model| model.signed) {
             Some(config::Signed::Pass) => Signed::Pass,
             Some(config::Signed::Refuse) | None => Signed::Refuse,
         },
-        credentials: providers.iter().filter_map(|provider| provider.secret.clone()).collect(),
+        credentials: providers
+            .iter()
+            .filter_map(|provider| provider.secret.clone())
+            .collect(),
     }
 }
 

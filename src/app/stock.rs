@@ -121,7 +121,10 @@ fn beside(path: &Path) -> PathBuf {
 
 /// Makes the folder of a file, for this user alone.
 fn make_folder(path: &Path) -> Result<(), StartError> {
-    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+    let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    else {
         return Ok(());
     };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);

@@ -101,9 +101,8 @@ impl Guard {
         agent: &str,
         source: Option<(Arc<dyn Source>, u64)>,
     ) -> Self {
-        let (source, generation) = source.map_or((None, 0), |(source, number)| {
-            (Some(source), number)
-        });
+        let (source, generation) =
+            source.map_or((None, 0), |(source, number)| (Some(source), number));
         let build = Build {
             view: Arc::new(view),
             rules: Arc::new(rules),
@@ -248,7 +247,11 @@ impl Guard {
         if let Some(Err(reason)) = self.source.as_ref().map(|source| source.generation()) {
             reasons.push(format!("the vault cannot be read: {reason}"));
         }
-        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+        if reasons.is_empty() {
+            Ok(())
+        } else {
+            Err(reasons)
+        }
     }
 
     /// The code of a secret now, which is masked from here on.

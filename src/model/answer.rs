@@ -151,7 +151,10 @@ impl Record {
     /// # Errors
     /// It cannot be served now.
     pub async fn admit(&mut self, guard: &Arc<Guard>) -> Result<Arc<Ticket>, Unavailable> {
-        let target = self.route.as_ref().map_or_else(|| "-".into(), |route| Arc::clone(&route.name));
+        let target = self
+            .route
+            .as_ref()
+            .map_or_else(|| "-".into(), |route| Arc::clone(&route.name));
         let about = About {
             channel: "model",
             target,

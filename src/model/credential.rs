@@ -158,11 +158,7 @@ impl Carried {
         !self.holes.is_empty() || self.target.contains(&Part::Hole)
     }
 
-    fn take_headers(
-        &mut self,
-        headers: &mut HeaderMap,
-        stands: impl Fn(&str, Spot<'_>) -> Stands,
-    ) {
+    fn take_headers(&mut self, headers: &mut HeaderMap, stands: impl Fn(&str, Spot<'_>) -> Stands) {
         for name in CARRIERS {
             let header::Entry::Occupied(found) = headers.entry(&name) else {
                 continue;
@@ -256,7 +252,11 @@ impl Carried {
             CARRIERS.iter().any(|carrier| carrier.as_str() == name)
                 || OTHERS.contains(&name.as_str())
         };
-        let named: Vec<HeaderName> = headers.keys().filter(|name| carries(name)).cloned().collect();
+        let named: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| carries(name))
+            .cloned()
+            .collect();
         for name in named {
             headers.remove(name);
         }
@@ -267,7 +267,11 @@ impl Carried {
     ///
     /// # Errors
     /// As [`head::mask_target`].
-    pub fn mask_target(&mut self, ticket: &Ticket, tally: &crate::relay::Tally) -> Result<(), Error> {
+    pub fn mask_target(
+        &mut self,
+        ticket: &Ticket,
+        tally: &crate::relay::Tally,
+    ) -> Result<(), Error> {
         for part in &mut self.target {
             if let Part::Text(text) = part {
                 let masked = head::mask_target(text, ticket.snapshot(), tally)?;
@@ -302,7 +306,8 @@ impl Carried {
                     spots: &spots,
                     destination: bearer.destination,
                 };
-                let written = ticket.substitute(&ask, |value| self.write(value, base_path, headers));
+                let written =
+                    ticket.substitute(&ask, |value| self.write(value, base_path, headers));
                 let written = written.await.map_err(|denied| Failure::Denied {
                     key: bearer.credential.key.clone(),
                     origin: bearer.destination.to_string(),
@@ -483,7 +488,18 @@ mod tests {
     #[test]
     fn targets_come_apart_and_together_again() {
         for target in [
-            "", "/", "/a/b", "?", "?a", "/a?", "/a?key=1", "/a?key=1&", "/a?&key=1&&b=%26", "/a?a=?b&c", "?key", "/é?é=é",
+            "",
+            "/",
+            "/a/b",
+            "?",
+            "?a",
+            "/a?",
+            "/a?key=1",
+            "/a?key=1&",
+            "/a?&key=1&&b=%26",
+            "/a?a=?b&c",
+            "?key",
+            "/é?é=é",
         ] {
             let all: String = pieces(target).collect();
             assert_eq!(all, target);
@@ -510,7 +526,11 @@ mod tests {
             };
             let mut carried = Carried::default();
             carried.assemble(pieces(target).map(|piece| (piece, stands(piece))), true);
-            assert_eq!(carried.target("/base", "[]"), format!("/base{expected}"), "{target}");
+            assert_eq!(
+                carried.target("/base", "[]"),
+                format!("/base{expected}"),
+                "{target}"
+            );
         }
         for (target, expected) in [
             ("/a", "/a"),
@@ -528,7 +548,11 @@ mod tests {
     #[test]
     fn the_value_alone_goes_on_as_it_came() {
         let mut carried = Carried::default();
-        let marked = [("/a", Stands::Other), ("?key=%41", Stands::Value), ("&b", Stands::Other)];
+        let marked = [
+            ("/a", Stands::Other),
+            ("?key=%41", Stands::Value),
+            ("&b", Stands::Other),
+        ];
         carried.assemble(marked.into_iter(), false);
         assert_eq!(carried.target("", "never"), "/a?key=%41&b");
     }
@@ -540,7 +564,10 @@ mod tests {
             ("bearer \t x_key ", Some(("bearer \t ", "x_key"))),
             ("x_key", Some(("", "x_key"))),
             ("Token x_key", Some(("Token ", "x_key"))),
-            ("Bearer x_key, Bearer y", Some(("Bearer ", "x_key, Bearer y"))),
+            (
+                "Bearer x_key, Bearer y",
+                Some(("Bearer ", "x_key, Bearer y")),
+            ),
             ("Basic eDp5", None),
             ("BASIC eDp5", None),
             ("", Some(("", ""))),

@@ -134,9 +134,16 @@ async fn run(
     let came_as = content_type(&parts.headers);
     let headers = std::mem::take(&mut parts.headers);
     let answers = route.answers(active.mask_responses);
-    let mut upstream =
-        UpstreamHead::new(&route, &answers, rest, &parts.method, headers, &ticket, &tally)
-            .map_err(fail)?;
+    let mut upstream = UpstreamHead::new(
+        &route,
+        &answers,
+        rest,
+        &parts.method,
+        headers,
+        &ticket,
+        &tally,
+    )
+    .map_err(fail)?;
     if content_type(&upstream.headers) != came_as {
         // Upstream could not find the parts by it.
         return Err(fail(Error::SecretInName("type of the multipart body")));

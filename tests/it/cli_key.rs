@@ -48,7 +48,11 @@ fn status_says_which_key_is_in_use() {
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[0], "vault       data/vault.db (ID)");
     assert_eq!(lines[1], "master key  auto");
-    assert_eq!(lines[2], format!("data key    1, made {}", "T".repeat(20)));
+    assert!(
+        lines[2].starts_with("data key    ")
+            && lines[2].ends_with(&format!(", made {}", "T".repeat(20))),
+        "{out}"
+    );
     assert!(
         lines[3].starts_with("uses        at most ")
             && lines[3].ends_with(", 0 % of those after which it is rotated"),

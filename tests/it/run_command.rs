@@ -329,7 +329,7 @@ fn signals_go_on_to_the_command() {
     ] {
         // A shell's `wait` ends at once for a trap.
         let script = format!(
-            "trap 'echo got {name}; kill $!; exit 3' {name}\nsleep 60 & echo ready\nwait\nexit 9"
+            "trap 'echo got {name}; kill -KILL $!; exit 3' {name}\nsleep 60 & echo ready\nwait\nexit 9"
         );
         let (mut running, _) = Running::script(folder.path(), &script);
         assert_eq!(running.line(), "ready");
@@ -443,4 +443,96 @@ fn a_changed_configuration_does_not_move_the_sidecar() {
         Some(1),
         "the shell's, whose read found the end"
     );
+}
+
+/// The events of the audit logs of a folder's state, one list a log.
+fn audited(folder: &Path) -> Vec<Vec<serde_json::Value>> {
+    let entries = fs::read_dir(folder.join("data")).unwrap();
+    let read = |path| {
+        let log = fs::read_to_string(path).unwrap();
+        log.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    entries.map(|entry| read(entry.unwrap().path())).collect()
+}
+
+#[test]
+fn p2_the_provider_gets_the_credential_and_the_command_its_name() {
+    const REAL: &str = "sk-proj-8Hq2Zx71LmVb";
+    let upstream = Upstream::bind();
+    let folder = folder(Some(&upstream), "secret = \"x_openai_key\"\n");
+    let secrets = format!(
+        "{{\"{}\": {{\"x_openai_key\": \"{REAL}\"}}}}",
+        upstream.url()
+    );
+    write_secrets(folder.path(), &secrets);
+    let (mut running, addr) = Running::script(folder.path(), "echo \"$OPENAI_API_KEY\"; read line");
+    let placeholder = running.line();
+    assert_eq!(placeholder, "x_openai_key");
+    let mut client = connect(addr);
+    client.send(post(
+        "/openai/v1/responses",
+        &format!("Authorization: Bearer {placeholder}\r\n"),
+        format!("is {REAL} yours?").as_bytes(),
+    ));
+    let mut peer = upstream.accept();
+    let seen = peer.request();
+    assert_eq!(
+        seen.header("authorization").unwrap(),
+        format!("Bearer {REAL}")
+    );
+    assert_eq!(seen.body, b"is x_openai_key yours?");
+    let echo = format!(
+        "HTTP/1.1 401 No\r\nContent-Length: {}\r\n\r\n{REAL}",
+        REAL.len()
+    );
+    peer.send(echo);
+    let answer = client.message("POST");
+    assert_eq!(
+        (answer.status(), answer.body.as_slice()),
+        (401, &b"x_openai_key"[..])
+    );
+    drop(client);
+    running.end();
+    let logs = audited(folder.path());
+    let names: Vec<&str> = logs[0]
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["start", "substitute", "mask", "stop"], "{logs:?}");
+    assert!(!format!("{logs:?}").contains(REAL));
+}
+
+#[test]
+fn commands_run_side_by_side_with_a_log_each() {
+    let upstream = Upstream::bind();
+    let folder = folder(Some(&upstream), "");
+    let both = [(); 2].map(|()| Running::script(folder.path(), "read line"));
+    for _ in 0..3 {
+        for (_, addr) in &both {
+            let mut client = connect(*addr);
+            client.send(post(
+                "/openai/v1/x",
+                "Connection: close\r\n",
+                TOKEN.as_bytes(),
+            ));
+            let mut peer = upstream.accept();
+            assert_eq!(peer.request().body, b"x_token");
+            peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+            assert_eq!(client.message("POST").status(), 200);
+        }
+    }
+    for (running, _) in both {
+        running.end();
+    }
+    let logs = audited(folder.path());
+    assert_eq!(logs.len(), 2);
+    for log in logs {
+        let names: Vec<&str> = log
+            .iter()
+            .map(|event| event["event"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["start", "mask", "mask", "mask", "stop"]);
+    }
 }

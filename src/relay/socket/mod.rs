@@ -180,7 +180,6 @@ impl Tunnel {
             sleep(NOTE_TIME).await;
         }
     }
-
 }
 
 /// What it comes to when the direction towards `to` has ended first. After a closing frame went that way, the other way gets

@@ -176,8 +176,16 @@ where
     /// Passes a control frame on, masked if `tunnel` is given. After a closing one it is over.
     async fn control(&mut self, event: Event, tunnel: Option<&Tunnel>) -> Result<(), End> {
         let (opcode, payload, code) = match event {
-            Event::Ping(payload) => (Opcode::Ping, masked(self.from, &payload, tunnel).await?, None),
-            Event::Pong(payload) => (Opcode::Pong, masked(self.from, &payload, tunnel).await?, None),
+            Event::Ping(payload) => (
+                Opcode::Ping,
+                masked(self.from, &payload, tunnel).await?,
+                None,
+            ),
+            Event::Pong(payload) => (
+                Opcode::Pong,
+                masked(self.from, &payload, tunnel).await?,
+                None,
+            ),
             Event::Close(close) => {
                 let code = close.as_ref().map(|close| close.code);
                 let close = match close {
@@ -249,7 +257,7 @@ impl Tunnel {
     }
 
     /// A message of that side that begins now.
-    async fn message(&self, from: Side, kind: Kind) -> Result<Message, End> {
+    async fn message(&self, from: Side, kind: Kind) -> Result<Message<'_>, End> {
         let needles = self.needles(from).await?;
         Ok(Message::begin(needles, self, from, kind))
     }
