@@ -92,7 +92,7 @@ impl Vault {
     }
 
     /// Begins a rotation, unless one is under way; whether one was.
-    fn begin_rotation(&self) -> Result<bool, VaultError> {
+    pub(super) fn begin_rotation(&self) -> Result<bool, VaultError> {
         let now = self.now();
         let mut inner = self.lock();
         let Inner { store, keys, ring } = &mut *inner;
