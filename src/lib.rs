@@ -4,6 +4,7 @@
 //! what, who may import whom, and the invariants that tests hold.
 
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod guard;

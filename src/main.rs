@@ -14,8 +14,16 @@ fn main() -> ExitCode {
                 Err(error) if error.is_input() => Ok(cli::wrong_input(args.global, &error)),
                 Err(error) => Err(error.into()),
             },
+            run: |args| match app::run(&args) {
+                Ok(code) => Ok(ExitCode::from(code)),
+                Err(error) => Ok(cli::failed(args.global, &error, error.exit_code())),
+            },
             demo: |args| Ok(app::demo(args)?),
-            needles: app::needles,
+            needles: app::needles_of,
+            settings: app::vault::settings,
+            keeper: app::vault::keeper,
+            recorder: app::vault::command_recorder,
+            files: app::check::files,
         },
     )
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use bauta::app::Running;
 use bauta::config;
-use bauta::secret::{Limits, parse_submission};
+use bauta::secret::{Limits, Scope, parse_submission};
 
 use crate::common::{Random, secrets};
 
@@ -30,12 +30,13 @@ pub fn run(arguments: &[String]) -> Result<()> {
     };
     let submission = parse_submission(submission(count.parse()?)?.into_bytes().into(), &limits)
         .map_err(|problems| anyhow!("the secrets of the bench are refused: {problems:?}"))?;
+    let scope = Scope::Agent(config.agent.id.parse()?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let running = Running::start(&config, &submission.into_secrets()).await?;
+        let running = Running::start(&config, submission.into_secrets(&scope)).await?;
         std::future::pending::<()>().await;
         drop(running);
         Ok(())

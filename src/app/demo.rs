@@ -3,7 +3,8 @@
 //! The way through: [`demo`] starts a stand-in provider (`provider`) and a sidecar before it, sends a conversation (`story`) as an
 //! agent would, judges what arrived (`check`) and shows both sides (`show`).
 //!
-//! Invariants: no address but loopback, no file, no configuration; every wait ends; the judgement uses nothing of the engine. The
+//! Invariants: no address but loopback, no file but the audit log, in a folder of its own that goes with the demonstration, no
+//! configuration; every wait ends; the judgement uses nothing of the engine. The
 //! values are made up, and this is the only command that prints any.
 
 mod check;
@@ -11,8 +12,11 @@ mod provider;
 mod show;
 mod story;
 
+use std::fs::DirBuilder;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,9 +31,9 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::{fmt, registry};
 use zeroize::Zeroizing;
 
-use super::{Running, StartError};
+use super::{Running, StartError, settings};
 use crate::cli::Demo;
-use crate::config::{Config, Listen, Model, Provider, UpstreamError};
+use crate::config::{Config, Inject, Listen, Model, Provider, UpstreamError};
 use crate::secret::{self, Limits};
 use check::{Report, Run};
 use provider::StandIn;
@@ -116,8 +120,9 @@ async fn converse() -> Result<Run, DemoError> {
     let bytes = Zeroizing::new(story::secrets().into_bytes());
     let secrets = secret::parse_submission(bytes, &Limits::default())
         .map_err(|problems| DemoError::Secrets(super::serve::problem_list(&problems)))?
-        .into_secrets();
-    let running = Running::start(&config(stand_in.addr())?, &secrets).await?;
+        .into_secrets(&settings::scope(&Config::default()));
+    let scratch = Scratch::new()?;
+    let running = Running::start(&config(stand_in.addr(), &scratch.0)?, secrets).await?;
     let Some(addr) = running.model_addr() else {
         return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());
     };
@@ -136,12 +141,14 @@ async fn converse() -> Result<Run, DemoError> {
     Ok(run)
 }
 
-fn config(provider: SocketAddr) -> Result<Config, UpstreamError> {
+fn config(provider: SocketAddr, folder: &Path) -> Result<Config, UpstreamError> {
     let provider = Provider {
         name: "stand-in".to_owned(),
         path: "stand-in".to_owned(),
         upstream: format!("http://{provider}").parse()?,
         ca: None,
+        secret: None,
+        inject: Inject::default(),
     };
     let model = Model {
         listen: Listen::Tcp {
@@ -151,10 +158,33 @@ fn config(provider: SocketAddr) -> Result<Config, UpstreamError> {
         providers: vec![provider],
         ..Model::default()
     };
-    Ok(Config {
+    let mut config = Config {
         model: Some(model),
         ..Config::default()
-    })
+    };
+    config.audit.path = folder.join("audit.log");
+    Ok(config)
+}
+
+/// A folder that only this user can read, and that goes with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> io::Result<Self> {
+        let mut drawn = [0; 8];
+        getrandom::fill(&mut drawn).map_err(io::Error::other)?;
+        let name = format!("bauta-demo-{:016x}", u64::from_ne_bytes(drawn));
+        let path = std::env::temp_dir().join(name);
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Nothing in it is secret; what cannot be removed stays.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// One request as an SDK would send it; the answer's body.

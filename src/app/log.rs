@@ -23,12 +23,16 @@ pub(super) fn init(log: Log) {
     let lines = match log.format {
         LogFormat::Text => fmt::layer()
             .with_writer(io::stderr)
+            // Its complaint about a reader that is gone would panic, for the same reason.
+            .log_internal_errors(false)
             .with_target(false)
             .boxed(),
         LogFormat::Json => fmt::layer()
             .json()
             .flatten_event(true)
             .with_writer(io::stderr)
+            // Its complaint about a reader that is gone would panic, for the same reason.
+            .log_internal_errors(false)
             .with_target(false)
             .boxed(),
     };

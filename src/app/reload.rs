@@ -7,48 +7,55 @@ use super::watch::{Mark, Watch};
 use super::{Live, settings};
 use crate::cli::Serve;
 use crate::config::{self, Config};
-use crate::secret::{Secret, Source};
+use crate::secret::{Secret, Source, View};
 
 /// What is in force, and the files that it came from.
 pub(super) struct Reloader {
     config: Config,
     config_mark: Option<Mark>,
+    /// `None`: the vault is followed instead.
     source: Option<Source>,
-    secrets: Vec<Secret>,
+    /// What was read first, until it is taken.
+    secrets: Option<Vec<Secret>>,
+    count: usize,
     secrets_mark: Option<Mark>,
     tls_marks: [Option<Mark>; 2],
     warnings: Vec<String>,
+    adjust: Adjust,
 }
+
+/// What the command that runs the sidecar changes about each configuration that is read.
+pub(super) type Adjust = fn(&mut Config);
 
 impl Reloader {
     /// Reads everything for the first time.
-    pub(super) fn load(args: &Serve) -> Result<Self, ServeError> {
+    pub(super) fn load(args: &Serve, adjust: Adjust) -> Result<Self, ServeError> {
         let mut config = config::load(args.config.as_deref())?;
         // Looked at before it is read again: a change in between shows as one.
         let config_mark = config.source.as_deref().and_then(Mark::of);
         if let Some(path) = config.source.clone() {
             config = config::load(Some(&path))?;
         }
+        adjust(&mut config);
         let secrets_mark = args.secrets.as_ref().and_then(file).and_then(Mark::of);
         let tls_marks = tls_files(&config).map(|path| path.and_then(Mark::of));
         let (secrets, warnings) = match &args.secrets {
             Some(source) => {
-                let loaded = load_secrets(source)?;
-                (loaded.secrets, loaded.warnings)
+                let loaded = load_secrets(source, &config)?;
+                (Some(loaded.secrets), loaded.warnings)
             }
-            None => (
-                Vec::new(),
-                vec!["no secrets are given, so nothing is masked. Use --secrets FILE".to_owned()],
-            ),
+            None => (None, Vec::new()),
         };
         Ok(Self {
             config,
             config_mark,
             source: args.secrets.clone(),
+            count: secrets.as_ref().map_or(0, Vec::len),
             secrets,
             secrets_mark,
             tls_marks,
             warnings,
+            adjust,
         })
     }
 
@@ -56,8 +63,9 @@ impl Reloader {
         &self.config
     }
 
-    pub(super) fn secrets(&self) -> &[Secret] {
-        &self.secrets
+    /// The secrets of the command line, once; `None` where the vault holds them.
+    pub(super) fn take_secrets(&mut self) -> Option<Vec<Secret>> {
+        self.secrets.take()
     }
 
     /// Logs what is likely not meant.
@@ -109,28 +117,36 @@ impl Reloader {
     }
 
     fn reload_config(&mut self, live: &Live) {
-        let next = match config::load(self.config.source.as_deref()) {
+        let mut next = match config::load(self.config.source.as_deref()) {
             Ok(next) => next,
             Err(error) => return tracing::error!("the changed configuration is not used: {error}"),
         };
+        (self.adjust)(&mut next);
         let (Some(old), Some(new)) = (&self.config.model, &next.model) else {
             return tracing::error!(
                 "the changed configuration is not used: its [model] table is gone"
             );
         };
+        // Credentials are masked in answers before one can be put in.
+        let (before, after) = (settings::rules(&self.config), settings::rules(&next));
+        let mut both = before.clone();
+        both.credentials.extend(after.credentials.iter().cloned());
+        live.guard.set_rules(both);
         if let Err(error) = live.channel.reconfigure(&settings::channel(new)) {
+            live.guard.set_rules(before);
             return tracing::error!("the changed configuration is not used: {error}");
         }
+        live.guard.set_rules(after);
         let rebound = old.listen != new.listen
             || old.tls != new.tls
             || settings::listener(old) != settings::listener(new);
-        if rebound || self.config.log != next.log {
+        let rehoused = self.config.agent != next.agent
+            || self.config.vault != next.vault
+            || self.config.audit != next.audit;
+        if rebound || rehoused || self.config.log != next.log {
             tracing::warn!(
-                "listen, the names of the files of tls, the limits of connections and heads, and [log] change with a restart only"
+                "listen, the names of the files of tls, the limits of connections and heads, [agent], [vault], [audit] and [log] change with a restart only"
             );
-        }
-        if self.config.placeholder != next.placeholder || old.signed != new.signed {
-            live.guard.replace(settings::snapshot(&self.secrets, &next));
         }
         let tls = old.tls.clone();
         self.config = next;
@@ -155,25 +171,21 @@ impl Reloader {
 
     fn reload_secrets(&mut self, live: &Live) {
         let Some(source) = &self.source else { return };
-        let loaded = match load_secrets(source) {
+        let loaded = match load_secrets(source, &self.config) {
             Ok(loaded) => loaded,
             Err(error) => return tracing::error!("the changed secrets are not used: {error}"),
         };
-        if loaded.blank && !self.secrets.is_empty() {
+        if loaded.blank && self.count > 0 {
             // A file that is written in place is empty for a moment; masking must not stop for that.
             return tracing::error!(
                 "the changed secrets are not used: the file is empty. Write {{}} to have none"
             );
         }
-        live.guard
-            .replace(settings::snapshot(&loaded.secrets, &self.config));
-        self.secrets = loaded.secrets;
+        self.count = loaded.secrets.len();
+        live.guard.replace(View::new(loaded.secrets), 0);
         self.warnings = loaded.warnings;
         self.report_warnings();
-        tracing::info!(
-            secrets = self.secrets.len(),
-            "the changed secrets are in force"
-        );
+        tracing::info!(secrets = self.count, "the changed secrets are in force");
     }
 }
 

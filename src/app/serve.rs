@@ -5,10 +5,10 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
-use super::{Running, StartError, log};
+use super::{Running, StartError, log, settings};
 use crate::cli::Serve;
-use crate::config::{self, Level, Log, LogFormat};
-use crate::secret::{self, Limits, Problem, Secret, Source, SourceError};
+use crate::config::{self, Config, Level, Log, LogFormat};
+use crate::secret::{self, Problem, Secret, Source, SourceError};
 
 /// Why the process cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub(super) fn problem_list(problems: &[Problem]) -> String {
 /// # Errors
 /// See [`ServeError`]; only before the listener is ready.
 pub fn serve(args: &Serve) -> Result<(), ServeError> {
-    let mut reloader = Reloader::load(args)?;
+    let mut reloader = Reloader::load(args, |_| ())?;
     log::init(chosen(reloader.config().log, args));
     reloader.report_warnings();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -66,7 +66,10 @@ pub fn serve(args: &Serve) -> Result<(), ServeError> {
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
-        let running = Running::start(reloader.config(), reloader.secrets()).await?;
+        let running = match reloader.take_secrets() {
+            Some(secrets) => Running::start(reloader.config(), secrets).await?,
+            None => Running::start_with_vault(reloader.config()).await?,
+        };
         let live = running.live.clone();
         let follow = tokio::spawn(async move { reloader.follow(&live).await });
         either(&mut terminate, &mut interrupt).await;
@@ -84,7 +87,7 @@ pub fn serve(args: &Serve) -> Result<(), ServeError> {
 }
 
 /// The configured log, but for what the command line says.
-fn chosen(mut log: Log, args: &Serve) -> Log {
+pub(super) fn chosen(mut log: Log, args: &Serve) -> Log {
     if args.global.quiet {
         log.level = Level::Error;
     } else if args.global.verbose {
@@ -111,11 +114,11 @@ pub(super) struct Loaded {
     pub blank: bool,
 }
 
-/// Reads and checks secrets.
-pub(super) fn load_secrets(source: &Source) -> Result<Loaded, ServeError> {
+/// Reads and checks secrets, which are then the agent's.
+pub(super) fn load_secrets(source: &Source, config: &Config) -> Result<Loaded, ServeError> {
     let (bytes, warning) = secret::read(source)?;
     let blank = bytes.trim_ascii().is_empty();
-    let submission = secret::parse_submission(bytes, &Limits::default())
+    let submission = secret::parse_submission(bytes, &settings::secret_limits(config))
         .map_err(|problems| ServeError::Secrets(source.clone(), problems))?;
     let mut warnings: Vec<String> = warning.into_iter().collect();
     warnings.extend(
@@ -128,7 +131,7 @@ pub(super) fn load_secrets(source: &Source) -> Result<Loaded, ServeError> {
             }),
     );
     Ok(Loaded {
-        secrets: submission.into_secrets(),
+        secrets: submission.into_secrets(&settings::scope(config)),
         warnings,
         blank,
     })

@@ -1,12 +1,12 @@
 //! The configuration in the words of the rooms that use it: they do not import `config`.
 
-use crate::config::{self, Config, Limits, Model, Provider};
-use crate::guard::{Signed, Snapshot};
-use crate::model::{self, Settings};
+use crate::config::{self, Config, Inject, Limits, Model, Provider};
+use crate::guard::{Rules, Signed, Spelling};
+use crate::model::{self, Credential, Settings};
 use crate::net::dial::Target;
 use crate::net::{pool, server};
 use crate::relay;
-use crate::secret::Secret;
+use crate::secret::{self, Scope};
 
 /// Body bytes that are held back for an exact length.
 const BUFFER_BYTES: u64 = 8 << 20;
@@ -14,13 +14,51 @@ const BUFFER_BYTES: u64 = 8 << 20;
 /// Header lines of a request: several times what any SDK sends, and as many as hyper reads without allocating for them.
 const MAX_HEADERS: usize = 100;
 
-/// What is masked, and how.
-pub(super) fn snapshot(secrets: &[Secret], config: &Config) -> Snapshot {
-    let signed = match config.model.as_ref().map(|model| model.signed) {
-        Some(config::Signed::Pass) => Signed::Pass,
-        Some(config::Signed::Refuse) | None => Signed::Refuse,
-    };
-    Snapshot::new(secrets, |key| config.placeholder.output.write(key)).with_signed(signed)
+/// How placeholders are written and read, and what is treated apart.
+pub(super) fn rules(config: &Config) -> Rules {
+    let model = config.model.as_ref();
+    let providers = model.map_or(&[][..], |model| &model.providers);
+    Rules {
+        output: spelling(config.placeholder.output),
+        accept: config
+            .placeholder
+            .accept
+            .iter()
+            .copied()
+            .map(spelling)
+            .collect(),
+        signed: match model.map(|model| model.signed) {
+            Some(config::Signed::Pass) => Signed::Pass,
+            Some(config::Signed::Refuse) | None => Signed::Refuse,
+        },
+        credentials: providers
+            .iter()
+            .filter_map(|provider| provider.secret.clone())
+            .collect(),
+    }
+}
+
+fn spelling(spelling: config::Spelling) -> Spelling {
+    // Every template has the key in it.
+    let (before, after) = spelling.template().split_once("{key}").unwrap_or_default();
+    Spelling::new(before, after)
+}
+
+/// Whose the secrets are that come without a vault: the agent's.
+pub(super) fn scope(config: &Config) -> Scope {
+    let id = config.agent.id.parse();
+    Scope::Agent(id.expect("the configuration takes for ids what is one"))
+}
+
+/// How large a submission may be.
+pub(super) fn secret_limits(config: &Config) -> secret::Limits {
+    let limits = &config.vault.limits;
+    secret::Limits {
+        max_secrets: limits.max_secrets,
+        max_domains: limits.max_domains,
+        max_value_bytes: limits.max_value_bytes,
+        max_total_bytes: limits.max_total_bytes,
+    }
 }
 
 /// What may change while the channel runs.
@@ -86,5 +124,9 @@ fn provider(provider: &Provider) -> model::Provider {
         },
         authority: upstream.authority(),
         base_path: upstream.base_path.clone(),
+        credential: provider.secret.clone().map(|key| Credential {
+            key,
+            always: provider.inject == Inject::Always,
+        }),
     }
 }

@@ -1,67 +1,136 @@
-//! `bauta check`: everything that is wrong with the configuration and the secrets, at once.
+//! `bauta check`: everything that is wrong with the configuration, its files and the secrets, at once. Changes nothing.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use super::output::{self, Output, Stop};
-use super::secrets;
-use crate::config::{self, Config};
-use crate::secret::Source;
+use super::{Commands, ConfigFile, secrets, session};
+use crate::config::{Config, SecretLimits};
+use crate::secret::vault::{Vault, VaultError};
+use crate::secret::{Secret, Source};
+
+/// What was found.
+#[derive(Default)]
+struct Report {
+    errors: Vec<String>,
+    warnings: Vec<String>,
+    lines: Vec<String>,
+}
 
 pub(super) fn run(
-    config: Option<&Path>,
+    file: &ConfigFile,
     source: Option<&Source>,
+    commands: &Commands,
     output: Output,
 ) -> Result<ExitCode, Stop> {
-    let mut errors = Vec::new();
-    let mut warnings = Vec::new();
-    let mut lines = Vec::new();
-    match config::load(config) {
-        Ok(config) => lines.extend(describe(&config, output.verbose())),
-        Err(error) => errors.extend(error.to_string().lines().map(str::to_owned)),
+    let mut report = Report::default();
+    let config = match session::load(file) {
+        Ok(config) => Some(config),
+        Err(Stop::Wrong(texts)) => {
+            report.errors.extend(texts);
+            None
+        }
+        Err(stop) => return Err(stop),
+    };
+    if let Some(config) = &config {
+        report.lines.extend(describe(config, output.verbose()));
+        report.errors.extend((commands.files)(config));
     }
-    if let Some(source) = source {
-        match secrets::load(source) {
+    match (source, &config) {
+        (Some(source), config) => {
+            let limits = config.as_ref().map(|config| config.vault.limits);
+            report.file(source, &limits.unwrap_or_default(), output.verbose())?;
+        }
+        (None, Some(config)) => report.vault(config, commands, output.verbose()),
+        (None, None) => {}
+    }
+    report.say(output)
+}
+
+impl Report {
+    /// The secrets of a file.
+    fn file(&mut self, source: &Source, limits: &SecretLimits, verbose: bool) -> Result<(), Stop> {
+        match secrets::load(source, limits) {
             Ok(loaded) => {
-                lines.push(format!(
-                    "{source}: {}",
-                    counted(loaded.submission.len(), "secret")
-                ));
-                if output.verbose() {
-                    let each = loaded.submission.iter();
-                    lines.extend(
-                        each.map(|secret| format!("  {} for {}", secret.key(), secret.pattern())),
-                    );
-                }
-                warnings = loaded.warnings;
+                self.secrets(&source.to_string(), loaded.submission.iter(), verbose);
+                self.warnings.extend(loaded.warnings);
             }
-            Err(Stop::Wrong(texts)) => errors.extend(texts),
+            Err(Stop::Wrong(texts)) => self.errors.extend(texts),
             Err(stop) => return Err(stop),
         }
+        Ok(())
     }
-    let code = if errors.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(2)
-    };
-    if output.json() {
-        let report = json!({ "ok": errors.is_empty(), "errors": errors, "warnings": warnings });
-        output::result(&report.to_string())?;
-        return Ok(code);
+
+    /// The secrets of the vault: it and its master key are read, and every value that the agent may use is opened.
+    fn vault(&mut self, config: &Config, commands: &Commands, verbose: bool) {
+        let settings = (commands.settings)(config);
+        let place = config.vault.path.display().to_string();
+        let identity = settings.identity.clone().unwrap_or_default();
+        let view =
+            Vault::open(&settings, session::READ).and_then(|opened| opened.vault.view(&identity));
+        let view = match view {
+            Ok(view) => view,
+            Err(VaultError::NotThere(_)) => {
+                self.lines.push(format!(
+                    "{place}: no vault yet; `bauta key init` or the first `bauta secret set` makes it"
+                ));
+                return;
+            }
+            Err(error) => {
+                self.errors.push(error.to_string());
+                return;
+            }
+        };
+        self.secrets(&place, view.iter(), verbose);
+        for provider in config.model.iter().flat_map(|model| &model.providers) {
+            let missing = provider
+                .secret
+                .as_ref()
+                .filter(|key| view.of(key).is_empty());
+            if let Some(key) = missing {
+                self.warnings.push(format!(
+                    "model.provider {}: there is no secret {key} that the agent {} may use. Make it with: bauta secret set {key} --domain {}",
+                    provider.name, identity.agent, provider.upstream
+                ));
+            }
+        }
     }
-    for text in &warnings {
-        output.warning(text);
+
+    fn secrets<'s>(
+        &mut self,
+        place: &str,
+        secrets: impl ExactSizeIterator<Item = &'s Secret>,
+        verbose: bool,
+    ) {
+        let counted = output::counted(secrets.len(), "secret");
+        self.lines.push(format!("{place}: {counted}"));
+        if verbose {
+            let each = secrets.map(|secret| format!("  {} for {}", secret.key(), secret.pattern()));
+            self.lines.extend(each);
+        }
     }
-    for text in &errors {
-        output.error(text);
+
+    fn say(self, output: Output) -> Result<ExitCode, Stop> {
+        let ok = self.errors.is_empty();
+        let code = ExitCode::from(if ok { 0 } else { 2 });
+        if output.json() {
+            let report = json!({ "ok": ok, "errors": self.errors, "warnings": self.warnings });
+            output::result(&report.to_string())?;
+            return Ok(code);
+        }
+        for text in &self.warnings {
+            output.warning(text);
+        }
+        for text in &self.errors {
+            output.error(text);
+        }
+        if ok {
+            self.lines.iter().try_for_each(|line| output.say(line))?;
+            output.say("Nothing is wrong.")?;
+        }
+        Ok(code)
     }
-    if errors.is_empty() {
-        lines.iter().try_for_each(|line| output.say(line))?;
-        output.say("Nothing is wrong.")?;
-    }
-    Ok(code)
 }
 
 fn describe(config: &Config, verbose: bool) -> Vec<String> {
@@ -76,7 +145,7 @@ fn describe(config: &Config, verbose: bool) -> Vec<String> {
             "{file}: the model channel is off, as there is no [model] table"
         )];
     };
-    let routes = counted(model.providers.len(), "route");
+    let routes = output::counted(model.providers.len(), "route");
     let mut lines = vec![format!(
         "{file}: model channel on {}, {routes}",
         model.listen
@@ -90,9 +159,4 @@ fn describe(config: &Config, verbose: bool) -> Vec<String> {
         );
     }
     lines
-}
-
-fn counted(count: usize, thing: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {thing}{plural}")
 }

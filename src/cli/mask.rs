@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -10,10 +9,10 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::output::{self, Output, Stop};
-use super::{Needles, secrets};
-use crate::config;
+use super::{Commands, ConfigFile, secrets, session};
 use crate::mask::{Masker, Refusal, Stream, Syntax};
-use crate::secret::Source;
+use crate::secret::vault::{Vault, VaultError};
+use crate::secret::{Secret, Source};
 
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
@@ -30,39 +29,68 @@ pub enum SyntaxChoice {
 }
 
 pub(super) fn run(
-    config: Option<&Path>,
+    file: &ConfigFile,
     source: Option<&Source>,
     syntax: SyntaxChoice,
     count: bool,
+    commands: &Commands,
     output: Output,
-    needles: Needles,
 ) -> Result<ExitCode, Stop> {
-    let source = match source {
-        None => {
-            return Err(Stop::wrong(
-                "there are no secrets to mask. Use --secrets FILE",
-            ));
-        }
-        Some(Source::Stdin) => {
-            return Err(Stop::wrong(
-                "standard input is the text to mask, so it cannot hold the secrets as well. Use --secrets with a file",
-            ));
-        }
-        Some(source) => source,
-    };
-    let config = config::load(config)
-        .map_err(|error| Stop::Wrong(error.to_string().lines().map(str::to_owned).collect()))?;
-    let loaded = secrets::load(source)?;
-    for text in &loaded.warnings {
-        output.warning(text);
+    if source == Some(&Source::Stdin) {
+        return Err(Stop::wrong(
+            "standard input is the text to mask, so it cannot hold the secrets as well. Use --secrets with a file",
+        ));
     }
-    let (masker, keys) = needles(&loaded.submission, config.placeholder.output);
-    drop(loaded);
+    let (masker, keys) = match source {
+        Some(source) => from_file(file, source, commands, output)?,
+        None => from_vault(file, commands, output)?,
+    };
     let stream = copy(Filter::new(&masker, syntax))?;
     if count {
         say_counts(&stream, &keys, output);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn from_file(
+    file: &ConfigFile,
+    source: &Source,
+    commands: &Commands,
+    output: Output,
+) -> Result<(Masker, Vec<String>), Stop> {
+    let config = session::load(file)?;
+    let loaded = secrets::load(source, &config.vault.limits)?;
+    for text in &loaded.warnings {
+        output.warning(text);
+    }
+    let secrets: Vec<&Secret> = loaded.submission.iter().collect();
+    Ok((commands.needles)(&secrets, config.placeholder.output))
+}
+
+/// The secrets that the configured agent may use, as the sidecar masks them.
+fn from_vault(
+    file: &ConfigFile,
+    commands: &Commands,
+    output: Output,
+) -> Result<(Masker, Vec<String>), Stop> {
+    let config = session::load(file)?;
+    let settings = (commands.settings)(&config);
+    let opened = match Vault::open(&settings, session::READ) {
+        Err(VaultError::NotThere(path)) => {
+            return Err(Stop::wrong(format!(
+                "there are no secrets to mask, as there is no vault at {}. Use --secrets FILE, or make a vault with: bauta key init",
+                path.display()
+            )));
+        }
+        opened => opened.map_err(session::stop)?,
+    };
+    for notice in &opened.notices {
+        output.notice(notice);
+    }
+    let identity = settings.identity.unwrap_or_default();
+    let view = opened.vault.view(&identity).map_err(session::stop)?;
+    let secrets: Vec<&Secret> = view.iter().collect();
+    Ok((commands.needles)(&secrets, config.placeholder.output))
 }
 
 /// Copies standard input, masked. What was read is written before more is waited for, but for what may begin a value.

@@ -6,15 +6,20 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::Global;
+use crate::secret::Problem;
 
 /// Why a command ends before it is done.
 pub(super) enum Stop {
     /// Wrong usage or input: exit code 2. Each text is one error.
     Wrong(Vec<String>),
+    /// Secrets that are not valid: exit code 2. Each is shown as the text that users know, then where it stands.
+    Invalid(Vec<Problem>),
     /// It failed on the way: exit code 1.
     Failed(anyhow::Error),
     /// Nobody reads standard output any more.
     BrokenPipe,
+    /// Somebody gave up in front of a prompt: exit code 130, as of a process that SIGINT ends.
+    Interrupted,
 }
 
 impl Stop {
@@ -49,9 +54,21 @@ impl Output {
         self.global.json
     }
 
+    /// Whether only results and errors are wanted.
+    pub(super) fn quiet(self) -> bool {
+        self.global.quiet
+    }
+
     /// Whether more is wanted.
     pub(super) fn verbose(self) -> bool {
         self.global.verbose
+    }
+
+    /// What was done besides, such as a file that was made.
+    pub(super) fn notice(self, text: &str) {
+        if !self.global.quiet {
+            self.line("note", text);
+        }
     }
 
     /// A result for people, left out with `--quiet` and `--json`.
@@ -70,8 +87,31 @@ impl Output {
         }
     }
 
+    /// Something that is good to know.
+    pub(super) fn note(self, text: &str) {
+        if !self.global.quiet {
+            self.line("note", text);
+        }
+    }
+
     pub(super) fn error(self, text: &str) {
         self.line("error", text);
+    }
+
+    /// Something about secrets: the text that users know, then where it stands.
+    pub(super) fn problem(self, level: &str, problem: &Problem) {
+        if self.global.json {
+            let (domain, key) = (&problem.domain, &problem.key);
+            note(
+                &json!({ "level": level, "text": problem.text, "domain": domain, "key": key })
+                    .to_string(),
+            );
+        } else {
+            let place = problem
+                .place()
+                .map_or(String::new(), |place| format!(" ({place})"));
+            self.line(level, &format!("{problem}{place}"));
+        }
     }
 
     /// Standard error may be closed: then there is nobody to tell.
@@ -93,11 +133,18 @@ impl Output {
                 }
                 ExitCode::from(2)
             }
+            Stop::Invalid(problems) => {
+                for problem in problems {
+                    self.problem("error", problem);
+                }
+                ExitCode::from(2)
+            }
             Stop::Failed(error) => {
                 self.error(&format!("{error:#}"));
                 ExitCode::from(1)
             }
             Stop::BrokenPipe => ExitCode::SUCCESS,
+            Stop::Interrupted => ExitCode::from(130),
         }
     }
 }
@@ -105,6 +152,12 @@ impl Output {
 /// A result: one line on standard output.
 pub(super) fn result(line: &str) -> Result<(), Stop> {
     writeln!(io::stdout().lock(), "{line}").map_err(Stop::writing)
+}
+
+/// "1 secret", "2 secrets".
+pub(super) fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }
 
 /// What was asked for beside the result: one line on standard error.

@@ -16,6 +16,7 @@ pub mod presets;
 mod provider;
 mod reader;
 mod types;
+mod vault;
 
 use std::path::{Path, PathBuf};
 
@@ -23,9 +24,10 @@ pub use address::{Listen, ListenError, Upstream, UpstreamError, is_loopback};
 pub use error::{Error, Problem};
 pub use parse::{known_keys, parse};
 pub use types::{
-    Agent, Config, Level, Limits, Log, LogFormat, Model, Placeholder, Provider, Signed, Spelling,
-    Tls,
+    Agent, Config, Health, Inject, Level, Limits, Log, LogFormat, Model, Placeholder, Provider,
+    Signed, Spelling, Tls,
 };
+pub use vault::{Audit, MasterKey, SecretLimits, Vault};
 
 /// Where a configuration is looked for if none is named.
 const PLACES: [&str; 2] = ["bauta.toml", "config/bauta.toml"];

@@ -8,8 +8,8 @@ use toml::de::DeTable;
 
 use super::reader::{Item, Report, Table};
 use super::{
-    Agent, Config, Error, Level, Limits, Listen, ListenError, Log, LogFormat, Model, Placeholder,
-    Problem, Signed, Spelling, Tls, address, duration, provider,
+    Agent, Config, Error, Health, Level, Limits, Listen, ListenError, Log, LogFormat, Model,
+    Placeholder, Problem, Signed, Spelling, Tls, address, duration, provider, vault,
 };
 
 /// Reads the text of a configuration file. Relative paths are taken from the file's folder.
@@ -59,16 +59,22 @@ fn document(mut root: Table<'_, '_, '_>, file: &Path, base: &Path) -> Config {
     );
     let hosts = root.parse("hosts", hosts).unwrap_or_default();
     let agent = agent(root.table("agent"));
+    let vault = vault::vault(root.table("vault"), base, &state_dir);
     let placeholder = placeholder(root.table("placeholder"));
     let model = model(root.table("model"), hosts, base, &state_dir);
+    let health = health(root.table("health"), &state_dir, model.as_ref());
+    let audit = vault::audit(root.table("audit"), &state_dir);
     let log = log(root.table("log"));
     root.finish();
     Config {
         source: Some(file.to_owned()),
         state_dir,
         agent,
+        vault,
         placeholder,
         model,
+        health,
+        audit,
         log,
     }
 }
@@ -228,6 +234,24 @@ fn limits(mut table: Table<'_, '_, '_>) -> Limits {
     }
 }
 
+/// Health has no default address: most who run one agent on one machine need none.
+fn health(mut table: Table<'_, '_, '_>, state_dir: &Path, model: Option<&Model>) -> Option<Health> {
+    let present = table.item("listen").is_some();
+    let listen = table.parse("listen", |item| {
+        let listen = listen(item, state_dir)?;
+        let any_port = matches!(listen, Listen::Tcp { port: 0, .. });
+        if !any_port && model.is_some_and(|model| model.listen == listen) {
+            return Err("is model.listen already. Use another address".to_owned());
+        }
+        Ok(listen)
+    });
+    if table.is_present() && !present {
+        table.missing("listen", "Use listen = \"127.0.0.1:8604\"");
+    }
+    table.finish();
+    Some(Health { listen: listen? })
+}
+
 fn log(mut table: Table<'_, '_, '_>) -> Log {
     let defaults = Log::default();
     let level = table.parse("level", |item| {
@@ -258,7 +282,7 @@ fn listen(item: &Item<'_, '_, '_>, state_dir: &Path) -> Result<Listen, String> {
     address.map_err(|error: ListenError| error.to_string())
 }
 
-fn path(item: &Item<'_, '_, '_>) -> Result<PathBuf, String> {
+pub(super) fn path(item: &Item<'_, '_, '_>) -> Result<PathBuf, String> {
     let text = item.text()?;
     if text.is_empty() || text.contains('\0') {
         return Err("not a path. Use a relative or absolute path".to_owned());
@@ -266,7 +290,10 @@ fn path(item: &Item<'_, '_, '_>) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
-fn size(item: &Item<'_, '_, '_>, range: std::ops::RangeInclusive<u64>) -> Result<usize, String> {
+pub(super) fn size(
+    item: &Item<'_, '_, '_>,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<usize, String> {
     let number = item.whole(range)?;
     usize::try_from(number)
         .map_err(|_| "too large for this machine. Use a smaller number".to_owned())

@@ -1,6 +1,6 @@
 //! The providers that need no configuration. A `[[model.provider]]` of the same name overrides one.
 
-use super::{Provider, Upstream};
+use super::{Inject, Provider, Upstream};
 
 /// A provider known by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ impl Preset {
             path: self.name.to_owned(),
             upstream,
             ca: None,
+            secret: None,
+            inject: Inject::default(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::parse::pem_file;
 use super::reader::{Item, Table};
-use super::{Provider, Upstream, UpstreamError, presets};
+use super::{Inject, Provider, Upstream, UpstreamError, presets};
 
 /// The path under which our own API lives.
 const RESERVED: &str = "bauta";
@@ -38,6 +38,16 @@ impl Routes {
         let path = table.parse("path", segment);
         let upstream = table.parse("upstream", upstream);
         let ca = table.parse("ca", |item| pem_file(item, base));
+        let secret_item = table.item("secret");
+        let secret = table.parse("secret", key);
+        let inject = table.parse("inject", |item| match item.text()? {
+            _ if secret_item.is_none() => {
+                Err("has no effect without a credential. Use secret = \"KEY\" as well".to_owned())
+            }
+            "placeholder" => Ok(Inject::Placeholder),
+            "always" => Ok(Inject::Always),
+            _ => Err("not a way. Use \"placeholder\" or \"always\"".to_owned()),
+        });
         let Some(name_item) = name_item else {
             table.missing(
                 "name",
@@ -97,6 +107,8 @@ impl Routes {
             path,
             upstream,
             ca,
+            secret,
+            inject: inject.unwrap_or_default(),
         };
         match preset {
             Some(at) => self.providers[at] = provider,
@@ -122,6 +134,21 @@ fn segment(item: &Item<'_, '_, '_>) -> Result<String, String> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// The key of a secret. What is wrong is not repeated: it may be the credential itself.
+fn key(item: &Item<'_, '_, '_>) -> Result<String, String> {
+    let text = item.text()?;
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if (1..=64).contains(&text.len()) && plain && !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(text.to_owned());
+    }
+    Err(
+        "not a secret's key. Use the name of a secret, such as \"x_openai_key\"; its value never stands here"
+            .to_owned(),
+    )
 }
 
 fn upstream(item: &Item<'_, '_, '_>) -> Result<Upstream, String> {

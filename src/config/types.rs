@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Listen, Upstream, presets};
+use super::{Audit, Listen, Upstream, Vault, presets};
 
 /// The whole configuration of one sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,10 +14,16 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The agent that this sidecar serves.
     pub agent: Agent,
+    /// Where secrets are kept.
+    pub vault: Vault,
     /// How placeholders are written and read.
     pub placeholder: Placeholder,
     /// The model channel; `None` if it is off.
     pub model: Option<Model>,
+    /// Where health is told; `None` if nowhere.
+    pub health: Option<Health>,
+    /// The audit log.
+    pub audit: Audit,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -163,6 +169,27 @@ pub struct Provider {
     pub upstream: Upstream,
     /// PEM file with the roots to trust for it instead of the platform's.
     pub ca: Option<PathBuf>,
+    /// Key of the secret that is its credential.
+    pub secret: Option<String>,
+    /// When that credential is put in.
+    pub inject: Inject,
+}
+
+/// When a provider's credential is put into a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Inject {
+    /// Where the client sends its placeholder as the credential.
+    #[default]
+    Placeholder,
+    /// Into every request, instead of any credential that the client sends.
+    Always,
+}
+
+/// Where health is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Where it listens.
+    pub listen: Listen,
 }
 
 /// What is logged, and how.
@@ -223,12 +250,16 @@ pub enum LogFormat {
 impl Default for Config {
     /// The built-in defaults: the model channel on loopback with every preset that needs no setting.
     fn default() -> Self {
+        let state_dir = PathBuf::from("data");
         Self {
             source: None,
-            state_dir: PathBuf::from("data"),
             agent: Agent::default(),
+            vault: Vault::under(&state_dir),
             placeholder: Placeholder::default(),
             model: Some(Model::default()),
+            health: None,
+            audit: Audit::under(&state_dir),
+            state_dir,
             log: Log::default(),
         }
     }

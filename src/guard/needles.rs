@@ -2,11 +2,17 @@
 //!
 //! Here values leave their wrappers, into the masker, which does not give them out.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
+use super::codes::Issued;
+use super::counts::Owner;
 use super::forms::{self, Extent};
 use crate::mask::{Builder, Masker, NameId, Rule};
-use crate::secret::{Masking, Secret};
+use crate::secret::{self, MaskOption, Masking, Secret};
 
 /// The maskers of some secrets.
 pub struct Needles {
@@ -14,34 +20,54 @@ pub struct Needles {
     pub masker: Masker,
     /// Finds only what counts as a value anywhere, in any case: for names that cannot be rewritten. `None`: as `masker` does.
     names: Option<Masker>,
-    /// The keys in order, and once more for what is found in UTF-16: a hit's number is its key's place.
+    /// The key of each hit, by its number: the keys in order, once more for UTF-16, then twice those of the values.
     pub keys: Vec<String>,
+    /// Whose each hit may be, by its number: of those of the values all, of keys none.
+    pub(super) owners: Vec<Arc<[Owner]>>,
 }
 
 impl Needles {
     /// The needles of these secrets; `write` spells the placeholder of a key.
     ///
-    /// One value under two keys goes by the first in key order; a value goes before another's line.
+    /// One value under two keys goes by that of the narrowest scope, then by the first in key order; a value goes before
+    /// another's line.
     pub fn new<'a>(
         secrets: impl IntoIterator<Item = &'a Secret>,
         write: impl Fn(&str) -> String,
     ) -> Self {
+        Self::with_codes(secrets, &[], write)
+    }
+
+    /// The same, with one-time codes that were issued.
+    pub(super) fn with_codes<'a>(
+        secrets: impl IntoIterator<Item = &'a Secret>,
+        codes: &[Issued],
+        write: impl Fn(&str) -> String,
+    ) -> Self {
         let mut secrets: Vec<&Secret> = secrets.into_iter().collect();
-        secrets.sort_by(|a, b| a.key().cmp(b.key()));
+        secrets.sort_by(|a, b| (a.scope().rank(), a.key()).cmp(&(b.scope().rank(), b.key())));
         let mut keys: Vec<String> = secrets
             .iter()
             .map(|s| s.key().as_str().to_owned())
             .collect();
+        keys.sort_unstable();
         keys.dedup();
-        let found = found(&secrets, &keys);
+        let (found, groups) = found(&secrets, codes);
         let same = found.iter().all(|f| f.rule == Rule::Anywhere && f.any_case);
-        let masker = masker(&found, &keys, &write);
+        let masker = masker(&found, &keys, &groups, &write);
         let names = (!same).then(|| names(&found, &keys));
+        let nobody: Arc<[Owner]> = Arc::new([]);
+        let mut owners = vec![nobody; keys.len() * 2];
         keys.extend_from_within(..);
+        for _ in 0..2 {
+            keys.extend(groups.iter().map(|group| group[0].key.clone()));
+            owners.extend(groups.iter().map(|group| Arc::from(group.as_slice())));
+        }
         Self {
             masker,
             names,
             keys,
+            owners,
         }
     }
 
@@ -52,36 +78,69 @@ impl Needles {
 }
 
 /// A value that is masked.
-struct Found<'a> {
-    secret: &'a Secret,
-    /// The place of its key.
-    key: usize,
+struct Found {
+    option: MaskOption,
+    /// The place of its text among all that differ.
+    group: usize,
     rule: Rule,
     any_case: bool,
     spellings: Vec<Zeroizing<String>>,
 }
 
-/// The secrets are in the order of the keys.
-fn found<'a>(secrets: &[&'a Secret], keys: &[String]) -> Vec<Found<'a>> {
-    let mut found = Vec::with_capacity(secrets.len());
-    let mut key = 0;
+/// What is masked of each secret, superseded values, the other spellings of seeds and codes too, in the order of the secrets; and
+/// whose each text is, never empty.
+fn found(secrets: &[&Secret], codes: &[Issued]) -> (Vec<Found>, Vec<Vec<Owner>>) {
+    let mut all = Collection::default();
     for secret in secrets {
-        while keys[key] != secret.key().as_str() {
-            key += 1;
-        }
-        let Some(rule) = rule(secret.masking()) else {
-            continue;
-        };
-        let any_case = secret.options().ignore_case;
-        found.push(Found {
-            secret,
-            key,
-            rule,
-            any_case,
-            spellings: forms::spellings(secret.value().expose(), any_case),
+        let owner = Owner::of(secret);
+        secret.expose_each(|text, any_case| {
+            all.add(text, secret.options().mask, any_case, &owner);
         });
     }
-    found
+    for code in codes {
+        all.add(code.text.expose(), code.option, false, &code.owner);
+    }
+    (all.found, all.groups)
+}
+
+#[derive(Default)]
+struct Collection {
+    found: Vec<Found>,
+    groups: Vec<Vec<Owner>>,
+    /// The first of `found` of each group, by a hash of its text.
+    firsts: HashMap<u64, Vec<usize>>,
+    hasher: RandomState,
+}
+
+impl Collection {
+    fn add(&mut self, text: &str, option: MaskOption, any_case: bool, owner: &Owner) {
+        let Some(rule) = rule(secret::rule(option, text)) else {
+            return;
+        };
+        let firsts = self.firsts.entry(self.hasher.hash_one(text)).or_default();
+        let found = &self.found;
+        let first = firsts
+            .iter()
+            .find(|at| found[**at].spellings[0].as_str() == text);
+        let group = if let Some(first) = first {
+            let group = self.found[*first].group;
+            if !self.groups[group].contains(owner) {
+                self.groups[group].push(owner.clone());
+            }
+            group
+        } else {
+            firsts.push(self.found.len());
+            self.groups.push(vec![owner.clone()]);
+            self.groups.len() - 1
+        };
+        self.found.push(Found {
+            option,
+            group,
+            rule,
+            any_case,
+            spellings: forms::spellings(text, any_case),
+        });
+    }
 }
 
 fn rule(masking: Masking) -> Option<Rule> {
@@ -92,12 +151,12 @@ fn rule(masking: Masking) -> Option<Rule> {
     }
 }
 
-impl Found<'_> {
+impl Found {
     /// Where a form counts.
     fn rule_of(&self, form: &str, extent: Extent) -> Option<Rule> {
         match extent {
             Extent::Whole => Some(self.rule),
-            Extent::Bare => rule(self.secret.masking_of(form)),
+            Extent::Bare => rule(secret::rule(self.option, form)),
             Extent::Lines => Some(Rule::Anywhere),
         }
     }
@@ -127,7 +186,7 @@ impl Found<'_> {
 }
 
 /// Registers the values, then their other forms but for those with indents and in UTF-16.
-fn register(found: &[Found<'_>], mut add: impl FnMut(&Found<'_>, &[u8], Rule)) {
+fn register(found: &[Found], mut add: impl FnMut(&Found, &[u8], Rule)) {
     for value in found {
         for spelling in &value.spellings {
             add(value, spelling.as_bytes(), value.rule);
@@ -151,28 +210,40 @@ fn register(found: &[Found<'_>], mut add: impl FnMut(&Found<'_>, &[u8], Rule)) {
     }
 }
 
-fn masker(found: &[Found<'_>], keys: &[String], write: impl Fn(&str) -> String) -> Masker {
+fn masker(
+    found: &[Found],
+    keys: &[String],
+    groups: &[Vec<Owner>],
+    write: impl Fn(&str) -> String,
+) -> Masker {
     let mut builder = Masker::builder();
-    let names: Vec<NameId> = keys
+    // The keys themselves, so that they are left alone where they stand.
+    for key in keys {
+        builder.name(key, &write(key));
+    }
+    for key in keys {
+        builder.name(&wide_name(key), &wide_name(&write(key)));
+    }
+    let names: Vec<NameId> = groups
         .iter()
-        .map(|key| builder.name(key, &write(key)))
+        .map(|group| builder.name("", &write(&group[0].key)))
         .collect();
-    let wide_names: Vec<NameId> = keys
+    let wide_names: Vec<NameId> = groups
         .iter()
-        .map(|key| builder.name(&wide_name(key), &wide_name(&write(key))))
+        .map(|group| builder.name("", &wide_name(&write(&group[0].key))))
         .collect();
     register(found, |value, form, rule| {
-        add(&mut builder, names[value.key], form, rule, value.any_case);
+        add(&mut builder, names[value.group], form, rule, value.any_case);
     });
     for value in found {
-        let name = names[value.key];
+        let name = names[value.group];
         value.indented(|form, rule| {
             add(&mut builder, name, form.as_bytes(), rule, value.any_case);
         });
     }
     // Words of UTF-16 are none to the engine: there a value counts anywhere.
     for value in found {
-        let name = wide_names[value.key];
+        let name = wide_names[value.group];
         let mut wide = |form: &str| {
             if let Some(form) = forms::wide(form) {
                 add(&mut builder, name, &form, Rule::Anywhere, value.any_case);
@@ -185,12 +256,15 @@ fn masker(found: &[Found<'_>], keys: &[String], write: impl Fn(&str) -> String) 
 }
 
 /// A masker for names of what counts anywhere. A name has neither lines nor NUL.
-fn names(found: &[Found<'_>], keys: &[String]) -> Masker {
+fn names(found: &[Found], keys: &[String]) -> Masker {
     let mut builder = Masker::builder();
-    let names: Vec<NameId> = keys.iter().map(|key| builder.name(key, key)).collect();
-    register(found, |value, form, rule| {
+    for key in keys {
+        builder.name(key, key);
+    }
+    let name = builder.name("", "");
+    register(found, |_, form, rule| {
         if rule == Rule::Anywhere {
-            builder.value_any_case(names[value.key], form, rule);
+            builder.value_any_case(name, form, rule);
         }
     });
     builder.build()
@@ -213,14 +287,22 @@ fn wide_name(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::mask::Syntax;
-    use crate::secret::{Limits, parse_submission};
+    use crate::secret::{Limits, Value, parse_submission};
 
     /// A text, what masking makes of it, and whether it holds what counts anywhere.
     fn check(secrets: &str, rows: &[(&str, &str, bool)]) {
+        check_of(&of_agent(secrets, "agent:a"), rows);
+    }
+
+    fn of_agent(secrets: &str, scope: &str) -> Vec<Secret> {
         let bytes = Zeroizing::new(secrets.as_bytes().to_vec());
         let submission =
             parse_submission(bytes, &Limits::default()).unwrap_or_else(|p| panic!("{p:?}"));
-        let needles = Needles::new(submission.iter(), str::to_owned);
+        submission.into_secrets(&scope.parse().expect("a scope"))
+    }
+
+    fn check_of(secrets: &[Secret], rows: &[(&str, &str, bool)]) {
+        let needles = Needles::new(secrets, str::to_owned);
         for (text, expected, anywhere) in rows {
             let of = |masker: &Masker| {
                 let masked = masker
@@ -264,6 +346,70 @@ mod tests {
             &[
                 ("shared-value", "x_b", true),
                 ("one line of a value", "x_z", true),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_narrowest_scope_names_a_value() {
+        let mut secrets = of_agent(
+            r#"{"https://a.example.com": {"x_a": "shared-value"}}"#,
+            "org:o",
+        );
+        let rest = r#"{"https://a.example.com": {"x_z": "shared-value", "x_b": "another-value"}}"#;
+        secrets.extend(of_agent(rest, "user:u"));
+        let rows = [("shared-value another-value", "x_z x_b", true)];
+        check_of(&secrets, &rows);
+        secrets.reverse();
+        check_of(&secrets, &rows);
+    }
+
+    #[test]
+    fn superseded_values_are_masked_by_the_rule_that_each_has() {
+        let secrets = of_agent(
+            r#"{"https://example.com": {"x_a": "the-new-value", "x_b": "short"}}"#,
+            "agent:a",
+        );
+        let value = |text: &str| {
+            Value::new(text.to_owned().into(), &Limits::default()).unwrap_or_else(|e| panic!("{e}"))
+        };
+        let former = |secret: Secret| {
+            secret.with_former(vec![value("the-old-value"), value("gone"), value("abc")])
+        };
+        let mut secrets = secrets.into_iter();
+        let secrets = [
+            former(secrets.next().expect("the first")),
+            secrets.next().expect("the second"),
+        ];
+        check_of(
+            &secrets,
+            &[
+                ("<the-new-value> <the-old-value>", "<x_a> <x_a>", true),
+                ("gone", "x_a", false),
+                ("bygones", "bygones", false),
+                ("abc", "abc", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn seeds_are_masked_in_their_spellings() {
+        check(
+            r#"{"https://example.com": {"x_otp": {"value": "otpauth://totp/a?secret=jbswy3dpehpk3pxp", "kind": "totp"}}}"#,
+            &[
+                (
+                    "<otpauth://totp/a?secret=jbswy3dpehpk3pxp>",
+                    "<x_otp>",
+                    true,
+                ),
+                ("JBSWY3DPEHPK3PXP", "x_otp", true),
+                ("the key is jbsw y3dp ehpk 3pxp.", "the key is x_otp.", true),
+                (
+                    "otpauth://totp/b?secret=JbswY3dpehpk3pxp&issuer=b",
+                    "otpauth://totp/b?secret=x_otp&issuer=b",
+                    true,
+                ),
+                ("JBSWY3DP", "JBSWY3DP", false),
             ],
         );
     }

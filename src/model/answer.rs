@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
 use super::settings::Route;
-use crate::guard::{Form, Snapshot};
+use crate::guard::{About, Form, Guard, Ticket, Unavailable};
 use crate::net::io::Connection;
 use crate::relay::Tally;
 use crate::relay::answer_body::Reply;
@@ -33,7 +33,7 @@ enum Kind {
 /// One request, from its head to its answer's end; dropping it writes the log line.
 pub(super) struct Record {
     pub connection: Arc<Connection>,
-    pub snapshot: Arc<Snapshot>,
+    /// With the ticket, once the request was admitted.
     pub tally: Arc<Tally>,
     /// `None` as long as none is found.
     pub route: Option<Arc<Route>>,
@@ -146,6 +146,39 @@ impl Drop for Answer {
 }
 
 impl Record {
+    /// Asks for admission to that route.
+    ///
+    /// # Errors
+    /// It cannot be served now.
+    pub async fn admit(&mut self, guard: &Arc<Guard>) -> Result<Arc<Ticket>, Unavailable> {
+        let target = self
+            .route
+            .as_ref()
+            .map_or_else(|| "-".into(), |route| Arc::clone(&route.name));
+        let about = About {
+            channel: "model",
+            target,
+            method: self.known_method(),
+        };
+        let ticket = Arc::new(guard.admit(about).await?);
+        self.tally = Arc::new(Tally::of(Arc::clone(&ticket)));
+        Ok(ticket)
+    }
+
+    /// A method may be any token that a client likes; only known ones are named.
+    fn known_method(&self) -> &'static str {
+        match self.method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            Method::OPTIONS => "OPTIONS",
+            _ => "other",
+        }
+    }
+
     /// The route's name in logs.
     pub fn route_name(&self) -> &str {
         let route = self.route.as_ref();
@@ -164,7 +197,8 @@ impl Record {
     /// The occurrences that were replaced, as `key=count`, or `key=count(form)` where it was not plain.
     fn masked(&self) -> String {
         let mut text = String::new();
-        for ((key, form), count) in self.tally.by_key(&self.snapshot) {
+        let total = self.tally.note();
+        for ((key, form), count) in total.by_key() {
             let space = if text.is_empty() { "" } else { " " };
             // Writing to a string cannot fail.
             let _ = write!(text, "{space}{key}={count}");
@@ -179,20 +213,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.connection.end();
-        // A method may be any token that a client likes; only known ones are named.
-        let known = [
-            Method::GET,
-            Method::HEAD,
-            Method::POST,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-            Method::OPTIONS,
-        ];
-        let method = known
-            .iter()
-            .find(|known| **known == self.method)
-            .map_or("other", Method::as_str);
+        let request_id = self.tally.ticket().map(|ticket| ticket.id().to_string());
         let outcome = match self.outcome {
             Outcome::Complete => "complete",
             Outcome::ClientGone => "client gone",
@@ -200,7 +221,7 @@ impl Drop for Record {
         };
         tracing::info!(
             route = self.route_name(),
-            method,
+            method = self.known_method(),
             status = self.status.map_or(0, |status| status.as_u16()),
             code = self.code,
             outcome,
@@ -208,6 +229,7 @@ impl Drop for Record {
             bytes_out = self.tally.sent(),
             ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             masked = self.masked(),
+            request_id,
             "request"
         );
     }

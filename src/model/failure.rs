@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
-use crate::guard::{Refusal, Snapshot};
+use crate::guard::{Denied, NotThere, Refusal, Snapshot, Unavailable};
 use crate::net::dial::DialError;
 use crate::net::host::HostError;
 use crate::net::pool::SendError;
@@ -52,6 +52,15 @@ pub(super) enum Failure {
          this thinking block out of the conversation, or set model.signed = \"pass\""
     )]
     Signed(String),
+    #[error("{0}. {mend}", mend = unavailable_mend(.0))]
+    Unavailable(#[from] Unavailable),
+    #[error("the credential {key} is not put in: {denied}. {mend}", mend = denied_mend(key, origin, denied))]
+    Denied {
+        key: String,
+        /// Where the route leads.
+        origin: String,
+        denied: Denied,
+    },
 }
 
 impl Failure {
@@ -66,7 +75,7 @@ impl Failure {
     /// The key that it is about.
     fn placeholder(&self) -> Option<&str> {
         match self {
-            Self::Signed(key) => Some(key),
+            Self::Signed(key) | Self::Denied { key, .. } => Some(key),
             _ => None,
         }
     }
@@ -89,6 +98,12 @@ impl Failure {
             Self::Content(error) => content_kind(*error),
             Self::Relay(error, _) => relay_kind(error),
             Self::Signed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "signed_block"),
+            Self::Unavailable(unavailable)
+            | Self::Denied {
+                denied: Denied::Unavailable(unavailable),
+                ..
+            } => (StatusCode::SERVICE_UNAVAILABLE, unavailable.code()),
+            Self::Denied { .. } => (StatusCode::FORBIDDEN, "credential_refused"),
         }
     }
 
@@ -233,6 +248,32 @@ fn host_mend(error: HostError) -> &'static str {
         HostError::Foreign => "Use the listener's address, or add the name to model.hosts",
         HostError::Origin => "Call from a program, not from a page in a browser",
         _ => "Send one Host header with the listener's address",
+    }
+}
+
+fn unavailable_mend(unavailable: &Unavailable) -> &'static str {
+    match unavailable {
+        Unavailable::Audit => {
+            "Make room on its disk, or mend the file that audit.path names and its folder; then bauta goes on by itself"
+        }
+        Unavailable::Vault(_) => {
+            "Set that secret anew or remove it (bauta secret list names them all), or mend the file; then bauta goes on by itself"
+        }
+        Unavailable::Behind => "Try again",
+    }
+}
+
+fn denied_mend(key: &str, origin: &str, denied: &Denied) -> String {
+    match denied {
+        Denied::NotThere(NotThere::UnknownKey) => {
+            format!("Store it with: bauta secret set {key} --domain {origin}")
+        }
+        Denied::NotThere(NotThere::NoPattern) => format!(
+            "Its domain must match {origin}, where this route leads: bauta secret test PATTERN {origin}"
+        ),
+        Denied::NotAllowed(_) => "Send its placeholder once, as the provider's SDK does".to_owned(),
+        Denied::Code(_) => "Store it anew".to_owned(),
+        Denied::Unavailable(unavailable) => unavailable_mend(unavailable).to_owned(),
     }
 }
 

@@ -284,6 +284,7 @@ mod tests {
             },
             authority: host.to_owned(),
             base_path: base_path.to_owned(),
+            credential: None,
         }
     }
 

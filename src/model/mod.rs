@@ -12,6 +12,7 @@
 //! `net` speaks both. A WebSocket is opened over HTTP/1.1 only.
 
 mod answer;
+mod credential;
 mod failure;
 mod links;
 mod service;
@@ -19,5 +20,6 @@ mod settings;
 mod socket;
 mod target;
 
+pub use credential::Credential;
 pub use service::Channel;
 pub use settings::{Provider, Settings, SettingsError};

@@ -5,17 +5,17 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
-use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
 use http_body::Body as _;
 
 use super::answer::{Answer, Outcome, Record};
+use super::credential::Carried;
 use super::failure::Failure;
 use super::links::{self, Site};
 use super::settings::{Active, Route, Settings, SettingsError};
 use super::socket::{self, Switched};
 use super::target;
-use crate::guard::{Guard, Snapshot};
+use crate::guard::{Answers, Guard, Ticket};
 use crate::net::body::Received;
 use crate::net::io::Connection;
 use crate::net::websocket::handshake::{self, OpeningError};
@@ -61,7 +61,6 @@ impl Channel {
         let active = self.active.load_full();
         let mut record = Record {
             connection,
-            snapshot: self.guard.snapshot(),
             tally: Arc::default(),
             route: None,
             method: request.method().clone(),
@@ -75,6 +74,8 @@ impl Channel {
         match run(&active, &self.guard, request, &mut record).await {
             Ok(Said::Switched(switched)) => switched.answer(record),
             Ok(Said::Answer(response)) => {
+                // The answer may last: what stood in the request is in the log before.
+                record.tally.note();
                 record.status = Some(response.status());
                 response.map(|body| Answer::upstream(body, record))
             }
@@ -112,18 +113,19 @@ async fn run(
     let scheme = record.scheme();
     let (route, rest) = target::find(&parts.method, &parts.uri, scheme, &active.routes)?;
     record.route = Some(Arc::clone(&route));
+    let ticket = record.admit(guard).await?;
     if let Some(upgrade) = upgrade {
         if !incoming.is_end_stream() {
             return Err(OpeningError::Body.into());
         }
-        let opened = socket::open(active, &route, rest, &parts, upgrade, guard, record);
+        let opened = socket::open(active, &route, rest, &parts, upgrade, &ticket, record);
         // Boxed: it is rare, and would make every request's future larger.
         return Box::pin(opened).await;
     }
     let content = content::read(&parts.headers)?;
     let declared = is_declared(&parts);
     let own = own_origin(scheme, &parts);
-    let (snapshot, tally) = (Arc::clone(&record.snapshot), Arc::clone(&record.tally));
+    let (snapshot, tally) = (Arc::clone(ticket.snapshot()), Arc::clone(&record.tally));
     let fail = |error| Failure::relay(error, &route.provider.name, &snapshot);
 
     let multipart = content.boundary.as_ref();
@@ -131,9 +133,18 @@ async fn run(
         |headers: &HeaderMap| multipart.and(headers.get(header::CONTENT_TYPE).cloned());
     let came_as = content_type(&parts.headers);
     let headers = std::mem::take(&mut parts.headers);
-    let (uri, mut headers) =
-        upstream_head(active, &route, rest, &parts.method, headers, record).map_err(fail)?;
-    if content_type(&headers) != came_as {
+    let answers = route.answers(active.mask_responses);
+    let mut upstream = UpstreamHead::new(
+        &route,
+        &answers,
+        rest,
+        &parts.method,
+        headers,
+        &ticket,
+        &tally,
+    )
+    .map_err(fail)?;
+    if content_type(&upstream.headers) != came_as {
         // Upstream could not find the parts by it.
         return Err(fail(Error::SecretInName("type of the multipart body")));
     }
@@ -142,8 +153,9 @@ async fn run(
         .await
         .map_err(fail)?;
     if body.is_decoded() {
-        headers.remove(header::CONTENT_ENCODING);
+        upstream.headers.remove(header::CONTENT_ENCODING);
     }
+    let (uri, headers) = upstream.finish(&route, &ticket, fail).await?;
 
     let site = site(active, &route, own, &uri);
     let mut outgoing = Request::new(body);
@@ -153,15 +165,16 @@ async fn run(
     let answer = exchange::send(&route.pool, outgoing, declared, limits, tally)
         .await
         .map_err(fail)?;
-    said(active, &site, answer, &parts.method, record).map_err(fail)
+    said(&answers, &site, answer, &parts.method, &ticket, record).map_err(fail)
 }
 
-/// An answer on its way to the client: its references lead to us, and it is masked where answers are.
+/// An answer on its way to the client: its references lead to us, and it is masked of what it may not hold.
 pub(super) fn said(
-    active: &Active,
+    answers: &Answers,
     site: &Site<'_>,
     mut answer: Response<AnswerBody>,
     method: &Method,
+    ticket: &Ticket,
     record: &Record,
 ) -> Result<Said, Error> {
     if links::rewrite(answer.headers_mut(), site) {
@@ -170,17 +183,11 @@ pub(super) fn said(
             "an answer named a URL of the provider outside of its base path; it was taken out"
         );
     }
-    let answer = if masks_answer(active, record) {
-        answer_body::masked(answer, method, &record.snapshot, &record.tally)?
-    } else {
-        answer_body::untouched(answer)
+    let answer = match ticket.snapshot().of_answers(answers) {
+        Some(needles) => answer_body::masked(answer, method, &needles, &record.tally)?,
+        None => answer_body::untouched(answer),
     };
     Ok(Said::Answer(answer))
-}
-
-/// Whether the answer to this request is masked.
-pub(super) fn masks_answer(active: &Active, record: &Record) -> bool {
-    active.mask_responses && !record.snapshot.is_empty()
 }
 
 /// Where the references of an answer lead from; `own`: see [`own_origin`].
@@ -203,40 +210,48 @@ pub(super) fn own_origin(scheme: &str, head: &Parts) -> String {
     format!("{scheme}://{authority}")
 }
 
-/// Target and headers as they go upstream.
-pub(super) fn upstream_head(
-    active: &Active,
-    route: &Route,
-    rest: &str,
-    method: &Method,
-    headers: HeaderMap,
-    record: &Record,
-) -> Result<(Uri, HeaderMap), Error> {
-    let (snapshot, tally) = (&record.snapshot, &record.tally);
-    let uri = upstream_uri(route, rest, snapshot, tally)?;
-    let mut headers = head::request_headers(method, headers, snapshot, tally)?;
-    headers.insert(header::HOST, route.host.clone());
-    if masks_answer(active, record) {
-        answer_body::ask(&mut headers);
-    }
-    Ok((uri, headers))
+/// Target and headers as they go upstream: masked, and without the provider's credential until the last moment.
+pub(super) struct UpstreamHead {
+    carried: Carried,
+    pub headers: HeaderMap,
 }
 
-/// The base path and the masked rest, in origin form.
-fn upstream_uri(
-    route: &Route,
-    rest: &str,
-    snapshot: &Snapshot,
-    tally: &Tally,
-) -> Result<Uri, Error> {
-    let mut target = route.provider.base_path.clone();
-    let rest = head::mask_target(rest, snapshot, tally)?;
-    if target.is_empty() && !rest.starts_with('/') {
-        target.push('/');
+impl UpstreamHead {
+    pub fn new(
+        route: &Route,
+        answers: &Answers,
+        rest: &str,
+        method: &Method,
+        mut headers: HeaderMap,
+        ticket: &Ticket,
+        tally: &Tally,
+    ) -> Result<Self, Error> {
+        let mut carried = match route.bearer() {
+            Some(bearer) => Carried::take(&bearer, ticket, &mut headers, rest),
+            None => Carried::none(rest),
+        };
+        carried.mask_target(ticket, tally)?;
+        let mut headers = head::request_headers(method, headers, ticket.snapshot(), tally)?;
+        headers.insert(header::HOST, route.host.clone());
+        if ticket.snapshot().of_answers(answers).is_some() {
+            answer_body::ask(&mut headers);
+        }
+        Ok(Self { carried, headers })
     }
-    target.push_str(&rest);
-    let target: PathAndQuery = target.parse().map_err(|_| Error::Unwritable("target"))?;
-    Ok(Uri::from(target))
+
+    /// Puts the credential in, if it is asked for. For when all else is ready: what follows a substitution is the request.
+    pub async fn finish(
+        mut self,
+        route: &Route,
+        ticket: &Ticket,
+        fail: impl Fn(Error) -> Failure,
+    ) -> Result<(Uri, HeaderMap), Failure> {
+        let base_path = &route.provider.base_path;
+        let put = self
+            .carried
+            .put(route.bearer(), ticket, base_path, &mut self.headers, fail);
+        Ok((put.await?, self.headers))
+    }
 }
 
 /// Whether the request says that it has a body, even an empty one. Where it says so in two ways, hyper has dropped the

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
+use super::credential::{Bearer, Credential, usual_carrier};
+use crate::guard::{Answers, Host, Origin, OriginScheme};
 use crate::net::dial::{Dialer, Target};
 use crate::net::host::HostPolicy;
 use crate::net::pool::{self, Pool};
@@ -39,12 +41,19 @@ pub struct Provider {
     pub authority: String,
     /// Empty, or `/…` without a slash at the end.
     pub base_path: String,
+    /// Its credential, if it is a secret of ours.
+    pub credential: Option<Credential>,
 }
 
 /// A provider with its connections.
 pub(super) struct Route {
     pub provider: Provider,
+    /// Its name, for the audit log.
+    pub name: Arc<str>,
     pub host: HeaderValue,
+    /// Where it leads, and the header in which its credential usually goes.
+    destination: Option<Origin>,
+    usual: HeaderName,
     pub pool: Arc<Pool<MaskedBody>>,
     limits: pool::Limits,
 }
@@ -64,7 +73,7 @@ pub enum SettingsError {
     #[error("provider {0}: {1}")]
     Tls(String, #[source] TlsError),
     /// An authority that is no header value.
-    #[error("provider {0}: its host cannot be written as a Host header")]
+    #[error("provider {0}: its host is not valid")]
     Authority(String),
 }
 
@@ -101,11 +110,48 @@ impl Route {
                 .prepare()
                 .map_err(|error| SettingsError::Tls(provider.name.clone(), error))?;
         }
+        let pool = Pool::new(dialer, limits);
+        let destination = destination(pool.target());
+        if provider.credential.is_some() && destination.is_none() {
+            return Err(SettingsError::Authority(provider.name.clone()));
+        }
         Ok(Self {
             provider: provider.clone(),
+            name: provider.name.as_str().into(),
             host,
-            pool: Pool::new(dialer, limits),
+            destination,
+            usual: usual_carrier(&provider.name, &provider.target.host),
+            pool,
             limits,
         })
     }
+
+    /// Its credential and where that goes, if it has one of ours.
+    pub fn bearer(&self) -> Option<Bearer<'_>> {
+        Some(Bearer {
+            credential: self.provider.credential.as_ref()?,
+            destination: self.destination.as_ref()?,
+            usual: &self.usual,
+        })
+    }
+
+    /// What its answers are masked of.
+    pub fn answers(&self, all: bool) -> Answers {
+        match &self.provider.credential {
+            _ if all => Answers::All,
+            Some(credential) => Answers::Only(credential.key.clone()),
+            None => Answers::Untouched,
+        }
+    }
+}
+
+/// The origin of what a pool dials and verifies.
+fn destination(target: &Target) -> Option<Origin> {
+    let scheme = if target.tls {
+        OriginScheme::Https
+    } else {
+        OriginScheme::Http
+    };
+    let host = Host::from_plain(&target.host)?;
+    Some(Origin::new(scheme, host, Some(target.port)))
 }

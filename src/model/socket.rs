@@ -8,14 +8,14 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::answer::{Answer, Outcome, Record};
 use super::failure::Failure;
 use super::links;
-use super::service::{Said, masks_answer, own_origin, said, site, upstream_head};
+use super::service::{Said, UpstreamHead, own_origin, said, site};
 use super::settings::{Active, Route};
-use crate::guard::Guard;
+use crate::guard::Ticket;
 use crate::net::server::Takeover;
 use crate::net::websocket::handshake::{Ask, Opening};
 use crate::relay::Error;
@@ -38,20 +38,23 @@ pub(super) async fn open(
     rest: &str,
     parts: &Parts,
     client: OnUpgrade,
-    guard: &Arc<Guard>,
+    ticket: &Arc<Ticket>,
     record: &Record,
 ) -> Result<Said, Failure> {
     let opening = Opening::of(&parts.method, parts.version, &parts.headers)?;
-    let fail = |error| Failure::relay(error, &route.provider.name, &record.snapshot);
-    let (uri, mut headers) = upstream_head(
-        active,
+    let fail = |error| Failure::relay(error, &route.provider.name, ticket.snapshot());
+    let answers = route.answers(active.mask_responses);
+    let upstream = UpstreamHead::new(
         route,
+        &answers,
         rest,
         &parts.method,
         parts.headers.clone(),
-        record,
+        ticket,
+        &record.tally,
     )
     .map_err(fail)?;
+    let (uri, mut headers) = upstream.finish(route, ticket, fail).await?;
     let ask = Ask::write(&mut headers, opening.offers_deflate())
         .map_err(|_| fail(Error::Unwritable("Sec-WebSocket-Protocol")))?;
 
@@ -63,7 +66,7 @@ pub(super) async fn open(
     let opened = socket::open(&route.pool, outgoing, &ask, limits, Arc::clone(&tally)).await;
     let (upstream, mut head, agreed) = match opened.map_err(fail)? {
         Opened::Refused(answer) => {
-            return said(active, &site, answer, &parts.method, record).map_err(fail);
+            return said(&answers, &site, answer, &parts.method, ticket, record).map_err(fail);
         }
         Opened::Switched {
             upstream,
@@ -72,20 +75,21 @@ pub(super) async fn open(
         } => (upstream, head, agreed),
     };
     links::rewrite(&mut head, &site);
-    if masks_answer(active, record) {
-        head = answer_body::masked_headers(&head, &record.snapshot, &record.tally).map_err(fail)?;
+    if let Some(needles) = ticket.snapshot().of_answers(&answers) {
+        head = answer_body::masked_headers(&head, &needles, &record.tally).map_err(fail)?;
     }
     opening.answer(&ask, &agreed, &mut head);
     Ok(Said::Switched(Switched {
         client,
         upstream,
         tunnel: Tunnel {
-            guard: Arc::clone(guard),
+            ticket: Arc::clone(ticket),
             limits,
             tally,
             client_deflate: opening.offers_deflate(),
             upstream_deflate: agreed.deflate,
-            mask_responses: active.mask_responses,
+            answers,
+            found: Notify::new(),
         },
         head,
     }))
@@ -118,6 +122,7 @@ async fn join(
     mut record: Record,
     stop: watch::Receiver<bool>,
 ) {
+    record.tally.note();
     // It fails where the client left before it had the answer.
     let Ok(client) = client.await else { return };
     let end = tunnel

@@ -77,7 +77,8 @@ pub(super) fn is_plain(path: &str) -> bool {
     true
 }
 
-fn percent_decode(bytes: &[u8]) -> Vec<u8> {
+/// Takes back percent-encoding, once; what is none stays.
+pub(super) fn percent_decode(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((&byte, after)) = rest.split_first() {

@@ -103,6 +103,11 @@ impl Dialer {
         }
     }
 
+    /// Whom it dials, and over TLS verifies.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// Whether the target is spoken to over TLS.
     pub fn is_tls(&self) -> bool {
         self.target.tls

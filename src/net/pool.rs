@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::body::Received;
-use super::dial::{DialError, Dialer, Versions};
+use super::dial::{DialError, Dialer, Target, Versions};
 use super::h2::upstream::{self, Failure, Shared, Slot};
 use super::io::Unstalled;
 use super::stream::Either;
@@ -145,6 +145,11 @@ where
             idle: Mutex::new(Vec::new()),
             reaping: AtomicBool::new(false),
         })
+    }
+
+    /// Whom its connections lead to.
+    pub fn target(&self) -> &Target {
+        self.dialer.target()
     }
 
     /// Sends a request on a connection that is there or a new one; returns the answer's head and body.

@@ -1,4 +1,5 @@
-//! Answers that are masked on their way to the client (`mask_responses`), and those that are not.
+//! Answers that are masked on their way to the client, and those that are not. Which is which, and of what, is their caller's to
+//! say: it hands in the needles.
 //!
 //! [`ask`] makes a request whose answer can be read: no part of a resource, no coding that we do not know. [`masked`] masks the
 //! head that comes and lets its body through the engine, without codings and without a length that may change. A piece goes on
@@ -157,7 +158,7 @@ fn mask_header(
     let Some((text, hits)) = found(snapshot.mask(value.as_bytes(), Syntax::Text))? else {
         return Ok(Some((name.clone(), value.clone())));
     };
-    tally.add(&hits);
+    tally.add_named(&hits, snapshot);
     let value = HeaderValue::from_bytes(&text).ok();
     Ok(value.map(|value| (name.clone(), value)))
 }
@@ -273,7 +274,7 @@ impl Mask {
     /// Ends the text; what was found in it counts.
     fn give_up(&mut self) {
         if let Some(stream) = self.stream.take() {
-            self.tally.add(stream.hits());
+            self.tally.add_named(stream.hits(), &self.snapshot);
         }
     }
 }

@@ -23,12 +23,11 @@ pub mod multipart;
 mod queue;
 pub mod socket;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::guard::{Form, Hits, Refusal, Snapshot};
+use crate::guard::{Counts, Hits, Refusal, Snapshot, Ticket};
 use crate::net::coding::CodingError;
 use crate::net::pool::SendError;
 use crate::net::websocket::handshake::AnswerError;
@@ -109,17 +108,39 @@ pub enum Error {
     Handshake(#[from] AnswerError),
 }
 
-/// What one exchange counts, for its log line.
+/// What one exchange counts, for its log line and its audit events.
 #[derive(Default)]
 pub struct Tally {
+    ticket: Option<Arc<Ticket>>,
     hits: Mutex<Hits>,
-    named: Mutex<BTreeMap<(String, Form), u64>>,
+    named: Mutex<Counts>,
     received: AtomicU64,
     sent: AtomicU64,
 }
 
 impl Tally {
-    /// Adds occurrences.
+    /// Counts for a request that was admitted. What was found is in its log when the last one who counts is through.
+    pub fn of(ticket: Arc<Ticket>) -> Self {
+        let mut tally = Self::default();
+        tally.ticket = Some(ticket);
+        tally
+    }
+
+    /// The request's admission.
+    pub fn ticket(&self) -> Option<&Arc<Ticket>> {
+        self.ticket.as_ref()
+    }
+
+    /// Puts into the log what was found and is not there yet; returns all that was found so far.
+    pub fn note(&self) -> Counts {
+        let Some(ticket) = &self.ticket else {
+            return Counts::default();
+        };
+        ticket.note(&self.take(ticket.snapshot()));
+        ticket.total()
+    }
+
+    /// Adds occurrences under the numbers of the request's snapshot.
     pub fn add(&self, hits: &Hits) {
         if hits.is_empty() {
             return;
@@ -132,25 +153,27 @@ impl Tally {
         }
     }
 
-    /// Adds occurrences under the keys of a snapshot that may not be in force at the end.
+    /// Adds occurrences that another snapshot found than the request's.
     pub fn add_named(&self, hits: &Hits, snapshot: &Snapshot) {
+        if hits.is_empty() {
+            return;
+        }
         // As in `add`.
         let mut all = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         for ((id, form), count) in hits {
-            let sum = all
-                .entry((snapshot.key(*id).to_owned(), *form))
-                .or_default();
-            *sum = sum.saturating_add(*count);
+            if let Some(owners) = snapshot.owners(*id) {
+                all.add(owners, *form, *count);
+            }
         }
     }
 
-    /// All occurrences so far by key and form; those of [`Tally::add`] are that snapshot's.
-    pub fn by_key(&self, snapshot: &Snapshot) -> BTreeMap<(String, Form), u64> {
+    /// Takes the occurrences since it was asked last; those of [`Tally::add`] are that snapshot's.
+    fn take(&self, snapshot: &Snapshot) -> Counts {
         let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
         let hits = std::mem::take(&mut *hits);
         self.add_named(&hits, snapshot);
-        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        named.clone()
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *named)
     }
 
     /// Counts body bytes from the client.
@@ -175,5 +198,11 @@ impl Tally {
     /// Body bytes to the client so far.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.note();
     }
 }

@@ -9,7 +9,9 @@
 //!
 //! This room imports nothing else of the crate. It does not search texts (`mask`) or decide about callers (`guard`).
 
+mod allow;
 mod host;
+mod item;
 mod key;
 mod limits;
 mod options;
@@ -18,19 +20,28 @@ mod pattern;
 mod pattern_error;
 mod raw;
 mod rule;
+mod scope;
 mod shown;
 mod source;
 mod submission;
+mod totp;
 mod value;
+pub mod vault;
+mod view;
 
+pub use allow::{NotAllowed, Use};
 pub use host::Host;
+pub use item::{Secret, SecretError};
 pub use key::{Key, KeyError, MAX_KEY_CHARS};
 pub use limits::Limits;
-pub use options::{Field, Fill, Kind, MAX_USES, MaskOption, Options, Place};
+pub use options::{Field, Fill, Kind, MAX_USES, MaskOption, Options, Place, WordError};
 pub use origin::{Origin, OriginError, OriginScheme};
 pub use pattern::{Pattern, Specificity, Verdict};
 pub use pattern_error::PatternError;
 pub use rule::{Masking, rule};
+pub use scope::{Id, IdError, Identity, MAX_ID_CHARS, Scope, ScopeError, Unseen};
 pub use source::{MAX_INPUT_BYTES, Source, SourceError, read};
-pub use submission::{Problem, Secret, Submission, parse_submission};
+pub use submission::{Problem, Submission, parse_submission};
+pub use totp::{Code, SeedError, TotpError, code};
 pub use value::{Value, ValueError};
+pub use view::{NotThere, Refused, Standing, View, Why};

@@ -1,6 +1,7 @@
 //! A secret's options: what it is, how it is masked, and where it may go.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
@@ -63,6 +64,11 @@ pub(super) trait Word: Sized + Copy + 'static {
     }
 }
 
+/// A text is none of an option's words, which it lists. Does not hold the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of: {0}")]
+pub struct WordError(String);
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
@@ -77,6 +83,14 @@ macro_rules! words {
             /// As a submission writes it.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = WordError;
+
+            fn from_str(word: &str) -> Result<Self, WordError> {
+                Self::from_word(word).ok_or_else(|| WordError(Self::list()))
             }
         }
     };

@@ -56,6 +56,19 @@ pub enum Verdict {
     Port,
 }
 
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Match => "scheme, host and port are the pattern's",
+            Self::Scheme => "the scheme is another",
+            Self::Host => "the host is another",
+            Self::Port => {
+                "the port is another (without a port, a pattern means the scheme's default; :* means any)"
+            }
+        })
+    }
+}
+
 /// Orders patterns that match one origin: the greater is the more specific.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Specificity {
@@ -63,6 +76,13 @@ pub struct Specificity {
     suffix_len: usize,
     exact_scheme: bool,
     exact_port: bool,
+}
+
+impl Specificity {
+    /// Its first part, how closely the host is told: exact over wildcard, longer suffix over shorter.
+    pub fn host(self) -> impl Ord {
+        (self.exact_host, self.suffix_len)
+    }
 }
 
 impl Pattern {

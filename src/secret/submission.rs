@@ -7,47 +7,8 @@ use zeroize::Zeroizing;
 
 use super::options::{self, Options};
 use super::raw::Node;
-use super::{Key, Limits, MaskOption, Masking, Pattern, Value, rule, shown};
-
-/// One secret: a value, its name, and where it belongs. Neither `Debug` nor `Clone`: it holds a value.
-pub struct Secret {
-    key: Key,
-    pattern: Pattern,
-    options: Options,
-    value: Value,
-}
-
-impl Secret {
-    /// The placeholder's name. Several secrets of different patterns may share it.
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// Where it belongs.
-    pub fn pattern(&self) -> &Pattern {
-        &self.pattern
-    }
-
-    /// Its options.
-    pub fn options(&self) -> &Options {
-        &self.options
-    }
-
-    /// Its value.
-    pub fn value(&self) -> &Value {
-        &self.value
-    }
-
-    /// Where its value is looked for.
-    pub fn masking(&self) -> Masking {
-        self.masking_of(self.value.expose())
-    }
-
-    /// Where that text is looked for if it stands for the value.
-    pub fn masking_of(&self, text: &str) -> Masking {
-        rule(self.options.mask, text)
-    }
-}
+use super::totp::Seed;
+use super::{Key, Kind, Limits, Pattern, Scope, Secret, Value, item, shown};
 
 /// The secrets of one submission, in document order.
 pub struct Submission {
@@ -56,14 +17,18 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// Its secrets, in document order.
+    /// Its secrets, in document order. Whose they are is not said yet: they stand under a nominal scope.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Secret> {
         self.secrets.iter()
     }
 
-    /// The secrets themselves.
-    pub fn into_secrets(self) -> Vec<Secret> {
-        self.secrets
+    /// The secrets themselves, all of one scope: a submission does not say whose they are.
+    pub fn into_secrets(self, scope: &Scope) -> Vec<Secret> {
+        let of_scope = |secret| Secret {
+            scope: scope.clone(),
+            ..secret
+        };
+        self.secrets.into_iter().map(of_scope).collect()
     }
 
     /// How many secrets there are.
@@ -304,12 +269,16 @@ impl<'a> Check<'a> {
             return;
         };
         if let (Some(key), Some(pattern)) = (key, pattern) {
-            self.warn_about(&value, &options);
+            for text in item::warnings(&value, &options) {
+                self.warning(text);
+            }
             self.secrets.push(Secret {
                 key,
                 pattern: pattern.clone(),
+                scope: Scope::nominal(),
                 options,
                 value,
+                former: Vec::new(),
             });
         }
     }
@@ -334,16 +303,13 @@ impl<'a> Check<'a> {
             self.problem("Secret value must not equal a placeholder name");
             return None;
         }
-        Some(value)
-    }
-
-    fn warn_about(&mut self, value: &Value, options: &Options) {
-        if options.mask == MaskOption::Auto && rule(options.mask, value.expose()) == Masking::No {
-            self.warning(
-                "Not masked: a value under 4 bytes stands in ordinary text by chance. \
-                 Set 'mask' to 'word' or 'always' to mask it all the same",
-            );
+        if options.kind == Kind::Totp
+            && let Err(error) = Seed::parse(exposed)
+        {
+            self.problem(error);
+            return None;
         }
+        Some(value)
     }
 
     fn finish(mut self) -> Result<Submission, Vec<Problem>> {

@@ -9,7 +9,7 @@ const SECRETS: &str = r#"{"https://example.com": {"x_username": "alice.liddell",
     "https://api.service.com": {"x_api_key": "hunter22-hunter22"}}"#;
 
 /// The binary in a folder of its own, so that no configuration file is found by chance.
-fn bauta(folder: &Path, args: &[&str]) -> Command {
+pub(crate) fn bauta(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bauta"));
     command
         .args(args)
@@ -20,11 +20,11 @@ fn bauta(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn run(folder: &Path, args: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, args: &[&str]) -> Output {
     bauta(folder, args).output().unwrap()
 }
 
-fn run_with_input(folder: &Path, args: &[&str], input: &[u8]) -> Output {
+pub(crate) fn run_with_input(folder: &Path, args: &[&str], input: &[u8]) -> Output {
     let mut child = bauta(folder, args).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     std::thread::scope(|scope| {
@@ -37,7 +37,7 @@ fn run_with_input(folder: &Path, args: &[&str], input: &[u8]) -> Output {
 }
 
 /// Exit code, standard output, standard error.
-fn said(output: &Output) -> (i32, String, String) {
+pub(crate) fn said(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (
         output.status.code().unwrap(),
@@ -46,7 +46,7 @@ fn said(output: &Output) -> (i32, String, String) {
     )
 }
 
-fn folder_with_secrets(json: &str) -> tempfile::TempDir {
+pub(crate) fn folder_with_secrets(json: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secrets.json");
     fs::write(&path, json).unwrap();
@@ -206,17 +206,47 @@ fn check_finds_the_configuration_here_or_under_config() {
 }
 
 #[test]
+fn limits_of_secrets_are_those_of_the_configuration() {
+    let folder = folder_with_secrets(SECRETS);
+    let check = |limits: &str| {
+        let text = format!("[vault.limits]\n{limits}\n");
+        fs::write(folder.path().join("bauta.toml"), text).unwrap();
+        let secrets = ["--secrets", "secrets.json"];
+        let check = said(&run(folder.path(), &[&["check"], &secrets[..]].concat()));
+        let mask = said(&run(folder.path(), &[&["mask"], &secrets[..]].concat()));
+        assert_eq!((check.0, &check.2), (mask.0, &mask.2), "{limits}");
+        (check.0, check.2)
+    };
+    assert_eq!(check("max_secrets = 3"), (0, String::new()));
+    for (limit, text) in [
+        ("max_secrets = 2", "Maximum 2 secrets allowed per agent"),
+        ("max_domains = 1", "Maximum 1 domains allowed per agent"),
+        (
+            "max_total_bytes = 42",
+            "Total secrets size too large (max 42 bytes)",
+        ),
+        (
+            "max_value_bytes = 16",
+            "Secret value too large (max 16 bytes) (x_api_key of https://api.service.com)",
+        ),
+    ] {
+        let expected = (2, format!("error: secrets.json: {text}\n"));
+        assert_eq!(check(limit), expected, "{limit}");
+    }
+}
+
+#[test]
 fn check_says_everything_at_once() {
     let folder = folder_with_secrets(r#"{"bad": {"1a": "hunter22", "x_a": ""}}"#);
     fs::write(
         folder.path().join("bauta.toml"),
-        "[model]\nlisten = \"nowhere\"\n[vault]\n",
+        "[model]\nlisten = \"nowhere\"\n[browser]\n",
     )
     .unwrap();
     let got = said(&run(folder.path(), &["check", "--secrets", "secrets.json"]));
     let err = "\
 error: bauta.toml:2: model.listen: not an address. Use \"host:port\", such as \"127.0.0.1:8601\", or \"unix:PATH\"
-error: bauta.toml:3: vault: unknown key. Known keys here: agent, hosts, log, model, placeholder, state_dir
+error: bauta.toml:3: browser: unknown key. Known keys here: agent, audit, health, hosts, log, model, placeholder, state_dir, vault
 error: secrets.json: Invalid domain pattern 'bad'. Domain must be a valid URL pattern. (bad)
 error: secrets.json: Secret key cannot start with a number (1a of bad)
 error: secrets.json: Secret value cannot be empty (x_a of bad)
@@ -426,7 +456,8 @@ fn mask_needs_secrets_from_elsewhere_than_its_text() {
         (
             2,
             String::new(),
-            "error: there are no secrets to mask. Use --secrets FILE\n".to_owned()
+            "error: there are no secrets to mask, as there is no vault at data/vault.db. Use --secrets FILE, or make a vault with: \
+             bauta key init\n".to_owned()
         )
     );
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bauta::config::{self, Config, Error, Listen, Spelling};
+use bauta::config::{self, Config, Error, Health, Inject, Listen, MasterKey, Spelling};
 
 const REFERENCE: &str = include_str!("../../config/bauta.toml");
 
@@ -85,12 +85,18 @@ fn dotted_keys(path: &str, table: &toml::Table, keys: &mut std::collections::BTr
     }
 }
 
+const NO_KEY_SOURCE: &str = "bauta.toml:2: vault.master_key: not a source of a key. Use \"auto\", \"file:PATH\", \
+                             \"env:NAME\" or 'exec:[\"PROGRAM\", \"ARGUMENT\"]'";
+const NO_PROGRAM: &str = "bauta.toml:2: vault.master_key: names no program. Use 'exec:[\"/path/to/program\", \"argument\"]'; \
+                          no shell reads it";
+
 /// Texts of a file, and their problems.
 const WRONG: &[(&str, &[&str])] = &[
     (
         "lisen = 1\n",
         &[
-            "bauta.toml:1: lisen: unknown key. Known keys here: agent, hosts, log, model, placeholder, state_dir",
+            "bauta.toml:1: lisen: unknown key. Known keys here: agent, audit, health, hosts, log, model, placeholder, \
+             state_dir, vault",
         ],
     ),
     (
@@ -101,9 +107,10 @@ const WRONG: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "[vault]\n",
+        "[browser]\n",
         &[
-            "bauta.toml:1: vault: unknown key. Known keys here: agent, hosts, log, model, placeholder, state_dir",
+            "bauta.toml:1: browser: unknown key. Known keys here: agent, audit, health, hosts, log, model, placeholder, \
+             state_dir, vault",
         ],
     ),
     (
@@ -247,6 +254,93 @@ const WRONG: &[(&str, &[&str])] = &[
         &["bauta.toml:2: agent.id: not an id. Use 1 to 128 letters, digits and - _ . @ :"],
     ),
     (
+        "[vault]\nurl = \"postgres://h/db\"\n",
+        &[
+            "bauta.toml:2: vault.url: not a vault. Use \"sqlite:PATH\", a relative path counted from state_dir",
+        ],
+    ),
+    (
+        "[vault]\nurl = \"sqlite://host/vault.db\"\n",
+        &[
+            "bauta.toml:2: vault.url: not a vault. Use \"sqlite:PATH\", a relative path counted from state_dir",
+        ],
+    ),
+    (
+        // As one might paste it; an error must not repeat it.
+        "[vault]\nmaster_key = \"3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n",
+        &[NO_KEY_SOURCE],
+    ),
+    ("[vault]\nmaster_key = \"auto:\"\n", &[NO_KEY_SOURCE]),
+    (
+        "[vault]\nmaster_key = \"file:\"\n",
+        &[
+            "bauta.toml:2: vault.master_key: names no file. Use \"file:PATH\", absolute or from this file's folder",
+        ],
+    ),
+    (
+        "[vault]\nmaster_key = \"env:A=B\"\n",
+        &[
+            "bauta.toml:2: vault.master_key: names no variable. Use \"env:NAME\" with letters, digits and underscores",
+        ],
+    ),
+    ("[vault]\nmaster_key = \"exec:cat key\"\n", &[NO_PROGRAM]),
+    ("[vault]\nmaster_key = \"exec:[]\"\n", &[NO_PROGRAM]),
+    ("[vault]\nmaster_key = 'exec:[\"\"]'\n", &[NO_PROGRAM]),
+    ("[vault]\nmaster_key = 'exec:[\"cat\", 1]'\n", &[NO_PROGRAM]),
+    (
+        "[vault]\ngroup_read = true\n",
+        &[
+            "bauta.toml:2: vault.group_read: has no effect with this master_key. Use master_key = \"file:PATH\", or leave it out",
+        ],
+    ),
+    (
+        // One mistake, one error.
+        "[vault]\nmaster_key = \"file:\"\ngroup_read = true\n",
+        &[
+            "bauta.toml:2: vault.master_key: names no file. Use \"file:PATH\", absolute or from this file's folder",
+        ],
+    ),
+    (
+        "[vault]\ngrace = \"a week\"\n[vault.limits]\nmax_secrets = 0\nmax_value_bytes = 65537\n",
+        &[
+            "bauta.toml:2: vault.grace: not a time. Use a whole number and a unit, such as \"0s\", \"12h\" or \"7d\" (at most \
+             \"3650d\")",
+            "bauta.toml:4: vault.limits.max_secrets: must be a whole number. Use 1 to 100000",
+            "bauta.toml:5: vault.limits.max_value_bytes: must be a whole number. Use 1 to 65536",
+        ],
+    ),
+    (
+        "[audit]\npath = \"\"\nrotate_bytes = 1\nstdout = 1\n",
+        &[
+            "bauta.toml:2: audit.path: not a path. Use a relative or absolute path",
+            "bauta.toml:3: audit.rotate_bytes: must be a whole number. Use 65536 to 1099511627776",
+            "bauta.toml:4: audit.stdout: must be true or false, not an integer",
+        ],
+    ),
+    (
+        "[health]\n",
+        &["bauta.toml:1: health.listen: missing. Use listen = \"127.0.0.1:8604\""],
+    ),
+    (
+        "[model]\n[health]\nlisten = \"127.0.0.1:8601\"\n",
+        &["bauta.toml:3: health.listen: is model.listen already. Use another address"],
+    ),
+    (
+        "[[model.provider]]\nname = \"openai\"\ninject = \"always\"\n",
+        &[
+            "bauta.toml:3: model.provider.inject: has no effect without a credential. Use secret = \"KEY\" as well",
+        ],
+    ),
+    (
+        // As one might paste it; an error must not repeat it.
+        "[[model.provider]]\nname = \"openai\"\nsecret = \"sk-proj-1\"\ninject = \"never\"\n",
+        &[
+            "bauta.toml:3: model.provider.secret: not a secret's key. Use the name of a secret, such as \"x_openai_key\"; its \
+             value never stands here",
+            "bauta.toml:4: model.provider.inject: not a way. Use \"placeholder\" or \"always\"",
+        ],
+    ),
+    (
         "state_dir = \"\"\n",
         &["bauta.toml:1: state_dir: not a path. Use a relative or absolute path"],
     ),
@@ -294,6 +388,75 @@ fn relative_paths_start_at_the_file_and_sockets_at_the_state() {
         Listen::Unix(folder.path().join("state/run/model.sock"))
     );
     assert_eq!(model.providers[0].ca, Some(folder.path().join("ca.pem")));
+}
+
+#[test]
+fn what_is_written_lives_under_the_state_and_the_key_beside_the_file() {
+    let read = |text: &str| config::parse(text, Path::new("/etc/bauta/bauta.toml")).unwrap();
+    let config = read("state_dir = \"/var/lib/bauta\"\n");
+    assert_eq!(config.vault.path, Path::new("/var/lib/bauta/vault.db"));
+    assert_eq!(config.audit.path, Path::new("/var/lib/bauta/audit.log"));
+
+    let config = read(
+        "[vault]\nurl = \"sqlite:v/1.db\"\nmaster_key = \"file:key\"\ngroup_read = true\ngrace = \"0s\"\n\
+         [audit]\npath = \"/log/audit\"\n[health]\nlisten = \"unix:h.sock\"\n",
+    );
+    assert_eq!(config.vault.path, Path::new("/etc/bauta/data/v/1.db"));
+    assert_eq!(
+        config.vault.master_key,
+        MasterKey::File("/etc/bauta/key".into())
+    );
+    assert!(config.vault.group_read);
+    assert_eq!(config.vault.grace, Duration::ZERO);
+    assert_eq!(config.audit.path, Path::new("/log/audit"));
+    let socket = Listen::Unix("/etc/bauta/data/h.sock".into());
+    assert_eq!(config.health, Some(Health { listen: socket }));
+}
+
+#[test]
+fn a_master_key_comes_from_a_program_or_the_environment() {
+    for (text, expected) in [
+        ("auto", MasterKey::Auto),
+        ("env:_KEY1", MasterKey::Env("_KEY1".into())),
+        ("file:/run/key", MasterKey::File("/run/key".into())),
+        // Found in PATH.
+        (
+            r#"exec:["pass", "show", "a b"]"#,
+            MasterKey::Exec(vec!["pass".into(), "show".into(), "a b".into()]),
+        ),
+        (
+            r#"exec:["./key.sh"]"#,
+            MasterKey::Exec(vec!["/etc/./key.sh".into()]),
+        ),
+    ] {
+        let file = format!("[vault]\nmaster_key = '{text}'\n");
+        let config = config::parse(&file, Path::new("/etc/bauta.toml")).unwrap();
+        assert_eq!(config.vault.master_key, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_provider_names_its_credential() {
+    let text = "[[model.provider]]\nname = \"openai\"\nsecret = \"x_openai_key\"\n\
+                [[model.provider]]\nname = \"gemini\"\nsecret = \"KEY\"\ninject = \"always\"\n";
+    let providers = parse(text).unwrap().model.unwrap().providers;
+    let named: Vec<_> = providers
+        .iter()
+        .filter_map(|provider| {
+            Some((
+                provider.name.as_str(),
+                provider.secret.as_deref()?,
+                provider.inject,
+            ))
+        })
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("openai", "x_openai_key", Inject::Placeholder),
+            ("gemini", "KEY", Inject::Always)
+        ]
+    );
 }
 
 #[test]

@@ -31,7 +31,13 @@ impl Process {
     }
 
     pub fn start_in(folder: TempDir, secrets: &str) -> Self {
-        let mut child = command(folder.path(), secrets).spawn().unwrap();
+        Self::of(command(folder.path(), secrets), folder)
+    }
+
+    /// Of a command that ends in `bauta serve`.
+    pub fn of(mut command: Command, folder: TempDir) -> Self {
+        command.stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || {
@@ -48,13 +54,22 @@ impl Process {
             addr,
             folder,
         };
-        let ready = process.line("listening");
-        process.addr = serde_json::from_str::<serde_json::Value>(&ready).unwrap()["address"]
-            .as_str()
-            .unwrap()
-            .parse()
-            .unwrap();
+        process.addr = process.listening("model");
         process
+    }
+
+    /// Waits for a channel's listener.
+    pub fn listening(&mut self, channel: &str) -> SocketAddr {
+        let ready = self.line(&format!("\"channel\":\"{channel}\",\"address\""));
+        let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+        ready["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Reads the log no more, and closes it.
+    pub fn close_log(&mut self) {
+        // The thread that reads ends at the next line, which finds no receiver.
+        let (_, lines) = channel();
+        self.lines = lines;
     }
 
     /// Waits for a log line with that text.

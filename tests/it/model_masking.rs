@@ -385,7 +385,7 @@ fn replaced_secrets_hold_for_the_next_request_and_not_for_one_in_flight() {
     let none = super::model_kit::secrets("{}");
     sidecar
         .running()
-        .replace_secrets(&none, &bauta::config::Config::default());
+        .replace_secrets(none, &bauta::config::Config::default());
     client.send(TOKEN);
     let mut peer = upstream.accept();
     assert_eq!(peer.request().body, b"x_token");
@@ -402,7 +402,7 @@ fn replaced_secrets_hold_for_the_next_request_and_not_for_one_in_flight() {
     let some = super::model_kit::secrets(SECRETS);
     sidecar
         .running()
-        .replace_secrets(&some, &bauta::config::Config::default());
+        .replace_secrets(some, &bauta::config::Config::default());
     client.send(post("/p/x", "", TOKEN.as_bytes()));
     assert_eq!(peer.request().body, b"x_token");
 }

@@ -22,7 +22,7 @@ const REFUSED: &str = include_str!("../data/multipart.tsv");
 fn snapshot() -> Arc<Snapshot> {
     let text = r#"{"https://example.com": {"x_password": "tr0ub4dor&3 horse/\"staple\"", "x_token": "sk-live-51Hx2eKfQ9wZ",
         "x_pin": "99123456789012"}}"#;
-    Arc::new(Snapshot::new(&secrets(text), str::to_owned))
+    Arc::new(Snapshot::from(secrets(text)))
 }
 
 fn boundary(text: &str) -> Boundary {

@@ -209,7 +209,7 @@ fn the_setting_comes_into_force_with_the_next_request() {
     let body = format!("[{}]", signed_blocks()[0]);
     check_refusal(&sidecar.refused(&json(&body)), "x_token");
     let pass = with_signed(&upstream, Signed::Pass);
-    sidecar.running().replace_secrets(&secrets(SECRETS), &pass);
+    sidecar.running().replace_secrets(secrets(SECRETS), &pass);
     assert_eq!(passed(&sidecar, &upstream, &body), body);
 }
 

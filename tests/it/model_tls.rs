@@ -240,8 +240,9 @@ fn a_ca_file_that_cannot_work_is_an_error_at_the_start() {
             "127.0.0.1:1".parse().unwrap(),
             Some(ca.clone()),
         );
+        let config = super::model_kit::housed(&config, folder.path());
         let error = runtime
-            .block_on(bauta::app::Running::start(&config, &[]))
+            .block_on(bauta::app::Running::start(&config, Vec::new()))
             .err()
             .unwrap();
         let text = error.to_string();

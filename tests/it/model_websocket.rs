@@ -1,14 +1,10 @@
 //! WebSocket: what an agent sends is masked, message by message; what comes back passes.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use bauta::app;
 use bauta::config::{self, Limits, Spelling};
-use bauta::guard::{Guard, Snapshot};
 use bauta::mask::Syntax;
-use bauta::relay::socket::Tunnel;
-use bauta::relay::{self, Tally};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -16,7 +12,7 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message as Peers, WebSocket};
 
-use super::model_kit::{BOUND, SECRETS, Sidecar, TOKEN, Upstream, VALUE, Wire, contains, secrets};
+use super::model_kit::{SECRETS, Sidecar, TOKEN, Upstream, VALUE, Wire, contains, secrets};
 use super::model_websocket_kit::*;
 
 const DEFLATE: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
@@ -329,7 +325,7 @@ fn a_reload_holds_from_the_next_message_on() {
     let put = |text: &str| {
         sidecar
             .running()
-            .replace_secrets(&secrets(text), &config::Config::default());
+            .replace_secrets(secrets(text), &config::Config::default());
     };
     client.send(TEXT, TOKEN);
     assert_eq!(peer.text(), "x_token");
@@ -550,43 +546,14 @@ fn p1_fragments_chunks_and_compression_never_change_what_upstream_reads() {
 
 #[test]
 fn answers_are_masked_where_that_is_wanted() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let pair = || {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (theirs, _) = listener.accept().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        (ours, Wire::new(theirs))
+    let upstream = Upstream::bind();
+    let limits = Limits {
+        max_message_bytes: 1000,
+        ..Limits::default()
     };
-    let ((to_client, client), (to_upstream, peer)) = (pair(), pair());
-    let snapshot = Snapshot::new(&secrets(SECRETS), str::to_owned);
-    let tunnel = Tunnel {
-        guard: Arc::new(Guard::new(snapshot)),
-        limits: relay::Limits {
-            buffer_bytes: 0,
-            max_body_bytes: 0,
-            idle_timeout: BOUND,
-            response_timeout: BOUND,
-            max_message_bytes: 1000,
-        },
-        tally: Arc::new(Tally::default()),
-        client_deflate: false,
-        upstream_deflate: true,
-        mask_responses: true,
-    };
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let running = runtime.spawn(async move {
-        let from_std = |stream| tokio::net::TcpStream::from_std(stream).unwrap();
-        tunnel
-            .run(from_std(to_client), from_std(to_upstream), stopped)
-            .await
-    });
-    let mut client = Socket::new(client, true);
-    let mut peer = Socket::new(peer, false);
+    let sidecar = Sidecar::masking_answers(&upstream, limits);
+    let extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+    let (mut client, mut peer, _) = open_with(sidecar.connect(), &upstream, extension, extension);
     let text = format!("{{\"a\": \"{TOKEN} é\"}}");
     let expected = "{\"a\": \"x_token é\"}".as_bytes().to_vec();
     for at in 0..=text.len() {
@@ -611,7 +578,4 @@ fn answers_are_masked_where_that_is_wanted() {
     assert_eq!(client.closed(), (1000, "x_token".to_owned()));
     client.close(1000, "");
     assert_eq!(peer.closed().0, 1000);
-    drop((client, peer));
-    runtime.block_on(running).unwrap();
-    drop(stop);
 }

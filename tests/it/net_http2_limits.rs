@@ -469,7 +469,8 @@ fn a_unix_socket_speaks_http_2_as_well() {
     });
     play(async {
         let secrets = super::model_kit::secrets(super::model_kit::SECRETS);
-        let running = bauta::app::Running::start(&config, &secrets).await.unwrap();
+        let config = super::model_kit::housed(&config, folder.path());
+        let running = bauta::app::Running::start(&config, secrets).await.unwrap();
         let mut client = Client::over(tokio::net::UnixStream::connect(&path).await.unwrap()).await;
         assert_eq!(client.send(get("/p/x"), b"").await.unwrap().body, b"ok");
         drop(client);

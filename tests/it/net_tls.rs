@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::http2_kit::{Client, get, play, tls};
 use super::model_child::{Process, write_config};
-use super::model_kit::{End, SECRETS, Sidecar, TOKEN, Upstream, config, secrets};
+use super::model_kit::{End, SECRETS, Sidecar, TOKEN, Upstream, config, housed, secrets};
 use super::model_tls::Authority;
 
 fn secure(upstream: &Upstream, authority: &Authority) -> Config {
@@ -74,9 +74,13 @@ fn p8_a_handshake_that_stalls_is_given_up() {
 
 /// Starts, which must fail; what it says.
 fn refused(config: &Config) -> String {
+    let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let error = runtime
-        .block_on(Running::start(config, &secrets(SECRETS)))
+        .block_on(Running::start(
+            &housed(config, folder.path()),
+            secrets(SECRETS),
+        ))
         .err()
         .unwrap();
     assert!(error.is_input());

@@ -1,6 +1,6 @@
 //! How a WebSocket ended, and what each side is told about it.
 
-use crate::guard::Refusal;
+use crate::guard::{Refusal, Unavailable};
 use crate::net::websocket::frame::{Close, Violation};
 
 /// One of the two sides.
@@ -42,6 +42,9 @@ pub enum End {
     /// Nothing came from either side for too long.
     #[error("nothing came from either side for too long")]
     Idle,
+    /// There is no place in the audit log for a message, or no masker for it.
+    #[error("{0}")]
+    Unavailable(Unavailable),
     /// We end.
     #[error("bauta ends")]
     Stopped,
@@ -69,6 +72,7 @@ impl End {
             Self::Stalled(Side::Client) => "message_stalled",
             Self::Stalled(Side::Upstream) => "upstream_stalled",
             Self::Idle => "idle",
+            Self::Unavailable(unavailable) => unavailable.code(),
             Self::Stopped => "stopping",
         })
     }
@@ -104,6 +108,8 @@ impl End {
             ),
             Self::Stalled(Side::Upstream) => (close(1011, "the provider stalled"), gone()),
             Self::Idle => (close(1001, "idle"), gone()),
+            // 1013, try again later (RFC 6455, 11.7, as registered since).
+            Self::Unavailable(unavailable) => (close(1013, unavailable.code()), gone()),
             Self::Stopped => (close(1001, "bauta ends"), gone()),
         }
     }
@@ -130,6 +136,8 @@ mod tests {
             End::Closed(Some(1000)),
             End::Closed(None),
             End::Signed("k".repeat(64)),
+            End::Unavailable(Unavailable::Audit),
+            End::Unavailable(Unavailable::Vault("r".repeat(300).into())),
         ];
         for side in [Side::Client, Side::Upstream] {
             ends.extend([

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::Tunnel;
 use super::end::Side;
 use crate::guard::{Refusal, Snapshot, Stream, Syntax};
 use crate::net::websocket::frame::Kind;
-use crate::relay::{Tally, content};
+use crate::relay::content;
 
 /// What a message is read as. Text that is not JSON is read as text from where that shows.
 const SYNTAX: Syntax = Syntax::Json;
@@ -25,11 +26,10 @@ pub(super) enum Unread {
 }
 
 /// A message on its way through the engine, which may come in any pieces.
-pub(super) struct Message {
-    snapshot: Arc<Snapshot>,
-    tally: Arc<Tally>,
+pub(super) struct Message<'a> {
+    tunnel: &'a Tunnel,
     /// `None` where there is nothing to mask.
-    stream: Option<Stream>,
+    masking: Option<(Arc<Snapshot>, Stream)>,
     /// For text: what came of the last character.
     came: Option<Utf8>,
     /// For text: what went of the last character.
@@ -37,23 +37,25 @@ pub(super) struct Message {
     opening: Vec<u8>,
 }
 
-impl Message {
-    /// Begins a message of that side, masked by that snapshot to its end.
+impl<'a> Message<'a> {
+    /// Begins a message of that side, masked with those needles to its end.
     pub(super) fn begin(
-        snapshot: Arc<Snapshot>,
-        tally: &Arc<Tally>,
+        needles: Option<Arc<Snapshot>>,
+        tunnel: &'a Tunnel,
         side: Side,
         kind: Kind,
     ) -> Self {
         let text = || (kind == Kind::Text).then(Utf8::default);
-        let stream = || match side {
-            Side::Client => snapshot.stream(SYNTAX),
-            Side::Upstream => snapshot.answer_stream(SYNTAX),
-        };
+        let masking = needles.map(|snapshot| {
+            let stream = match side {
+                Side::Client => snapshot.stream(SYNTAX),
+                Side::Upstream => snapshot.answer_stream(SYNTAX),
+            };
+            (snapshot, stream)
+        });
         Self {
-            stream: (!snapshot.is_empty()).then(stream),
-            tally: Arc::clone(tally),
-            snapshot,
+            tunnel,
+            masking,
             came: text(),
             went: text(),
             opening: Vec::with_capacity(content::OPENING),
@@ -73,7 +75,7 @@ impl Message {
                 return Err(Unread::Charset);
             }
         }
-        let Some(stream) = &mut self.stream else {
+        let Some((_, stream)) = &mut self.masking else {
             out.extend_from_slice(&piece);
             return Ok(());
         };
@@ -88,7 +90,7 @@ impl Message {
         if self.came.as_ref().is_some_and(|came| came.held > 0) {
             return Err(Unread::Utf8);
         }
-        if let Some(stream) = &mut self.stream {
+        if let Some((_, stream)) = &mut self.masking {
             let mut settled = Vec::new();
             let finished = stream.finish(&mut settled);
             self.emit(&settled, out);
@@ -102,7 +104,11 @@ impl Message {
 
     fn unread(&self, refusal: Refusal) -> Unread {
         match refusal {
-            Refusal::Signed(id) => Unread::Signed(self.snapshot.key(id).to_owned()),
+            Refusal::Signed(id) => {
+                let masking = self.masking.as_ref();
+                let key = masking.map_or("unknown", |(snapshot, _)| snapshot.key(id));
+                Unread::Signed(key.to_owned())
+            }
             other => Unread::Refused(other),
         }
     }
@@ -119,11 +125,14 @@ impl Message {
     }
 }
 
-impl Drop for Message {
+impl Drop for Message<'_> {
     fn drop(&mut self) {
         // A message that is refused or cut short still counts what was found in it.
-        if let Some(stream) = &self.stream {
-            self.tally.add_named(stream.hits(), &self.snapshot);
+        if let Some((snapshot, stream)) = &self.masking
+            && !stream.hits().is_empty()
+        {
+            self.tunnel.tally.add_named(stream.hits(), snapshot);
+            self.tunnel.found.notify_one();
         }
     }
 }

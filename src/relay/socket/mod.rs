@@ -7,12 +7,14 @@
 //! snapshot in force when it begins; control frames and close reasons are masked too; neither direction reads more before
 //! what it read is written; when one side ends or breaks off, the other is closed.
 //!
-//! Messages from the upstream go on frame by frame, and are masked only where answers are.
+//! Messages from the upstream go on frame by frame, and are masked only where answers are. What was masked is in the audit log
+//! within a second, an event for each value and form; a message for which there is no place in the log ends it.
 
 mod end;
 mod message;
 mod pump;
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +23,13 @@ use bytes::BytesMut;
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::upgrade::Upgraded;
 use tokio::io::{AsyncRead, AsyncWrite, split};
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
 
 use super::body::MaskedBody;
 use super::exchange::{self, AnswerBody};
 use super::{Error, Limits, Tally, head};
-use crate::guard::Guard;
+use crate::guard::{Answers, Ticket};
 use crate::net::pool::Pool;
 use crate::net::websocket::frame::{Close, Head, Opcode, Parser, close_payload};
 use crate::net::websocket::handshake::{Agreed, Ask};
@@ -38,6 +40,9 @@ use pump::{Activity, Downward, Pump, Upward};
 
 /// How long the second side may take to end after the first has.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
+
+/// The least time between two looks at what was found: half of the time within which it must be in the log.
+const NOTE_TIME: Duration = Duration::from_millis(500);
 
 /// How long a side may take to read our last words and to hang up.
 const FAREWELL_TIME: Duration = Duration::from_secs(2);
@@ -96,8 +101,8 @@ pub async fn open(
 
 /// An open WebSocket between two sides.
 pub struct Tunnel {
-    /// Where each message's masker comes from.
-    pub guard: Arc<Guard>,
+    /// Where each message's masker comes from, and its place in the log.
+    pub ticket: Arc<Ticket>,
     /// Of these: `max_message_bytes`, `idle_timeout`.
     pub limits: Limits,
     /// Counts.
@@ -106,8 +111,10 @@ pub struct Tunnel {
     pub client_deflate: bool,
     /// Whether compression was agreed on with the upstream.
     pub upstream_deflate: bool,
-    /// Whether what comes from the upstream is masked as well.
-    pub mask_responses: bool,
+    /// What comes from the upstream is masked of.
+    pub answers: Answers,
+    /// Something was found that is not in the log yet.
+    pub found: Notify,
 }
 
 impl Tunnel {
@@ -151,14 +158,27 @@ impl Tunnel {
             tokio::select! {
                 end = up.as_mut() => after(end, Side::Upstream, down).await,
                 end = down.as_mut() => after(end, Side::Client, up).await,
+                never = self.notes() => match never {},
             }
         };
+        self.tally.note();
         let (for_client, for_upstream) = end.farewell();
         tokio::join!(
             part(&mut from_client, &mut to_client, for_client),
             part(&mut from_upstream, &mut to_upstream, for_upstream),
         );
         end
+    }
+}
+
+impl Tunnel {
+    /// Puts what is found into the log: at once, but not more often than every [`NOTE_TIME`].
+    async fn notes(&self) -> Infallible {
+        loop {
+            self.found.notified().await;
+            self.tally.note();
+            sleep(NOTE_TIME).await;
+        }
     }
 }
 

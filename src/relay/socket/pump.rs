@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use super::end::{End, Side};
 use super::message::{Message, Unread};
 use super::{Tunnel, close_payload};
-use crate::guard::Syntax;
+use crate::guard::{Answers, Snapshot, Syntax};
 use crate::net::websocket::deflate::{Deflater, Inflater};
 use crate::net::websocket::frame::{
     Close, Event, Head, Kind, MOST_CONTROL, MOST_REASON, Opcode, PIECE, Piece, Violation,
@@ -176,12 +176,20 @@ where
     /// Passes a control frame on, masked if `tunnel` is given. After a closing one it is over.
     async fn control(&mut self, event: Event, tunnel: Option<&Tunnel>) -> Result<(), End> {
         let (opcode, payload, code) = match event {
-            Event::Ping(payload) => (Opcode::Ping, self.masked(&payload, tunnel)?, None),
-            Event::Pong(payload) => (Opcode::Pong, self.masked(&payload, tunnel)?, None),
+            Event::Ping(payload) => (
+                Opcode::Ping,
+                masked(self.from, &payload, tunnel).await?,
+                None,
+            ),
+            Event::Pong(payload) => (
+                Opcode::Pong,
+                masked(self.from, &payload, tunnel).await?,
+                None,
+            ),
             Event::Close(close) => {
                 let code = close.as_ref().map(|close| close.code);
                 let close = match close {
-                    Some(close) => Some(self.masked_close(&close, tunnel)?),
+                    Some(close) => Some(masked_close(self.from, &close, tunnel).await?),
                     None => None,
                 };
                 (Opcode::Close, close_payload(close.as_ref()), Some(code))
@@ -203,34 +211,55 @@ where
         }
         Ok(())
     }
+}
 
-    fn masked(&self, text: &[u8], tunnel: Option<&Tunnel>) -> Result<Vec<u8>, End> {
-        let Some(tunnel) = tunnel else {
-            return Ok(text.to_vec());
-        };
-        let snapshot = tunnel.guard.snapshot();
-        let masked = snapshot.mask(text, Syntax::Text);
-        match masked.map_err(|refusal| End::Refused(self.from, refusal))? {
-            None => Ok(text.to_vec()),
-            Some((masked, hits)) => {
-                tunnel.tally.add_named(&hits, &snapshot);
-                Ok(masked)
-            }
+/// What a side said in a control frame, masked if `tunnel` is given. No method: a pump may not be shared between threads.
+async fn masked(from: Side, text: &[u8], tunnel: Option<&Tunnel>) -> Result<Vec<u8>, End> {
+    let Some(tunnel) = tunnel.filter(|_| !text.is_empty()) else {
+        return Ok(text.to_vec());
+    };
+    let Some(snapshot) = tunnel.needles(from).await? else {
+        return Ok(text.to_vec());
+    };
+    let masked = snapshot.mask(text, Syntax::Text);
+    match masked.map_err(|refusal| End::Refused(from, refusal))? {
+        None => Ok(text.to_vec()),
+        Some((masked, hits)) => {
+            tunnel.tally.add_named(&hits, &snapshot);
+            tunnel.found.notify_one();
+            Ok(masked)
         }
     }
+}
 
-    /// A reason that becomes too long is left out: the code says what counts.
-    fn masked_close(&self, close: &Close, tunnel: Option<&Tunnel>) -> Result<Close, End> {
-        let reason = self.masked(close.reason.as_bytes(), tunnel)?;
-        let reason = String::from_utf8_lossy(&reason).into_owned();
-        Ok(Close {
-            code: close.code,
-            reason: if reason.len() > MOST_REASON {
-                String::new()
-            } else {
-                reason
-            },
+/// A reason that becomes too long is left out: the code says what counts.
+async fn masked_close(from: Side, close: &Close, tunnel: Option<&Tunnel>) -> Result<Close, End> {
+    let reason = masked(from, close.reason.as_bytes(), tunnel).await?;
+    let reason = String::from_utf8_lossy(&reason).into_owned();
+    Ok(Close {
+        code: close.code,
+        reason: if reason.len() > MOST_REASON {
+            String::new()
+        } else {
+            reason
+        },
+    })
+}
+
+impl Tunnel {
+    /// What is masked in what that side sends now; `None` if nothing is.
+    async fn needles(&self, from: Side) -> Result<Option<Arc<Snapshot>>, End> {
+        let snapshot = self.ticket.next().await.map_err(End::Unavailable)?;
+        Ok(match from {
+            Side::Client => (!snapshot.is_empty()).then_some(snapshot),
+            Side::Upstream => snapshot.of_answers(&self.answers),
         })
+    }
+
+    /// A message of that side that begins now.
+    async fn message(&self, from: Side, kind: Kind) -> Result<Message<'_>, End> {
+        let needles = self.needles(from).await?;
+        Ok(Message::begin(needles, self, from, kind))
     }
 }
 
@@ -250,7 +279,7 @@ pub(super) struct Upward<'a, R, W> {
     tunnel: &'a Tunnel,
     pump: Pump<'a, R, W>,
     inflater: Inflater,
-    message: Option<Message>,
+    message: Option<Message<'a>>,
     /// Bytes of the message as it is read.
     size: u64,
     out: BytesMut,
@@ -289,13 +318,7 @@ where
 
     async fn take(&mut self, piece: Piece) -> Result<(), End> {
         if piece.first {
-            let snapshot = self.tunnel.guard.snapshot();
-            self.message = Some(Message::begin(
-                snapshot,
-                &self.tunnel.tally,
-                self.pump.from,
-                piece.kind,
-            ));
+            self.message = Some(self.tunnel.message(self.pump.from, piece.kind).await?);
             self.size = 0;
         }
         self.tunnel.tally.count_received(piece.payload.len());
@@ -369,7 +392,7 @@ pub(super) struct Downward<'a, R, W> {
     tunnel: &'a Tunnel,
     pump: Pump<'a, R, W>,
     inflater: Inflater,
-    message: Option<Message>,
+    message: Option<Message<'a>>,
     out: BytesMut,
     /// Whether a frame of the message went on already.
     begun: bool,
@@ -398,7 +421,7 @@ where
     }
 
     async fn passed(&mut self, mut stop: Option<watch::Receiver<bool>>) -> Result<Infallible, End> {
-        let masking = self.tunnel.mask_responses.then_some(self.tunnel);
+        let masking = (self.tunnel.answers != Answers::Untouched).then_some(self.tunnel);
         loop {
             match self.pump.next(&mut stop).await? {
                 Event::Data(piece) => self.take(piece).await?,
@@ -408,14 +431,8 @@ where
     }
 
     async fn take(&mut self, piece: Piece) -> Result<(), End> {
-        if piece.first && self.tunnel.mask_responses {
-            let snapshot = self.tunnel.guard.snapshot();
-            self.message = Some(Message::begin(
-                snapshot,
-                &self.tunnel.tally,
-                self.pump.from,
-                piece.kind,
-            ));
+        if piece.first && self.tunnel.answers != Answers::Untouched {
+            self.message = Some(self.tunnel.message(self.pump.from, piece.kind).await?);
         }
         self.tunnel.tally.count_sent(piece.payload.len());
         if piece.compressed {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::output::{self, Output, Stop};
+use crate::cli::output::{self, Output, Stop};
 use crate::secret::{Origin, OriginError, Pattern, PatternError, Verdict};
 
 pub(super) fn run(pattern: &str, url: &str, output: Output) -> Result<ExitCode, Stop> {
@@ -24,14 +24,7 @@ pub(super) fn run(pattern: &str, url: &str, output: Output) -> Result<ExitCode, 
     };
     let verdict = pattern.verdict(&origin);
     let matches = verdict == Verdict::Match;
-    let reason = match verdict {
-        Verdict::Match => "scheme, host and port are the pattern's",
-        Verdict::Host => "the host is another",
-        Verdict::Scheme => "the scheme is another",
-        Verdict::Port => {
-            "the port is another (without a port, a pattern means the scheme's default; :* means any)"
-        }
-    };
+    let reason = verdict.to_string();
     if output.json() {
         let report = json!({
             "match": matches, "reason": reason, "pattern": pattern.to_string(), "origin": origin.to_string(),

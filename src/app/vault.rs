@@ -1,0 +1,96 @@
+//! Opens the vault and the audit log of a configuration, for the sidecar and for commands.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::audit::{self, Keeper, OpenError, Recorder};
+use crate::config::{Config, MasterKey};
+use crate::guard::VaultKeeper;
+use crate::secret::vault::{Access, MasterSource, Opened, Settings, Vault, VaultError};
+use crate::secret::{Identity, Limits};
+
+/// Requests and waiting callers that the audit log has a place for at a time.
+const QUEUE: usize = 4096;
+
+/// Name of the master key's file that is made if no other source is given.
+const MASTER_KEY_FILE: &str = "master.key";
+
+/// The vault of a configuration in the words of the room that keeps it.
+pub fn settings(config: &Config) -> Settings {
+    let vault = &config.vault;
+    let limits = vault.limits;
+    Settings {
+        path: vault.path.clone(),
+        master: match &vault.master_key {
+            MasterKey::Auto => MasterSource::Auto(master_key_file(config)),
+            MasterKey::File(path) => MasterSource::File {
+                path: path.clone(),
+                group_read: vault.group_read,
+            },
+            MasterKey::Env(name) => MasterSource::Env(name.clone()),
+            MasterKey::Exec(argv) => MasterSource::Exec(argv.clone()),
+        },
+        limits: Limits {
+            max_secrets: limits.max_secrets,
+            max_domains: limits.max_domains,
+            max_value_bytes: limits.max_value_bytes,
+            max_total_bytes: limits.max_total_bytes,
+        },
+        grace: vault.grace,
+        identity: Some(identity(config)),
+    }
+}
+
+fn master_key_file(config: &Config) -> PathBuf {
+    config.state_dir.join(MASTER_KEY_FILE)
+}
+
+/// Who the configured agent is.
+pub fn identity(config: &Config) -> Identity {
+    let agent = &config.agent;
+    Identity {
+        agent: agent.id.clone(),
+        user: agent.user.clone(),
+        organization: agent.organization.clone(),
+        profiles: agent.profiles.clone(),
+    }
+}
+
+/// Opens the vault of a configuration; says besides what was made or mended on the way.
+///
+/// # Errors
+/// See [`VaultError`].
+pub fn open(config: &Config, access: Access) -> Result<(Arc<Vault>, Vec<String>), VaultError> {
+    let Opened { vault, notices } = Vault::open(&settings(config), access)?;
+    Ok((Arc::new(vault), notices))
+}
+
+/// Keeps the audit log's key and head in a vault.
+pub fn keeper(vault: Arc<Vault>) -> Arc<dyn Keeper> {
+    Arc::new(VaultKeeper::new(vault))
+}
+
+/// Opens the audit log of a configuration for writing.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn recorder(config: &Config, keeper: Arc<dyn Keeper>) -> Result<Recorder, OpenError> {
+    let audit = &config.audit;
+    let settings = audit::Settings {
+        path: audit.path.clone(),
+        rotate_bytes: audit.rotate_bytes,
+        stdout: audit.stdout,
+        queue: QUEUE,
+    };
+    Recorder::open(settings, keeper)
+}
+
+/// The same for a command, whose standard output is its result's.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn command_recorder(config: &Config, keeper: Arc<dyn Keeper>) -> Result<Recorder, OpenError> {
+    let mut config = config.clone();
+    config.audit.stdout = false;
+    recorder(&config, keeper)
+}

@@ -1,0 +1,183 @@
+//! What holds at one moment: the secrets in view, and the needles made of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::codes::Issued;
+use super::counts::Owner;
+use super::names::{CleanNames, joined};
+use super::needles::Needles;
+use super::spelling::Spelling;
+use super::{Hits, NameId, Refusal, Signed, Stream, Syntax};
+use crate::secret::{Secret, View};
+
+/// How placeholders are written and read, and what is treated apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// What masking writes.
+    pub output: Spelling,
+    /// What counts as a placeholder.
+    pub accept: Vec<Spelling>,
+    /// What becomes of values in blocks that a provider signed.
+    pub signed: Signed,
+    /// The keys of providers' credentials, which answers never hold.
+    pub credentials: BTreeSet<String>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            output: Spelling::bare(),
+            accept: vec![Spelling::bare()],
+            signed: Signed::Refuse,
+            credentials: BTreeSet::new(),
+        }
+    }
+}
+
+/// Which answers are masked, and of what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// None.
+    Untouched,
+    /// Of the secrets of that key.
+    Only(String),
+    /// Of all secrets.
+    All,
+}
+
+/// The needles of one moment, and the keys that hits are reported under.
+pub struct Snapshot {
+    needles: Needles,
+    rules: Arc<Rules>,
+    clean: CleanNames,
+    view: Arc<View>,
+    /// The needles of each provider's credential alone.
+    credentials: BTreeMap<String, Arc<Snapshot>>,
+}
+
+impl Snapshot {
+    /// A snapshot of a view by those rules.
+    ///
+    /// One value under two keys goes by that of the narrowest scope, then by the first in key order.
+    pub fn new(view: Arc<View>, rules: Arc<Rules>) -> Self {
+        Self::with_codes(view, rules, &[])
+    }
+
+    pub(super) fn with_codes(view: Arc<View>, rules: Arc<Rules>, codes: &[Issued]) -> Self {
+        let alone = |key: &String| {
+            let secrets = view.of(key);
+            let needles = Needles::new(secrets, |key| rules.output.write(key));
+            let snapshot = Self {
+                needles,
+                rules: Arc::clone(&rules),
+                clean: CleanNames::default(),
+                view: Arc::new(View::new(Vec::new())),
+                credentials: BTreeMap::new(),
+            };
+            (!secrets.is_empty()).then(|| (key.clone(), Arc::new(snapshot)))
+        };
+        let credentials = rules.credentials.iter().filter_map(alone).collect();
+        Self {
+            needles: Needles::with_codes(view.iter(), codes, |key| rules.output.write(key)),
+            rules,
+            clean: CleanNames::default(),
+            view,
+            credentials,
+        }
+    }
+
+    /// What answers are masked with; `None` if there is nothing to mask.
+    pub fn of_answers(self: &Arc<Self>, answers: &Answers) -> Option<Arc<Self>> {
+        let snapshot = match answers {
+            Answers::Untouched => return None,
+            Answers::Only(key) => self.credentials.get(key)?,
+            Answers::All => self,
+        };
+        (!snapshot.is_empty()).then(|| Arc::clone(snapshot))
+    }
+
+    /// Whether there is nothing to mask, so that texts need not be read.
+    pub fn is_empty(&self) -> bool {
+        self.needles.masker.is_empty()
+    }
+
+    /// Starts one pass over one text on its way to a provider.
+    pub fn stream(&self, syntax: Syntax) -> Stream {
+        let signed = self.rules.signed;
+        self.needles.masker.stream_with(syntax, signed)
+    }
+
+    /// Starts one pass over one text on its way back. What a provider signed stays as it is: it must be sent again as it came,
+    /// and on that way it is refused or let pass.
+    pub fn answer_stream(&self, syntax: Syntax) -> Stream {
+        self.needles.masker.stream_with(syntax, Signed::Pass)
+    }
+
+    /// Masks one whole text; `None` if it holds nothing.
+    ///
+    /// # Errors
+    /// The text cannot be read in full within the engine's limits.
+    pub fn mask(&self, text: &[u8], syntax: Syntax) -> Result<Option<(Vec<u8>, Hits)>, Refusal> {
+        self.needles.masker.mask(text, syntax)
+    }
+
+    /// Whether one of these names, which cannot be rewritten, such as headers', holds a value. What was judged clean once is
+    /// not judged again.
+    ///
+    /// A value that counts as a whole word only does not count here: `user` must not refuse every `User-Agent`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::mask`].
+    pub fn is_in_names<'a>(&self, names: impl Iterator<Item = &'a [u8]>) -> Result<bool, Refusal> {
+        if self.is_empty() {
+            return Ok(false);
+        }
+        let unknown = self.clean.unknown(names);
+        if unknown.is_empty() {
+            return Ok(false);
+        }
+        let text = joined(unknown.iter().copied());
+        let found = self.needles.names().mask(&text, Syntax::Text)?.is_some();
+        if !found {
+            self.clean.keep(&unknown);
+        }
+        Ok(found)
+    }
+
+    /// The key of a hit.
+    pub fn key(&self, id: NameId) -> &str {
+        // A hit can only carry an id that the builder gave out.
+        usize::try_from(id.0)
+            .ok()
+            .and_then(|at| self.needles.keys.get(at))
+            .map_or("unknown", String::as_str)
+    }
+
+    /// Whose a hit may be: all secrets with that value, the one that names it first.
+    pub fn owners(&self, id: NameId) -> Option<&Arc<[Owner]>> {
+        let at = usize::try_from(id.0).ok()?;
+        self.needles.owners.get(at)
+    }
+
+    /// Whether a text is the placeholder of that key in an accepted spelling, and nothing else.
+    pub fn is_placeholder(&self, text: &str, key: &str) -> bool {
+        let mut accepted = self.rules.accept.iter();
+        accepted.any(|spelling| spelling.is(text, key))
+    }
+
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The secrets in it.
+    pub fn secrets(&self) -> usize {
+        self.view.len()
+    }
+}
+
+impl From<Vec<Secret>> for Snapshot {
+    fn from(secrets: Vec<Secret>) -> Self {
+        Self::new(Arc::new(View::new(secrets)), Arc::default())
+    }
+}
