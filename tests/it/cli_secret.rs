@@ -44,7 +44,11 @@ x_password  https://example.com    agent:agent  credential  2        TTTTTTTTTT
     );
     // Not assigned to this agent, so not in its view.
     assert_eq!(place.masked("other-value-1"), "other-value-1");
-    assert_eq!(steady(&place.done(&["secret", "list", "-q"])), expected, "a list is a result");
+    assert_eq!(
+        steady(&place.done(&["secret", "list", "-q"])),
+        expected,
+        "a list is a result"
+    );
 }
 
 #[test]
