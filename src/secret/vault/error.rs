@@ -35,7 +35,9 @@ pub enum VaultError {
     #[error("the vault at {0} is locked by another process. Try again, or end that process")]
     Locked(PathBuf),
     /// The file, its folder or its file system cannot be written.
-    #[error("the vault at {0} cannot be written. Check the owner and mode of the file and of its folder")]
+    #[error(
+        "the vault at {0} cannot be written. Check the owner and mode of the file and of its folder"
+    )]
     ReadOnly(PathBuf),
     /// No space left.
     #[error("no space is left for the vault at {0}. Nothing was changed; make room and try again")]
@@ -98,7 +100,9 @@ pub enum VaultError {
         fits: Vec<String>,
     },
     /// Only secrets of user scope are assigned.
-    #[error("{0} is not of user scope, and only such secrets are assigned to agents. Promote it first")]
+    #[error(
+        "{0} is not of user scope, and only such secrets are assigned to agents. Promote it first"
+    )]
     NotAUsers(String),
     /// Only secrets of agent scope are promoted.
     #[error("{0} is not of agent scope, and only such secrets are promoted to a user")]
@@ -123,7 +127,9 @@ pub enum VaultError {
     #[error("{}", texts(.0))]
     Invalid(Vec<Problem>),
     /// Too many former values wait for the end of their grace.
-    #[error("{secret} has {count} former values that are still masked. Wait until their grace is over, or rotate with a grace of 0s")]
+    #[error(
+        "{secret} has {count} former values that are still masked. Wait until their grace is over, or rotate with a grace of 0s"
+    )]
     TooManyVersions {
         /// The secret.
         secret: String,

@@ -54,7 +54,11 @@ fn read_within(argv: &[String], patience: Duration) -> Result<Zeroizing<Vec<u8>>
     let mut child = Command::new(&program)
         .args(argv.get(1..).unwrap_or_default())
         .env_clear()
-        .envs(ENVIRONMENT.iter().filter_map(|name| Some((name, env::var_os(name)?))))
+        .envs(
+            ENVIRONMENT
+                .iter()
+                .filter_map(|name| Some((name, env::var_os(name)?))),
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -150,7 +154,10 @@ mod tests {
     fn gets_a_listed_environment_only() {
         // Set for the tests by cargo, and not on the list.
         assert!(env::var_os("CARGO_MANIFEST_DIR").is_some());
-        let text = shell("printf '%s' \"${CARGO_MANIFEST_DIR-none}${PATH:+path}\"", PATIENCE);
+        let text = shell(
+            "printf '%s' \"${CARGO_MANIFEST_DIR-none}${PATH:+path}\"",
+            PATIENCE,
+        );
         assert_eq!(&**text.unwrap(), b"nonepath");
     }
 
@@ -165,7 +172,13 @@ mod tests {
 
     #[test]
     fn what_prints_without_end_is_ended() {
-        assert!(what(shell("while :; do echo aaaaaaaaaaaaaaaaaaaaaaaa; done", PATIENCE)).contains("more than a key"));
+        assert!(
+            what(shell(
+                "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaa; done",
+                PATIENCE
+            ))
+            .contains("more than a key")
+        );
     }
 
     /// It hangs, with its output closed or not, and with a child of its own that holds the output: each is killed and reaped.
@@ -179,7 +192,10 @@ mod tests {
             "trap '' TERM INT; sleep 1000; sleep 1000",
         ] {
             let begun = Instant::now();
-            assert!(what(shell(script, patience)).contains("within 10 seconds"), "{script}");
+            assert!(
+                what(shell(script, patience)).contains("within 10 seconds"),
+                "{script}"
+            );
             assert!(begun.elapsed() < PATIENCE, "{script}");
         }
     }
