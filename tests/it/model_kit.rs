@@ -198,6 +198,11 @@ impl Upstream {
         )
     }
 
+    /// A connection, if there is one by now.
+    pub fn try_accept(&self) -> Option<Wire> {
+        self.connections.try_recv().ok().map(Wire::new)
+    }
+
     /// The next connection within that time.
     pub fn accept_until(&self, time: Duration) -> Option<Wire> {
         self.connections.recv_timeout(time).ok().map(Wire::new)
