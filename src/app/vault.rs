@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
-use crate::audit::{self, Head, Keeper, KeeperError, OpenError, Recorder};
+use crate::audit::{self, Keeper, OpenError, Recorder};
 use crate::config::{Config, MasterKey};
-use crate::secret::vault::{Access, MasterSource, Opened, Settings, StoredHead, Vault, VaultError};
+use crate::guard::VaultKeeper;
+use crate::secret::vault::{Access, MasterSource, Opened, Settings, Vault, VaultError};
 use crate::secret::{Identity, Limits};
 
 /// Requests and waiting callers that the audit log has a place for at a time.
@@ -94,34 +93,4 @@ pub fn command_recorder(config: &Config, keeper: Arc<dyn Keeper>) -> Result<Reco
     let mut config = config.clone();
     config.audit.stdout = false;
     recorder(&config, keeper)
-}
-
-/// Keeps the key of the log's chain, and its head, in the vault.
-struct VaultKeeper(Arc<Vault>);
-
-impl VaultKeeper {
-    fn new(vault: Arc<Vault>) -> Self {
-        Self(vault)
-    }
-}
-
-impl Keeper for VaultKeeper {
-    fn mac_key(&self) -> Result<Zeroizing<[u8; 32]>, KeeperError> {
-        self.0.audit_key().map_err(failed)
-    }
-
-    fn head(&self, log: &str) -> Result<Option<Head>, KeeperError> {
-        let head = self.0.audit_head(log).map_err(failed)?;
-        Ok(head.map(|StoredHead { seq, mac }| Head { seq, mac }))
-    }
-
-    fn store_head(&self, log: &str, head: &Head) -> Result<(), KeeperError> {
-        let Head { seq, mac } = *head;
-        let stored = self.0.store_audit_head(log, &StoredHead { seq, mac });
-        stored.map_err(failed)
-    }
-}
-
-fn failed(error: VaultError) -> KeeperError {
-    KeeperError::new(error.to_string())
 }

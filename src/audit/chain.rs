@@ -21,6 +21,15 @@ impl Link {
     };
 }
 
+impl Link {
+    /// Writes how the record's line ends, line feed included.
+    pub fn write_ending(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(MAC_START);
+        write_hex(out, &self.mac);
+        out.extend_from_slice(b"\"}\n");
+    }
+}
+
 const MAC_START: &[u8] = b",\"mac\":\"";
 const PREV_START: &[u8] = b",\"prev\":\"";
 const SEQ_START: &[u8] = b"{\"seq\":";
@@ -56,10 +65,8 @@ impl Sealer {
         write_hex(out, &link.mac);
         out.push(b'"');
         let mac = self.mac(&out[start..]);
-        out.extend_from_slice(MAC_START);
-        write_hex(out, &mac);
-        out.extend_from_slice(b"\"}\n");
         *link = Link { seq, mac };
+        link.write_ending(out);
     }
 
     /// Whether the line's MAC is the one that its body has.

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -230,10 +231,11 @@ impl Log {
             return Ok(());
         }
         self.doubtful.clear();
-        if is_same && len == self.tail.len {
+        let is_whole = is_same && len >= self.tail.len && self.ends_as_known(file)?;
+        if is_whole && len == self.tail.len {
             return Ok(());
         }
-        let (followed, problem) = if is_same && len > self.tail.len {
+        let (followed, problem) = if is_whole {
             let (from, link) = (self.tail.len, self.tail.link);
             let followed = trail::follow_from(&self.sealer, file, from, link)?;
             let is_broken = followed.rest == Rest::Broken;
@@ -247,6 +249,22 @@ impl Log {
             Some(problem) => self.put_aside(problem, len),
             None => self.mend(&followed, ident),
         }
+    }
+
+    /// Whether what stands before the tail's end is the end of the record that we know. What was changed further up, and not in
+    /// length, is for a verification to find.
+    fn ends_as_known(&self, file: &File) -> io::Result<bool> {
+        if self.tail.len == 0 {
+            return Ok(true);
+        }
+        let mut ending = Vec::new();
+        self.tail.link.write_ending(&mut ending);
+        let mut there = vec![0; ending.len()];
+        let Some(at) = self.tail.len.checked_sub(ending.len() as u64) else {
+            return Ok(false);
+        };
+        file.read_exact_at(&mut there, at)?;
+        Ok(there == ending)
     }
 
     /// Whether what stands behind the tail is what a failed write of ours left there.

@@ -1,7 +1,7 @@
 //! Verifies a log: every record, every gap between them, and its end against the keeper's head.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -117,7 +117,7 @@ pub fn verify_since(
         head,
         since,
         link: None,
-        met_head: false,
+        first: (path.to_owned(), 1),
         place: (path.to_owned(), 1),
         seen: Verified {
             records: 0,
@@ -141,19 +141,21 @@ pub fn verify_since(
     Ok(check.end()?)
 }
 
-/// The newest file that begins with a log's first record. What is older belongs to another log: from a first record to the head
-/// all must be there, so nothing can hide before it.
+/// How many files stand before the log's first record: another, older log's, under another key. Nothing of this log can hide
+/// there, as from its first record to the head all must follow.
 fn begins_at(sealer: &Sealer, files: &[(PathBuf, File)]) -> io::Result<usize> {
-    for (at, (_, file)) in files.iter().enumerate().rev() {
-        let begins = match Lines::new(file, 0).next()? {
-            Some(line) => Framed::read(line.bytes).is_some_and(|framed| {
-                framed.link.seq == 1 && framed.prev == Link::START.mac && sealer.holds(&framed)
-            }),
-            None => false,
-        };
-        io::Seek::rewind(&mut &*file)?;
-        if begins {
-            return Ok(at);
+    for (at, (_, file)) in files.iter().enumerate() {
+        let mut lines = Lines::new(file, 0);
+        let first = lines.next()?.and_then(|line| {
+            let framed = Framed::read(line.bytes)?;
+            sealer.holds(&framed).then_some(framed.link.seq)
+        });
+        (&*file).rewind()?;
+        match first {
+            None => {}
+            Some(1) => return Ok(at),
+            // What comes before it was archived, or is to be missed.
+            Some(_) => return Ok(0),
         }
     }
     Ok(0)
@@ -166,7 +168,8 @@ struct Check {
     since: u64,
     /// The record before; `None` before the first.
     link: Option<Link>,
-    met_head: bool,
+    /// Where the first record stands.
+    first: (PathBuf, u64),
     /// The line behind the last record.
     place: (PathBuf, u64),
     seen: Verified,
@@ -198,10 +201,18 @@ impl Check {
             };
             match self.line(&line) {
                 Ok(()) => {}
-                Err((seq, What::Edited)) if self.link.is_none() && self.is_other_key(path)? => {
+                Err((seq, What::Edited))
+                    if self.seen.records == 0 && self.is_other_key(path)? =>
+                {
                     return Err(found((seq, What::WrongKey)).into());
                 }
+                Err((Some(seq), What::OutOfPlace { .. })) if seq < self.seen.first_seq => {
+                    return Err(self.moved_before_the_first().into());
+                }
                 Err(wrong) => return Err(found(wrong).into()),
+            }
+            if self.seen.records == 1 {
+                self.first = (path.to_owned(), line.number);
             }
             self.place.1 = line.number + 1;
             if line.number % REPORT == 0 {
@@ -235,7 +246,6 @@ impl Check {
                     to: seq - 1,
                 });
             }
-            None if seq == 1 => Link::START,
             None => Link {
                 seq: seq - 1,
                 mac: framed.prev,
@@ -254,19 +264,35 @@ impl Check {
         if framed.prev != before.mac {
             return wrong(What::OtherChain);
         }
-        if let Some(head) = self.head.filter(|head| head.seq == seq) {
-            if head.mac != mac {
-                return wrong(What::OtherHead);
-            }
-            self.met_head = true;
+        if self
+            .head
+            .is_some_and(|head| head.seq == seq && head.mac != mac)
+        {
+            return wrong(What::OtherHead);
         }
-        if self.link.is_none() {
+        if self.seen.records == 0 {
             self.seen.first_seq = seq;
         }
         self.link = Some(framed.link);
         self.seen.records += 1;
         self.seen.alarms += u64::from(is_alarm);
         Ok(())
+    }
+
+    /// An older record than the first one stands further down: so it was not archived, and the first one is not in its place.
+    fn moved_before_the_first(&self) -> Finding {
+        let (file, line) = self.first.clone();
+        let first = self.seen.first_seq;
+        let what = What::Missing {
+            from: 1,
+            to: first - 1,
+        };
+        Finding {
+            file,
+            line,
+            seq: Some(first),
+            what,
+        }
     }
 
     /// Whether no record of the file holds, as far as is looked.

@@ -162,40 +162,51 @@ fn show(text: &str, output: Output) -> Result<(), Stop> {
     }
 }
 
-/// One event for people: time, event, how often, key, where, who, how it ended and why; in one line that fits.
+/// One event for people, in one line that fits: when, what, how it ended; then the secret, where, and who.
 fn line(record: &Value) -> String {
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
-    let mut words = vec![format!("{:24}  {:14}", text("time"), text("event"))];
+    let mut line = format!(
+        "{:24}  {:14}  {:7}",
+        text("time"),
+        text("event"),
+        text("outcome")
+    );
     let keys: Vec<&str> = match record.get("keys").and_then(Value::as_array) {
         Some(keys) => keys.iter().filter_map(Value::as_str).collect(),
         None => vec![text("key")],
     };
-    words.push(keys.join("="));
-    if let Some(count) = record.get("count").and_then(Value::as_u64) {
-        words.push(format!("x{count}"));
-    }
-    words.push(text("form").to_owned());
-    words.push(text("domain").to_owned());
+    let count = record.get("count").and_then(Value::as_u64);
+    let reason = match text("reason") {
+        "" => String::new(),
+        reason => format!("({reason})"),
+    };
+    let mut words = vec![
+        keys.join("="),
+        count.map_or(String::new(), |count| format!("x{count}")),
+        text("form").to_owned(),
+        reason,
+    ];
     for (preposition, name) in [
+        ("for", "domain"),
         ("in", "scope"),
         ("to", "target"),
         ("by", "method"),
         ("at", "place"),
+        ("by", "who"),
         ("of agent", "agent"),
         ("of task", "task"),
-        ("by", "who"),
         ("on", "channel"),
     ] {
         if !text(name).is_empty() {
             words.push(format!("{preposition} {}", text(name)));
         }
     }
-    words.push(text("outcome").to_owned());
-    if !text("reason").is_empty() {
-        words.push(format!("({})", text("reason")));
-    }
     words.retain(|word| !word.is_empty());
-    shorten(&clean(&words.join(" ")), WIDTH)
+    for word in words {
+        line.push(' ');
+        line.push_str(&word);
+    }
+    shorten(&clean(&line), WIDTH)
 }
 
 fn verify(

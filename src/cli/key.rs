@@ -125,11 +125,11 @@ fn status(file: &ConfigFile, commands: &Commands, output: Output) -> Result<Exit
         ),
     ];
     for (name, text) in fields {
-        output.say(&format!("{name:12}{text}"))?;
+        output::result(&format!("{name:12}{text}"))?;
     }
     if status.old > 0 {
         let (keys, values) = (status.old, status.pending);
-        output.say(&format!(
+        output::result(&format!(
             "{:12}a rotation is not finished: {keys} old, {values} values to move. Run: bauta key rotate",
             "old keys"
         ))?;

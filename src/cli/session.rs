@@ -127,7 +127,8 @@ fn user() -> String {
 pub(super) fn stop(error: VaultError) -> Stop {
     match error {
         VaultError::Invalid(problems) => Stop::Invalid(problems),
-        VaultError::Unknown(_)
+        VaultError::Exists(_)
+        | VaultError::Unknown(_)
         | VaultError::Ambiguous { .. }
         | VaultError::NotAUsers(_)
         | VaultError::NotAnAgents(_)

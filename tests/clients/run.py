@@ -19,6 +19,7 @@ import time
 from contextlib import ExitStack
 
 import agents
+import beside
 import cases
 import readings
 import sdk_anthropic
@@ -161,6 +162,10 @@ def run_agents(report, binary, modules):
         report.case(agent.name, "control", agents.control, agent, modules)
         if binary:
             report.case(agent.name, "p1", agents.masked, agent, modules, binary)
+    if binary:
+        report.case("bauta run", "an agent in Python", beside.python, binary)
+        report.case("bauta run", "codex exec", beside.codex, binary, modules)
+        report.case("bauta run", "Ctrl-C", beside.ctrl_c, binary)
 
 
 def main(binary, modules, *words):
@@ -168,7 +173,7 @@ def main(binary, modules, *words):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     binary = None if binary == "--control" else binary
     started = time.monotonic()
-    report = Report(words, ["the decoder", "bauta", *FAMILIES, *(agent.name for agent in agents.AGENTS)])
+    report = Report(words, ["the decoder", "bauta", "bauta run", *FAMILIES, *(agent.name for agent in agents.AGENTS)])
     report.case("the decoder", "self-test", self_test)
     # They wait for processes of their own more than they compute.
     beside = threading.Thread(target=run_agents, args=(report, binary, modules))

@@ -456,7 +456,8 @@ fn mask_needs_secrets_from_elsewhere_than_its_text() {
         (
             2,
             String::new(),
-            "error: there are no secrets to mask. Use --secrets FILE\n".to_owned()
+            "error: there are no secrets to mask, as there is no vault at data/vault.db. Use --secrets FILE, or make a vault with: \
+             bauta key init\n".to_owned()
         )
     );
 }

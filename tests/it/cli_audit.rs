@@ -52,17 +52,15 @@ fn search_and_tail_show_a_line_each_that_fits() {
     let place = place();
     let uid = rustix::process::getuid().as_raw();
     let expected = |key: &str, domain: &str, scope: &str| {
+        let time = "T".repeat(24);
         let line = format!(
-            "{}  secret.set      {key} {domain} in {scope} by uid:{uid} on cli asked",
-            "T".repeat(24)
+            "{time}  secret.set      asked   {key} for {domain} in {scope} by uid:{uid} on cli"
         );
-        let mut short: String = line.chars().take(99).collect();
-        if line.chars().count() > 100 {
-            short.push('…');
-        } else {
-            short = line;
+        if line.chars().count() <= 100 {
+            return format!("{line}\n");
         }
-        format!("{short}\n")
+        let short: String = line.chars().take(99).collect();
+        format!("{short}…\n")
     };
     let all = [
         expected("x_a", "https://example.com", "agent:agent"),

@@ -44,7 +44,11 @@ x_password  https://example.com    agent:agent  credential  2        TTTTTTTTTT
     );
     // Not assigned to this agent, so not in its view.
     assert_eq!(place.masked("other-value-1"), "other-value-1");
-    assert_eq!(place.done(&["secret", "list", "-q"]), "");
+    assert_eq!(
+        steady(&place.done(&["secret", "list", "-q"])),
+        expected,
+        "a list is a result"
+    );
 }
 
 #[test]
@@ -737,8 +741,8 @@ fn p5_no_change_without_a_trace() {
         &["key", "rewrap", "--to", "auto"],
     ];
     let before = (
-        place.done(&["secret", "show", "x_a"]),
-        place.done(&["key", "status"]),
+        place.json(&["secret", "list"]),
+        place.json(&["key", "status"]),
     );
     for args in rows {
         let (code, out, err) = place.give(args, "hunter22-two");
@@ -747,8 +751,8 @@ fn p5_no_change_without_a_trace() {
     }
     assert_eq!(
         (
-            place.done(&["secret", "show", "x_a"]),
-            place.done(&["key", "status"])
+            place.json(&["secret", "list"]),
+            place.json(&["key", "status"])
         ),
         before
     );
@@ -850,14 +854,28 @@ fn check_reads_the_vault_and_changes_nothing() {
         out.contains("data/vault.db: 1 secret\n  x_a for https://example.com\n"),
         "{out}"
     );
-    let toml = "[[model.provider]]\nname = \"openai\"\nsecret = \"x_openai_key\"\n[[model.provider]]\nname = \"own\"\nupstream = \"https://llm.example.com\"\nca = \"no.pem\"\n[model.tls]\ncert = \"no.crt\"\nkey = \"no.key\"\n";
+    let toml = r#"
+[[model.provider]]
+name = "openai"
+secret = "x_openai_key"
+[[model.provider]]
+name = "own"
+upstream = "https://llm.example.com"
+ca = "ca.pem"
+[model.tls]
+cert = "tls.crt"
+key = "tls.key"
+"#;
+    for name in ["ca.pem", "tls.crt", "tls.key"] {
+        place.write(name, "no certificate");
+    }
     place.write("bauta.toml", toml);
     let (code, _, err) = place.run(&["check"]);
     assert_eq!(code, 2);
     for text in [
         "error: model.tls: the tls certificate ",
         "error: model.provider own: the ca file ",
-        "warning: model.provider openai: there is no secret x_openai_key that the agent agent may use. Make it with: bauta secret set x_openai_key",
+        "warning: model.provider openai: there is no secret x_openai_key that the agent agent may use. Make it with: bauta secret set x_openai_key --domain https://api.openai.com",
     ] {
         assert!(err.contains(text), "{err}");
     }

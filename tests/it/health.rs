@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use super::model_child::{Process, write_config};
-use super::model_kit::{BOUND, Message, OK, Upstream, Wire, post};
+use super::model_kit::{BOUND, Message, OK, TOKEN, Upstream, Wire, post};
 
 const TABLE: &str = "[health]\nlisten = \"127.0.0.1:0\"\n";
 
@@ -67,20 +67,59 @@ fn draining_is_not_ready_and_still_answered() {
     peer.request();
     process.signal(Signal::TERM);
     process.line("draining");
-    let begun = Instant::now();
-    let ready = loop {
-        let (status, body) = get(addr, "/readyz");
-        if status == 503 {
-            break body;
-        }
-        assert!(begun.elapsed() < BOUND);
-    };
+    let ready = until(addr, 503);
     assert_eq!(ready["reasons"][0], "draining: no new connections");
     assert_eq!(get(addr, "/healthz").0, 200);
     peer.send(OK);
     assert_eq!(client.message("POST").status(), 200);
     assert_eq!(process.wait().code(), Some(0));
     assert!(TcpStream::connect(addr).is_err());
+}
+
+#[test]
+fn p5_a_log_that_cannot_be_written_is_not_ready_until_it_can() {
+    let upstream = Upstream::bind();
+    let mut process = Process::start(
+        &upstream,
+        &format!("[audit]\npath = \"log/audit.log\"\n{TABLE}"),
+    );
+    let addr = process.listening("health");
+    let (folder, aside) = (process.path("data/log"), process.path("data/aside"));
+    let ask_one = |process: &Process| {
+        let mut client = process.connect();
+        client.send(post("/p/1", "Connection: close\r\n", TOKEN.as_bytes()));
+        let mut peer = upstream.accept();
+        assert_eq!(peer.request().body, b"x_token");
+        peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+        assert_eq!(client.message("POST").status(), 200);
+    };
+    ask_one(&process);
+    assert_eq!(get(addr, "/readyz").0, 200);
+    // A file where its folder was: nothing can be made there, by root either.
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "").unwrap();
+    ask_one(&process);
+    let reasons = until(addr, 503)["reasons"].to_string();
+    assert!(
+        reasons.contains("audit") && !reasons.contains(TOKEN),
+        "{reasons}"
+    );
+    assert_eq!(get(addr, "/healthz").0, 200);
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    until(addr, 200);
+}
+
+/// Waits until it answers so.
+fn until(addr: SocketAddr, wanted: u16) -> serde_json::Value {
+    let begun = Instant::now();
+    loop {
+        let (status, body) = get(addr, "/readyz");
+        if status == wanted {
+            return body;
+        }
+        assert!(begun.elapsed() < BOUND, "{body}");
+    }
 }
 
 #[test]

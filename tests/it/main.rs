@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)] // A test that unwraps fails with the line.
 
 mod architecture;
+mod audit_kit;
+mod audit_log;
 mod cli;
 mod cli_audit;
 mod cli_key;
@@ -16,12 +18,17 @@ mod equivalence;
 mod forms;
 mod hardening;
 mod health;
+mod guard_kit;
+mod guard_vault;
 mod hostile;
 mod http2_kit;
 mod model_answers;
+mod model_audit;
 mod model_child;
 mod model_codings;
 mod model_codings_faults;
+mod model_credential;
+mod model_credential_answers;
 mod model_faults;
 mod model_framing;
 mod model_http2;
@@ -57,3 +64,10 @@ mod scopes_view;
 mod scouting;
 mod submissions;
 mod values_nowhere;
+mod vault;
+mod vault_concurrent;
+mod vault_faults;
+mod vault_keys;
+mod vault_kill;
+mod vault_kit;
+mod vault_tamper;

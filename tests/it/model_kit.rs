@@ -132,6 +132,32 @@ impl Sidecar {
         self.running.as_ref().unwrap()
     }
 
+    /// In front of what the configuration says, with the vault of the configuration.
+    pub fn over_vault(config: &Config, state: TempDir) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let running = runtime
+            .block_on(Running::start_with_vault(config))
+            .unwrap();
+        let addr = running.model_addr().unwrap();
+        Self {
+            runtime,
+            running: Some(running),
+            addr,
+            state,
+        }
+    }
+
+    /// Ends, and leaves what it wrote.
+    pub fn stop(mut self) -> TempDir {
+        self.runtime
+            .block_on(self.running.take().unwrap().shutdown());
+        self.state
+    }
+
     /// Drains; returns how many connections were cut.
     pub fn shutdown(mut self) -> usize {
         self.runtime
@@ -177,6 +203,11 @@ impl Upstream {
     /// A connection, if there is one by now.
     pub fn try_accept(&self) -> Option<Wire> {
         self.connections.try_recv().ok().map(Wire::new)
+    }
+
+    /// The next connection within that time.
+    pub fn accept_until(&self, time: Duration) -> Option<Wire> {
+        self.connections.recv_timeout(time).ok().map(Wire::new)
     }
 
     /// Whether nobody has connected. Meaningful once the sidecar has answered without an upstream.
@@ -289,6 +320,16 @@ impl Wire {
     pub fn request(&mut self) -> Message {
         let head = self.head();
         self.body_of(head, false)
+    }
+
+    /// A request with its body, or `None` if the connection ends before there is a whole head.
+    pub fn request_or_end(&mut self) -> Option<Message> {
+        while find(self.rest(), b"\r\n\r\n").is_none() {
+            if self.fill().ok()? == 0 {
+                return None;
+            }
+        }
+        Some(self.request())
     }
 
     /// A response as [`Wire::message`], or `None` if the connection ends before there is a whole head.

@@ -54,7 +54,7 @@ pub(super) fn run(args: &ListArgs, commands: &Commands, output: Output) -> Resul
         return Ok(ExitCode::SUCCESS);
     }
     if entries.is_empty() {
-        output.say("no secrets")?;
+        output::result("no secrets")?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut columns = vec![
@@ -74,7 +74,7 @@ pub(super) fn run(args: &ListArgs, commands: &Commands, output: Output) -> Resul
         .collect();
     table::lines(&columns, &rows)
         .iter()
-        .try_for_each(|line| output.say(line))?;
+        .try_for_each(|line| output::result(line))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,17 +8,17 @@ use super::args::SetArgs;
 use super::{event, name_json, parsed, scope_or_own};
 use crate::audit::Kind;
 use crate::cli::output::{self, Output, Stop};
-use crate::cli::session::Session;
+use crate::cli::session::{self, Session};
 use crate::cli::{Commands, prompt, secrets};
 use crate::secret::vault::Access;
 use crate::secret::{Key, Pattern, Secret};
 
 pub(super) fn run(args: &SetArgs, commands: &Commands, output: Output) -> Result<ExitCode, Stop> {
     // All that can be wrong is said before somebody types a value.
-    let session = Session::open(&args.config, Access::Create, commands, output)?;
+    let config = session::load(&args.config)?;
     let key = parsed::<Key>(&args.key);
     let pattern = parsed::<Pattern>(&args.domain);
-    let scope = scope_or_own(args.scope.as_deref(), &session.config);
+    let scope = scope_or_own(args.scope.as_deref(), &config);
     let (key, pattern, scope) = match (key, pattern, scope) {
         (Ok(key), Ok(pattern), Ok(scope)) => (key, pattern, scope),
         (key, pattern, scope) => {
@@ -26,6 +26,7 @@ pub(super) fn run(args: &SetArgs, commands: &Commands, output: Output) -> Result
             return Err(Stop::Wrong(texts.into_iter().flatten().collect()));
         }
     };
+    let session = Session::open(&args.config, Access::Create, commands, output)?;
     let value = prompt::value(key.as_str(), &secrets::limits(&session.config.vault.limits))?;
     let options = args.options.options();
     let secret = Secret::new(key.clone(), pattern.clone(), scope.clone(), options, value)

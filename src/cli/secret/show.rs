@@ -37,11 +37,11 @@ pub(super) fn run(args: &ShowArgs, commands: &Commands, output: Output) -> Resul
     }
     for (at, entry) in entries.iter().enumerate() {
         if at > 0 {
-            output.say("")?;
+            output::result("")?;
         }
         lines(entry, &uses)
             .iter()
-            .try_for_each(|line| output.say(line))?;
+            .try_for_each(|line| output::result(line))?;
     }
     Ok(ExitCode::SUCCESS)
 }

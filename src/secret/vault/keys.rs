@@ -4,14 +4,15 @@ use super::error::VaultError;
 use super::keyring::{self, Keyring, Wrapper};
 use super::ledger::Ledger;
 use super::master::MasterSource;
-use super::store::VersionRow;
+use super::store::{Row as _, VersionRow};
 use super::types::{KeyStatus, Rotated};
 use super::{Inner, Vault};
+use crate::secret::shown;
 
 /// Values that move to another key in one transaction.
-pub(super) const BATCH: usize = 64;
+const BATCH: usize = 64;
 /// Uses that a batch needs.
-const BATCH_USES: i64 = BATCH as i64;
+const BATCH_USES: i64 = 64;
 
 impl Vault {
     /// The state of the keyring.
@@ -69,10 +70,15 @@ impl Vault {
     /// # Errors
     /// If one of the master keys cannot be had, or they are the same.
     pub fn key_rewrap(&self, to: &MasterSource) -> Result<Vec<String>, VaultError> {
+        // A file is made while nobody else can make it; anything else may take its time before others have to wait.
+        let given = match to {
+            MasterSource::Auto(_) => None,
+            other => Some(other.load_or_make()?),
+        };
         let mut inner = self.lock();
         let inner = &mut *inner;
         let mut ledger = Ledger::open(inner.store.change()?, inner.keys.clone())?;
-        let (master, notice) = to.load_or_make()?;
+        let (master, notice) = given.map_or_else(|| to.load_or_make(), Ok)?;
         let wrapper = Wrapper::new(&master, &ledger.root().vault);
         if wrapper.fits(ledger.root()) {
             return Err(VaultError::SameMasterKey(to.to_string()));
@@ -86,7 +92,7 @@ impl Vault {
     }
 
     /// Begins a rotation, unless one is under way; whether one was.
-    fn begin_rotation(&self) -> Result<bool, VaultError> {
+    pub(super) fn begin_rotation(&self) -> Result<bool, VaultError> {
         let now = self.now();
         let mut inner = self.lock();
         let Inner { store, keys, ring } = &mut *inner;
@@ -111,9 +117,10 @@ impl Vault {
         let mut broken = Vec::new();
         let mut moved = 0;
         for row in rows {
-            match move_one(&mut ledger, ring, &row)? {
-                true => moved += 1,
-                false => broken.push(format!("version {} of secret {}", row.number, row.secret)),
+            if move_one(&mut ledger, ring, &row)? {
+                moved += 1;
+            } else {
+                broken.push(shown::plain(&row.name()));
             }
         }
         if !broken.is_empty() {

@@ -21,10 +21,12 @@ mod change;
 mod contents;
 mod envelope;
 mod error;
+mod heads;
 mod keyring;
 mod keys;
 mod ledger;
 mod master;
+mod open;
 mod quota;
 mod sqlite;
 mod store;
@@ -34,8 +36,6 @@ mod types;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use zeroize::Zeroizing;
 
 pub use error::VaultError;
 pub use master::{MasterError, MasterSource};
@@ -49,11 +49,9 @@ use super::{
 };
 use change::{Change, Rest};
 use contents::{Stored, load};
-use envelope::SecretKey;
-use keyring::{Keyring, Wrapper};
+use keyring::Keyring;
 use ledger::{Ledger, RowKeys};
-use sqlite::Sqlite;
-use store::{HeadRow, RootRow, Store, Sum, VersionRow};
+use store::{Store, VersionRow, Watch};
 
 /// How often a change begins anew because another process rotated the data key between its reservation and itself.
 const ATTEMPTS: usize = 16;
@@ -66,6 +64,14 @@ pub struct Vault {
     /// Uses after which a data key is rotated.
     rotates_at: i64,
     inner: Mutex<Inner>,
+    /// Apart from the rest, so that who asks for changes does not wait for one.
+    watched: Mutex<Watched>,
+}
+
+struct Watched {
+    watch: Box<dyn Watch>,
+    keys: Arc<RowKeys>,
+    generation: Result<u64, String>,
 }
 
 struct Inner {
@@ -90,68 +96,6 @@ fn system_clock() -> i64 {
 }
 
 impl Vault {
-    /// Opens a vault; with [`Access::Create`] makes it, and its master key if that is a file that may be made.
-    ///
-    /// # Errors
-    /// If it is not there, cannot be read or written, is of a later format, or the master key is missing, open to others or another's.
-    /// Nothing is written then.
-    pub fn open(settings: &Settings, access: Access) -> Result<Opened, VaultError> {
-        let found = Sqlite::open(&settings.path, access == Access::Create)?;
-        Self::unlock(settings, access, Box::new(found.store), found.notices)
-    }
-
-    /// Makes a vault.
-    ///
-    /// # Errors
-    /// As [`Vault::open`], and if there is one.
-    pub fn key_init(settings: &Settings) -> Result<Opened, VaultError> {
-        let found = Sqlite::open(&settings.path, true)?;
-        if found.store.read()?.root()?.is_some() {
-            return Err(VaultError::Exists(settings.path.clone()));
-        }
-        Self::unlock(
-            settings,
-            Access::Create,
-            Box::new(found.store),
-            found.notices,
-        )
-    }
-
-    fn unlock(
-        settings: &Settings,
-        access: Access,
-        store: Box<dyn Store>,
-        mut notices: Vec<String>,
-    ) -> Result<Opened, VaultError> {
-        let root = store.read()?.root()?;
-        let made = match root {
-            Some(_) => None,
-            None if access == Access::Create => create(settings, store.as_ref())?,
-            None => return Err(VaultError::NotThere(settings.path.clone())),
-        };
-        notices.extend(made);
-        let tx = store.read()?;
-        let root = tx.root()?;
-        let root = root.ok_or_else(|| VaultError::NotThere(settings.path.clone()))?;
-        let (keys, ring) = unwrap(settings, &root, &tx.keys()?)?;
-        drop(tx);
-        // For a process that was killed before it could. On a full disk the vault can still be read.
-        let _ = store.wipe_deleted();
-        let vault = Self {
-            settings: settings.clone(),
-            clock: system_clock,
-            rotates_at: keyring::ROTATES_AT,
-            inner: Mutex::new(Inner {
-                store,
-                keys: Arc::new(keys),
-                ring,
-            }),
-        };
-        // The keyring is checked now; secrets are when they are read.
-        vault.key_status()?;
-        Ok(Opened { vault, notices })
-    }
-
     /// A panic while it was locked leaves nothing half done: the transaction was undone.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -161,15 +105,25 @@ impl Vault {
         (self.clock)()
     }
 
-    /// A number that goes up with every change of secrets, whichever process makes it. Cheap enough to ask for every second.
+    /// A number that goes up with every change of secrets, whichever process makes it. Cheap enough to be asked for with every
+    /// request: it waits for no change under way, and where nothing was committed since, it costs a look into shared memory.
     ///
     /// # Errors
     /// If it cannot be read or was changed by hand.
     pub fn generation(&self) -> Result<u64, VaultError> {
-        let mut inner = self.lock();
-        let inner = &mut *inner;
-        let ledger = Ledger::open(inner.store.read()?, inner.keys.clone())?;
-        Ok(ledger.root().generation.unsigned_abs())
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(root) = watched.watch.changed()? {
+            watched.generation = if watched.keys.root_fits(&root) {
+                Ok(root.generation.unsigned_abs())
+            } else {
+                Err("the row of root".to_owned())
+            };
+        }
+        // Said again, as long as nothing changes: once it was changed by hand, it stays so.
+        watched
+            .generation
+            .clone()
+            .map_err(|name| VaultError::Broken(vec![name]))
     }
 
     /// The secrets that an agent may use, opened.
@@ -267,11 +221,9 @@ impl Vault {
     ) -> Result<Changed, VaultError> {
         let grace = grace.unwrap_or(self.settings.grace);
         // Judged with what the secret is, which only its row says.
-        let value = std::cell::Cell::new(Some(value));
         self.change(2, |change| {
             let at = change.find(selector)?;
             let stored = change.at(at);
-            let value = value.take().expect("a change runs its work once");
             let secret = self.valid(NewSecret {
                 key: stored.key.clone(),
                 pattern: stored.pattern.clone(),
@@ -338,6 +290,10 @@ impl Vault {
     pub fn maintain(&self) -> Result<bool, VaultError> {
         let mut done = false;
         if self.has_due()? {
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method is of one lifetime only"
+            )]
             let (destroyed, _) = self.commit(0, |change| change.destroy_all_due())?;
             done |= destroyed;
         }
@@ -362,76 +318,6 @@ impl Vault {
         let due =
             |row: &VersionRow| row.sealed.is_some() && row.ends.is_some_and(|ends| ends <= now);
         Ok(tx.versions()?.iter().any(due))
-    }
-
-    /// The key that the audit log is signed with: one for as long as the vault lives.
-    ///
-    /// # Errors
-    /// If the keyring cannot be read, or was changed by hand.
-    pub fn audit_key(&self) -> Result<Zeroizing<[u8; 32]>, VaultError> {
-        let mut inner = self.lock();
-        let Inner { store, keys, ring } = &mut *inner;
-        let ledger = Ledger::open(store.read()?, keys.clone())?;
-        let rows = ring.sync(&ledger)?;
-        ring.audit(&rows)
-    }
-
-    /// How far an audit log is, if anything was ever stored for it.
-    ///
-    /// # Errors
-    /// If heads are not as they were written, or one was taken away.
-    pub fn audit_head(&self, log: &str) -> Result<Option<StoredHead>, VaultError> {
-        let mut inner = self.lock();
-        let inner = &mut *inner;
-        let ledger = Ledger::open(inner.store.read()?, inner.keys.clone())?;
-        let mut tally = ledger.tally();
-        let mut found = None;
-        for row in ledger.rows().heads()? {
-            tally.row(&row);
-            if row.log == log {
-                found = Some(row);
-            }
-        }
-        ledger.complete(tally, Sum::Heads)?;
-        let head = |row: HeadRow| {
-            Some(StoredHead {
-                seq: row.seq.unsigned_abs(),
-                mac: row.head.try_into().ok()?,
-            })
-        };
-        Ok(found.and_then(head))
-    }
-
-    /// Stores how far an audit log is. A head that is not further than the stored one changes nothing, so that of two processes
-    /// that write one log the slower does not turn it back.
-    ///
-    /// # Errors
-    /// If the vault cannot be changed, or the stored head was changed by hand.
-    pub fn store_audit_head(&self, log: &str, head: &StoredHead) -> Result<(), VaultError> {
-        let mut inner = self.lock();
-        let inner = &mut *inner;
-        let mut ledger = Ledger::open(inner.store.change()?, inner.keys.clone())?;
-        let heads = ledger.rows().heads()?;
-        let old = heads.into_iter().find(|row| row.log == log);
-        let new = HeadRow {
-            log: log.to_owned(),
-            seq: i64::try_from(head.seq).unwrap_or(i64::MAX),
-            head: head.mac.to_vec(),
-            mac: Vec::new(),
-        };
-        match old {
-            Some(old) => {
-                let old = ledger.checked(old)?;
-                if old.seq >= new.seq {
-                    return Ok(());
-                }
-                ledger.replace(&old, new)?;
-            }
-            None => {
-                ledger.add(new)?;
-            }
-        }
-        ledger.commit(false)
     }
 
     /// One change that seals at most so many values, and what is left to do after it.
@@ -519,75 +405,6 @@ fn reserved<'a>(
         }
     }
     Err(VaultError::Locked(path))
-}
-
-/// Makes the rows of a new vault, with a notice if a master key was made. Another process may have been faster.
-fn create(settings: &Settings, store: &dyn Store) -> Result<Option<String>, VaultError> {
-    let tx = store.change()?;
-    if tx.root()?.is_some() {
-        return Ok(None);
-    }
-    if !tx.keys()?.is_empty() || !tx.secrets()?.is_empty() || !tx.versions()?.is_empty() {
-        return Err(VaultError::Broken(vec!["the row of root".to_owned()]));
-    }
-    // Whoever is here holds the lock, so one process alone makes the key.
-    let (master, notice) = settings.master.load_or_make()?;
-    let now = system_clock();
-    let mut vault = vec![0; 16];
-    getrandom::fill(&mut vault).map_err(|_| VaultError::Random)?;
-    let wrapper = Wrapper::new(&master, &vault);
-    let root = RootRow {
-        vault: vault.clone(),
-        created: now,
-        check: wrapper.check.to_vec(),
-        generation: 0,
-        salt: Vec::new(),
-        sum: Vec::new(),
-        head_sum: Vec::new(),
-        mac: Vec::new(),
-    };
-    let rows = SecretKey::random()?;
-    let mut ledger = Ledger::begin(tx, Arc::new(RowKeys::new(&vault, &rows)), root);
-    let keys = [
-        (keyring::ROWS, rows),
-        (keyring::AUDIT, SecretKey::random()?),
-        (keyring::DATA, SecretKey::random()?),
-    ];
-    for ((purpose, key), id) in keys.iter().zip(1..) {
-        let mut row = keyring::key_row(id, purpose, now);
-        row.wrapped = wrapper.wrap(&row, &vault, key)?;
-        ledger.add(row)?;
-    }
-    ledger.commit(true)?;
-    Ok(notice)
-}
-
-/// The keys of a vault, by its master key.
-fn unwrap(
-    settings: &Settings,
-    root: &RootRow,
-    rows: &[store::KeyRow],
-) -> Result<(RowKeys, Keyring), VaultError> {
-    let wrapper = Wrapper::new(&*settings.master.load()?, &root.vault);
-    let mut own = rows.iter().filter(|row| row.purpose == keyring::ROWS);
-    let key = own
-        .next()
-        .and_then(|row| wrapper.unwrap(row, &root.vault))
-        .filter(|_| own.next().is_none());
-    let keys = match (key, wrapper.fits(root)) {
-        (Some(key), _) => RowKeys::new(&root.vault, &key),
-        (None, false) => return Err(VaultError::WrongMasterKey(settings.master.to_string())),
-        (None, true) => {
-            return Err(VaultError::Broken(vec![
-                "the rows key in the keyring".to_owned(),
-            ]));
-        }
-    };
-    if !keys.root_fits(root) {
-        return Err(VaultError::Broken(vec!["the row of root".to_owned()]));
-    }
-    let ring = Keyring::new(root.vault.clone(), settings.master.clone(), wrapper);
-    Ok((keys, ring))
 }
 
 /// A secret with its values opened; `None` if one does not open.

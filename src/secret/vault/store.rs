@@ -17,8 +17,17 @@ pub(super) trait Store: Send {
     /// Overwrites what deleted rows left behind in logs and free pages. `false` if somebody who reads stands in the way.
     fn wipe_deleted(&self) -> Result<bool, VaultError>;
 
+    /// Something that notices changes, and waits for none under way.
+    fn watch(&self) -> Result<Box<dyn Watch>, VaultError>;
+
     /// Its file, for messages.
     fn path(&self) -> &Path;
+}
+
+/// Notices changes of a database, whoever makes them.
+pub(super) trait Watch: Send {
+    /// The root row, if anything was committed since it was asked last; cheap if not.
+    fn changed(&mut self) -> Result<Option<RootRow>, VaultError>;
 }
 
 /// A consistent state of a database, and in a change what is to become of it.

@@ -82,28 +82,30 @@ pub(super) fn make(path: &Path) -> Result<bool, MasterError> {
 
 /// `Err(None)` if there are no random numbers.
 fn try_make(path: &Path) -> Result<bool, Option<io::Error>> {
-    if fs::symlink_metadata(path).is_ok() {
-        return Ok(false);
-    }
     let folder = folder_of(path);
     make_folder(folder)?;
     let fresh = beside(path);
-    // Left by a process that was killed. Whoever makes keys holds the vault's write lock, so nobody else is at it.
-    match fs::remove_file(&fresh) {
+    // Left by a process that was killed; it may be a second name of the key. Whoever makes keys holds the vault's write lock, so
+    // nobody else is at it.
+    let removed = fs::remove_file(&fresh);
+    if fs::symlink_metadata(path).is_ok() {
+        return Ok(false);
+    }
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Some(error)),
         _ => {}
     }
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     getrandom::fill(&mut *key).map_err(|_| None)?;
-    let mut text = Zeroizing::new(hex(&*key).into_bytes());
-    text.push(b'\n');
+    let text = Zeroizing::new(hex(&*key));
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&fresh)?;
     let linked = file
-        .write_all(&text)
+        .write_all(text.as_bytes())
+        .and_then(|()| file.write_all(b"\n"))
         .and_then(|()| file.sync_all())
         // Unlike a rename, a link does not replace what somebody else made meanwhile.
         .and_then(|()| fs::hard_link(&fresh, path));
@@ -169,10 +171,11 @@ mod tests {
     fn makes_a_file_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/deep/master.key");
-        // What a killed process left.
+        // What a killed process left, before the key was there and after.
         make_folder(folder_of(&path)).unwrap();
         fs::write(beside(&path), "half").unwrap();
         assert!(make(&path).unwrap());
+        fs::hard_link(&path, beside(&path)).unwrap();
         let first = fs::read(&path).unwrap();
         assert_eq!(first.len(), 65);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

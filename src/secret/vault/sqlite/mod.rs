@@ -6,6 +6,7 @@
 
 mod file;
 mod rows;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use rusqlite::{
 };
 
 use super::error::VaultError;
-use super::store::{Store, Transaction};
+use super::store::{Store, Transaction, Watch};
 
 /// How long a statement waits for another process.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,12 +44,7 @@ impl Sqlite {
     /// Opens the file; with `create`, makes it and its folder if they are not there.
     pub(super) fn open(path: &Path, create: bool) -> Result<Found, VaultError> {
         let notices = file::prepare(path, create)?;
-        // `READ_WRITE` falls back to reading only, which is asked about below.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| failed(path, &error))?;
+        let connection = connect(path)?;
         let mut store = Self {
             path: path.to_owned(),
             connection,
@@ -158,6 +154,14 @@ impl Sqlite {
     }
 }
 
+/// A connection of its own. `READ_WRITE` falls back to reading only, which is asked about once.
+fn connect(path: &Path) -> Result<Connection, VaultError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
+    Connection::open_with_flags(path, flags).map_err(|error| failed(path, &error))
+}
+
 fn schema(connection: &Connection) -> rusqlite::Result<Vec<[Option<String>; 4]>> {
     connection
         .prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")?
@@ -191,6 +195,10 @@ impl Store for Sqlite {
         }
     }
 
+    fn watch(&self) -> Result<Box<dyn Watch>, VaultError> {
+        Ok(Box::new(watch::Watcher::new(&self.path)?))
+    }
+
     fn path(&self) -> &Path {
         &self.path
     }
@@ -219,7 +227,9 @@ fn failed(path: &Path, error: &rusqlite::Error) -> VaultError {
         ]);
     };
     match code.code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => VaultError::Locked(here()),
+        ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::FileLockingProtocolFailed => VaultError::Locked(here()),
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
             VaultError::ReadOnly(here())
         }

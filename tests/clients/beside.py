@@ -1,0 +1,202 @@
+"""`bauta run`: a command whose only way to a model is its environment, and which has no real key in it.
+
+The parent's environment holds the real key. It must not reach the command; what reaches the command is the name. The
+provider must get the real one all the same, in the header in which its clients send it, and nowhere else.
+"""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import readings
+from agents import CODEX_ARGUMENTS, HIDDEN, LEGIBLE, NAMES, PATIENCE, Outcome, RUNNING, end_session, notes
+from carriers import SITE
+from scripted_provider import Provider
+from wire import WEBSOCKET
+
+REAL = {"x_openai_key": "sk-proj-7Kq2Vx9TzLm4Rb8WcN1y", "x_anthropic_key": "sk-ant-api03-5Jd8QpXw2MfYv6Ht"}
+REAL |= {"x_gemini_key": "AIzaSyD4k9Lm2Xc7Vb1Nq8Wz"}
+HEADERS = {"authorization": "Bearer {}", "x-api-key": "{}", "x-goog-api-key": "{}"}
+
+CONFIG = """\
+[[model.provider]]
+name = "openai"
+upstream = "{url}"
+secret = "x_openai_key"
+
+[[model.provider]]
+name = "anthropic"
+upstream = "{url}"
+secret = "x_anthropic_key"
+
+[[model.provider]]
+name = "gemini"
+upstream = "{url}"
+secret = "x_gemini_key"
+"""
+
+# Reads nothing but its environment, as an agent of one's own would.
+AGENT = """\
+import os, pathlib
+import anthropic, openai
+from google import genai
+
+pathlib.Path("environment.txt").write_text("".join(f"{name}={value}\\n" for name, value in os.environ.items()))
+text = pathlib.Path("notes.txt").read_text()
+said = [{"role": "user", "content": text}]
+answer = openai.OpenAI().chat.completions.create(model="scripted-1", messages=said)
+print(answer.choices[0].message.content)
+answer = anthropic.Anthropic().messages.create(model="scripted-1", max_tokens=64, messages=said)
+print(answer.content[0].text)
+google = genai.Client()
+print(google.models.generate_content(model="scripted-1", contents=text).text)
+"""
+
+# Counts what Ctrl-C does to it, then says so.
+COUNTS = """\
+import signal, sys, time
+interrupts = []
+signal.signal(signal.SIGINT, lambda *_: interrupts.append(1))
+print("ready", flush=True)
+while not interrupts:
+    signal.pause()
+# A second one would come at once, if it came.
+time.sleep(1)
+print(f"{len(interrupts)} interrupts", flush=True)
+sys.exit(9)
+"""
+
+
+@contextmanager
+def place():
+    """A home, a folder to work in, and one for Bauta."""
+    with tempfile.TemporaryDirectory(prefix="bauta-run-", ignore_cleanup_errors=True) as folder:
+        folder = Path(folder)
+        for name in ("home", "home/tmp", "work", "bauta"):
+            (folder / name).mkdir()
+        (folder / "work" / "notes.txt").write_text(notes())
+        yield folder
+
+
+def surroundings(folder):
+    """The parent's environment, which holds what a developer's shell holds."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder / "home"), "TMPDIR": str(folder / "home" / "tmp")}
+    environment |= {"LANG": "C.UTF-8", "TERM": "dumb", "NO_COLOR": "1"}
+    keys = {"OPENAI_API_KEY": REAL["x_openai_key"], "ANTHROPIC_API_KEY": REAL["x_anthropic_key"]}
+    return environment | keys | {"GEMINI_API_KEY": REAL["x_gemini_key"], "DEPLOY_TOKEN": HIDDEN["x_api_key"]}
+
+
+def prepare(folder, url):
+    (folder / "bauta" / "bauta.toml").write_text(CONFIG.format(url=url))
+    secrets = folder / "bauta" / "secrets.json"
+    secrets.touch(mode=0o600)
+    secrets.write_text(json.dumps({SITE: HIDDEN, url: REAL}))
+    return ["--config", folder / "bauta" / "bauta.toml"], secrets
+
+
+def beside(binary, folder, options, command):
+    """Runs a command to its end."""
+    process = RUNNING.start(
+        [binary, "run", *options, "--", *command],
+        cwd=folder / "work",
+        env=surroundings(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        end_session(process)
+        output = process.communicate()[0] + b"\nIt did not end in time."
+    end_session(process)
+    return process.returncode, output.decode(errors="replace")
+
+
+def judge(folder, outcome, log, keys):
+    """Values became names, names became the credentials, and both left a trace."""
+    assert outcome.content(LEGIBLE), outcome.told()
+    leaked = readings.leaks(outcome.raw, HIDDEN)
+    assert not leaked, f"got through: {sorted(leaked)}\n{outcome.told()}"
+    kept = readings.leaks(outcome.raw, {name: name for name in NAMES})
+    assert kept == set(NAMES), f"not named: {sorted(set(NAMES) - kept)}\n{outcome.told()}"
+
+    for request in outcome.requests:
+        if request.method != WEBSOCKET:
+            sent = {request.header(name) for name in HEADERS} - {None}
+            expected = {shape.format(REAL[key]) for key in keys for shape in HEADERS.values()}
+            assert len(sent) == 1 and sent <= expected, f"{request.method} {request.target} came with other credentials"
+        assert not readings.leaks(request.content, REAL), f"a credential in a body\n{outcome.told()}"
+
+    environment = (folder / "work" / "environment.txt").read_text()
+    for name, value in (HIDDEN | REAL).items():
+        assert value not in environment, f"{name} stands in the environment"
+        assert value not in log, f"{name} stands in the audit log"
+    # What it was given it may show, such as the file that it was asked for.
+    assert not any(value in outcome.output for value in REAL.values())
+    assert "x_openai_key" in environment and "DEPLOY_TOKEN" not in environment
+    assert "not handed on to the command: ANTHROPIC_API_KEY, DEPLOY_TOKEN, GEMINI_API_KEY, OPENAI_API_KEY" in outcome.output
+    events = [json.loads(line) for line in log.splitlines()]
+    for key in keys:
+        used = [event for event in events if event["event"] == "substitute" and key in json.dumps(event)]
+        assert used, f"no use of {key} in the audit log\n{log}"
+    assert any(event["event"] == "mask" for event in events), log
+
+
+def python(binary):
+    """An agent of three SDKs, with the secrets in the vault."""
+    with place() as folder, Provider(NAMES) as provider:
+        options, secrets = prepare(folder, provider.url)
+        (folder / "work" / "agent.py").write_text(AGENT)
+        imported = [binary, "secret", "import", *options, secrets]
+        subprocess.run(imported, check=True, capture_output=True, env=surroundings(folder), timeout=PATIENCE)
+        secrets.unlink()
+        code, output = beside(binary, folder, options, [sys.executable, "agent.py"])
+        outcome = Outcome(code, output, *provider.take())
+        judge(folder, outcome, (folder / "bauta" / "data" / "audit.log").read_text(), list(REAL))
+
+
+def codex(binary, modules):
+    """Codex, which reads no base URL from its environment, with the secrets in a file."""
+    calls = {name: {key: "cat notes.txt; env > environment.txt"} for name, key in (("exec_command", "cmd"), ("shell_command", "command"))}
+    with place() as folder, Provider(NAMES, calls) as provider:
+        options, secrets = prepare(folder, provider.url)
+        command = [Path(modules, "node_modules", ".bin", "codex"), *CODEX_ARGUMENTS[:-1], "-m", "gpt-5", CODEX_ARGUMENTS[-1]]
+        code, output = beside(binary, folder, [*options, "--secrets", secrets], command)
+        outcome = Outcome(code, output, *provider.take())
+        (log,) = (folder / "bauta" / "data").glob("audit-run-*.log")
+        judge(folder, outcome, log.read_text(), ["x_openai_key"])
+
+
+def ctrl_c(binary):
+    """At a terminal, what is typed reaches the command once, and its exit code is ours."""
+    with place() as folder, Provider() as provider:
+        options, secrets = prepare(folder, provider.url)
+        process, terminal = pty.fork()
+        if process == 0:
+            os.chdir(folder / "work")
+            command = [binary, "run", *options, "--secrets", secrets, "--", sys.executable, "-c", COUNTS]
+            os.execve(binary, [str(each) for each in command], surroundings(folder))
+        output = b""
+        while True:
+            try:
+                more = os.read(terminal, 4096)
+            except OSError:
+                more = b""
+            if not more:
+                break
+            output += more
+            if b"ready" in output and b"^C" not in output:
+                os.write(terminal, b"\x03")
+        os.close(terminal)
+        _, status = os.waitpid(process, 0)
+        said = output.decode(errors="replace")
+        assert re.search(r"(?<!\d)1 interrupts", said), said
+        assert os.waitstatus_to_exitcode(status) == 9, said

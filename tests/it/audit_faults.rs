@@ -1,0 +1,332 @@
+//! Disks that fail or hang under a writing process: nothing is believed, health says so, and all is well again by itself.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bauta::audit::Unavailable;
+use tempfile::TempDir;
+
+use crate::audit_kit::{
+    PATIENCE, Writer, child_folder, ids, numbered, say, shared_recorder, verify_shared,
+};
+
+const ENOENT: i32 = 2;
+const EIO: i32 = 5;
+const EACCES: i32 = 13;
+const EFBIG: i32 = 27;
+const ENOSPC: i32 = 28;
+
+/// From the first failure on, health must fail within this time; the rest is for a busy machine.
+const NOTICE: Duration = Duration::from_secs(1);
+
+const QUEUE: usize = 64;
+
+/// Writes and says how that goes: `ok N`, `late N`, `health …`, and `full` when no request would be let in any more.
+#[test]
+#[ignore = "run by other tests, as a process of its own"]
+fn child_under_faults() {
+    let Some(folder) = child_folder() else { return };
+    let rotate = std::env::var("BAUTA_AUDIT_ROTATE").map_or(1 << 26, |bytes| bytes.parse().unwrap());
+    let recorder = shared_recorder(&folder, rotate, QUEUE);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let next = AtomicU64::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut was = None;
+            while !is_over.load(Ordering::Relaxed) {
+                let health = recorder.health();
+                if was.as_ref() != Some(&health.is_ok()) {
+                    was = Some(health.is_ok());
+                    say(&health.map_or_else(|reason| format!("health bad: {reason}"), |()| "health ok".to_owned()));
+                }
+                thread::park_timeout(Duration::from_millis(5));
+            }
+        });
+        scope.spawn(|| {
+            let mut was_full = false;
+            while !is_over.load(Ordering::Relaxed) {
+                match recorder.reserve() {
+                    Ok(slot) => {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        slot.commit(vec![numbered(number)]);
+                        was_full = false;
+                        say(&format!("queued {number}"));
+                    }
+                    Err(reason) => {
+                        if !was_full {
+                            assert_eq!(reason, Unavailable::Full);
+                            say("full");
+                        }
+                        was_full = true;
+                    }
+                }
+                thread::park_timeout(Duration::from_millis(10));
+            }
+        });
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                match recorder.durable_blocking(vec![numbered(number)]) {
+                    Ok(()) => say(&format!("ok {number}")),
+                    Err(Unavailable::Late) => say(&format!("late {number}")),
+                    // The queue is full: no substitution either.
+                    Err(_) => thread::park_timeout(Duration::from_millis(20)),
+                }
+            }
+        });
+        let _ = std::io::stdin().read(&mut [0; 1]);
+        is_over.store(true, Ordering::Relaxed);
+    });
+    recorder.close().unwrap();
+}
+
+/// A writer on a disk whose faults can be switched.
+struct Faulty {
+    folder: TempDir,
+    control: PathBuf,
+    writer: Writer,
+    /// What was acknowledged, and what was queued: both must be there in the end.
+    owed: HashSet<String>,
+}
+
+impl Faulty {
+    fn start(rotate: Option<u64>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let shim = shim(folder.path());
+        let control = folder.path().join("control");
+        fs::write(&control, "").unwrap();
+        let writer = Writer::start("audit_faults::child_under_faults", folder.path(), |command| {
+            command.env("LD_PRELOAD", &shim);
+            command.env("BAUTA_FAULT_PATH", "audit.log");
+            command.env("BAUTA_FAULT_CONTROL", &control);
+            if let Some(bytes) = rotate {
+                command.env("BAUTA_AUDIT_ROTATE", bytes.to_string());
+            }
+        });
+        let mut new = Self {
+            folder,
+            control,
+            writer,
+            owed: HashSet::new(),
+        };
+        new.until("health ok");
+        new.until("ok ");
+        new
+    }
+
+    /// Switches the faults, between two calls of the process.
+    fn set(&self, faults: &str) {
+        let new = self.folder.path().join("control.new");
+        fs::write(&new, faults).unwrap();
+        fs::rename(&new, &self.control).unwrap();
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("audit.log")
+    }
+
+    fn take(&mut self) -> String {
+        let line = self.writer.next().expect("the child goes on");
+        self.note(&line);
+        line
+    }
+
+    fn note(&mut self, line: &str) {
+        if let Some(number) = line.strip_prefix("ok ").or(line.strip_prefix("queued ")) {
+            self.owed.insert(number.to_owned());
+        }
+    }
+
+    /// Reads on to a line that begins so.
+    fn until(&mut self, beginning: &str) -> String {
+        let begin = Instant::now();
+        loop {
+            let line = self.take();
+            if line.starts_with(beginning) {
+                return line;
+            }
+            assert!(begin.elapsed() < PATIENCE, "no `{beginning}`");
+        }
+    }
+
+    /// Nothing was lost, nothing stands there twice, and the log is whole.
+    fn finish(self) {
+        let Self { folder, writer, mut owed, .. } = self;
+        for line in writer.finish() {
+            if let Some(number) = line.strip_prefix("ok ").or(line.strip_prefix("queued ")) {
+                owed.insert(number.to_owned());
+            }
+        }
+        let verified = verify_shared(folder.path()).unwrap();
+        assert_eq!((verified.alarms, verified.is_torn, verified.beyond_head), (0, false, Some(0)));
+        let there = ids(&folder.path().join("audit.log"));
+        let set: HashSet<String> = there.iter().cloned().collect();
+        assert_eq!(set.len(), there.len(), "a record stands there twice");
+        let lost: Vec<_> = owed.difference(&set).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+}
+
+/// Compiles the shim.
+fn shim(folder: &Path) -> PathBuf {
+    let to = folder.join("shim.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/shim.c");
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&to).arg(source);
+    let output = cc.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    to
+}
+
+/// A fault comes and goes. While it is there nothing is acknowledged and health fails; then all is well again.
+fn check(faults: &str) {
+    let mut faulty = Faulty::start(None);
+    faulty.set(faults);
+    let begin = Instant::now();
+    faulty.until("health bad");
+    assert!(begin.elapsed() < NOTICE, "{faults}: noticed after {:?}", begin.elapsed());
+    // From here on nothing may be acknowledged: what was under way has come to its end.
+    let mut late = 0;
+    let mut is_full = false;
+    while late < 1 || !is_full {
+        let line = faulty.take();
+        assert!(!line.starts_with("ok "), "{faults}: {line}");
+        assert!(!line.starts_with("health ok"), "{faults}: {line}");
+        late += u64::from(line.starts_with("late "));
+        is_full |= line == "full";
+    }
+    faulty.set("");
+    faulty.until("health ok");
+    faulty.until("ok ");
+    faulty.until("queued ");
+    faulty.finish();
+}
+
+#[test]
+fn p5_a_full_disk_refuses_and_recovers() {
+    check(&format!("write {ENOSPC}"));
+}
+
+#[test]
+fn p5_a_disk_that_fills_within_a_write_refuses_and_recovers() {
+    check(&format!("short {ENOSPC}"));
+}
+
+#[test]
+fn p5_a_disk_that_fills_and_cannot_be_cut_back_refuses_and_recovers() {
+    check(&format!("short {ENOSPC}\ntruncate {EIO}"));
+}
+
+#[test]
+fn p5_writes_that_fail_refuse_and_recover() {
+    check(&format!("write {EIO}"));
+}
+
+#[test]
+fn p5_a_file_that_may_not_grow_refuses_and_recovers() {
+    check(&format!("write {EFBIG}"));
+}
+
+#[test]
+fn p5_an_fsync_that_fails_refuses_and_recovers() {
+    check(&format!("sync {EIO}"));
+}
+
+#[test]
+fn p5_an_fsync_that_fails_where_nothing_can_be_cut_back_refuses_and_recovers() {
+    check(&format!("sync {EIO}\ntruncate {EIO}\n"));
+}
+
+#[test]
+fn p5_a_file_that_cannot_be_opened_again_refuses_and_recovers() {
+    check(&format!("sync {EIO}\nopen {EACCES}"));
+    check(&format!("write {ENOSPC}\nopen {ENOENT}"));
+}
+
+#[test]
+fn p5_a_disk_that_hangs_refuses_and_recovers() {
+    check("write hang");
+    check("sync hang");
+}
+
+#[test]
+fn p5_a_hang_of_two_seconds_is_over_by_itself() {
+    let mut faulty = Faulty::start(None);
+    faulty.set("sync hang");
+    let begin = Instant::now();
+    faulty.until("health bad");
+    assert!(begin.elapsed() < NOTICE);
+    while begin.elapsed() < Duration::from_secs(2) {
+        let line = faulty.take();
+        assert!(!line.starts_with("ok "), "{line}");
+        if line == "full" {
+            break;
+        }
+    }
+    // Full, it says nothing more; the rest of the two seconds passes in waiting for a call that cannot come back.
+    faulty.until("late ");
+    thread::park_timeout(Duration::from_secs(2).saturating_sub(begin.elapsed()));
+    faulty.set("");
+    faulty.until("health ok");
+    faulty.until("ok ");
+    faulty.finish();
+}
+
+#[test]
+fn p5_a_rotation_that_fails_refuses_and_recovers() {
+    let mut faulty = Faulty::start(Some(3000));
+    faulty.set(&format!("open {EACCES}"));
+    let begin = Instant::now();
+    faulty.until("health bad");
+    assert!(begin.elapsed() < PATIENCE);
+    faulty.until("late ");
+    faulty.set("");
+    faulty.until("health ok");
+    faulty.until("ok ");
+    faulty.finish();
+}
+
+#[test]
+fn p5_faults_that_come_and_go_lose_nothing() {
+    let mut faulty = Faulty::start(Some(20_000));
+    for round in 0..12 {
+        let fault = ["write 28", "short 28", "sync 5", "sync 5\ntruncate 5", "short 5\nopen 13", "write hang"][round % 6];
+        faulty.set(fault);
+        faulty.until("health bad");
+        faulty.set("");
+        faulty.until("health ok");
+        faulty.until("ok ");
+    }
+    faulty.finish();
+}
+
+#[test]
+fn p5_kill_9_under_faults_loses_nothing_that_was_acknowledged() {
+    for fault in ["short 28\ntruncate 5", "sync 5\ntruncate 5"] {
+        let mut faulty = Faulty::start(None);
+        faulty.set(fault);
+        faulty.until("health bad");
+        let path = faulty.path();
+        let Faulty { folder, writer, owed, .. } = faulty;
+        let said = writer.kill();
+        let acknowledged = said.iter().filter_map(|line| line.strip_prefix("ok "));
+        verify_shared(folder.path()).unwrap();
+        // The next process ends what is unfinished, and goes on.
+        let recorder = shared_recorder(folder.path(), 1 << 26, QUEUE);
+        crate::audit_kit::sure(&recorder, &path, u64::MAX);
+        recorder.close().unwrap();
+        let verified = verify_shared(folder.path()).unwrap();
+        assert_eq!((verified.alarms, verified.is_torn), (0, false));
+        let there: HashSet<String> = ids(&path).into_iter().collect();
+        assert!(acknowledged.into_iter().all(|number| there.contains(number)));
+        // Of what had only been queued, the last 200 ms may be gone.
+        assert!(owed.iter().filter(|number| !there.contains(*number)).count() <= 2 * QUEUE);
+    }
+}
