@@ -139,9 +139,7 @@ impl Sidecar {
             .enable_all()
             .build()
             .unwrap();
-        let running = runtime
-            .block_on(Running::start_with_vault(config))
-            .unwrap();
+        let running = runtime.block_on(Running::start_with_vault(config)).unwrap();
         let addr = running.model_addr().unwrap();
         Self {
             runtime,
