@@ -107,7 +107,7 @@ impl Log {
     /// After an error none of them counts as written; the same call can be made again.
     pub fn append<'a>(
         &mut self,
-        events: impl Iterator<Item = &'a Event> + Clone,
+        events: &(impl Iterator<Item = &'a Event> + Clone),
     ) -> io::Result<()> {
         let result = self.try_append(events);
         if result.is_err() {
@@ -156,12 +156,12 @@ impl Log {
 
     fn try_append<'a>(
         &mut self,
-        events: impl Iterator<Item = &'a Event> + Clone,
+        events: &(impl Iterator<Item = &'a Event> + Clone),
     ) -> io::Result<()> {
         self.written.clear();
         self.lock(None)?;
         self.catch_up()?;
-        let (link, lines) = self.seal_into_room(&events)?;
+        let (link, lines) = self.seal_into_room(events)?;
         if lines.is_empty() {
             return Ok(());
         }
