@@ -105,7 +105,10 @@ impl Log {
     /// Appends the events behind what is there and makes them durable. The file stays locked until [`Log::store_head`].
     ///
     /// After an error none of them counts as written; the same call can be made again.
-    pub fn append<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> io::Result<()> {
+    pub fn append<'a>(
+        &mut self,
+        events: &(impl Iterator<Item = &'a Event> + Clone),
+    ) -> io::Result<()> {
         let result = self.try_append(events);
         if result.is_err() {
             // Closing unlocks. What the system remembers of a failed write is not to be trusted, so the file is opened anew.
@@ -151,26 +154,16 @@ impl Log {
         self.unshown_alarm.take()
     }
 
-    fn try_append<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> io::Result<()> {
+    fn try_append<'a>(
+        &mut self,
+        events: &(impl Iterator<Item = &'a Event> + Clone),
+    ) -> io::Result<()> {
         self.written.clear();
         self.lock(None)?;
         self.catch_up()?;
-        let mut link = self.tail.link;
-        let mut lines = Vec::new();
-        if let Some(alarm) = &self.alarm {
-            self.sealer.seal(alarm, &mut link, &mut lines);
-        }
-        for event in events {
-            self.sealer.seal(event, &mut link, &mut lines);
-        }
+        let (link, lines) = self.seal_into_room(events)?;
         if lines.is_empty() {
             return Ok(());
-        }
-        let before = self.tail.link;
-        self.make_room(lines.len() as u64)?;
-        if self.tail.link != before {
-            // Somebody wrote into the new file before us.
-            return Err(io::Error::other("the log was rotated by two at once"));
         }
         if self.is_folder_dirty || self.tail.len == 0 {
             files::sync_folder(&self.path)?;
@@ -182,6 +175,36 @@ impl Log {
         self.alarm = None;
         self.written = lines;
         Ok(())
+    }
+
+    /// The records that come next, and the last one's place, with room for them in the file.
+    fn seal_into_room<'a>(
+        &mut self,
+        events: &(impl Iterator<Item = &'a Event> + Clone),
+    ) -> io::Result<(Link, Vec<u8>)> {
+        for _ in 0..TRIES {
+            let before = self.tail.link;
+            let (link, lines) = self.seal(events.clone());
+            self.make_room(lines.len() as u64)?;
+            if self.tail.link == before {
+                return Ok((link, lines));
+            }
+            // After a rotation another process wrote into the new file before us: the chain goes on behind that.
+        }
+        Err(io::Error::other("the log is rotated again and again"))
+    }
+
+    /// The records that come next, and the last one's place.
+    fn seal<'a>(&self, events: impl Iterator<Item = &'a Event>) -> (Link, Vec<u8>) {
+        let mut link = self.tail.link;
+        let mut lines = Vec::new();
+        if let Some(alarm) = &self.alarm {
+            self.sealer.seal(alarm, &mut link, &mut lines);
+        }
+        for event in events {
+            self.sealer.seal(event, &mut link, &mut lines);
+        }
+        (link, lines)
     }
 
     /// One write, one fsync. If either fails, what may have been written is cut off again, now or before the next try.
@@ -335,7 +358,7 @@ impl Log {
     fn make_room(&mut self, more: u64) -> io::Result<()> {
         let allowed = rustix::process::getrlimit(Resource::Fsize).current;
         let allowed = allowed.unwrap_or(u64::MAX);
-        if self.tail.len > 0 && self.tail.len + more > self.rotate_bytes.min(allowed) {
+        if more > 0 && self.tail.len > 0 && self.tail.len + more > self.rotate_bytes.min(allowed) {
             self.rotate()?;
         }
         if self.tail.len + more > allowed {

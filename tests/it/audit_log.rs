@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bauta::audit::{EphemeralKeeper, Event, Keeper, Kind, Recorder, Unavailable, What, verify};
+use rustix::fs::FlockOperation;
 
 use crate::audit_kit::{PATIENCE, Place, ids, numbered, sure, until};
 
@@ -173,7 +174,8 @@ fn rotation_and_restarts_carry_the_chain() {
 
 #[test]
 fn two_recorders_append_to_one_log() {
-    let place = Place::rotating(20_000);
+    // So small that they rotate all the time, and under one another's hands.
+    let place = Place::rotating(2000);
     let writers: Vec<_> = (0..4).map(|_| place.open()).collect();
     let threads: Vec<_> = (0..)
         .zip(writers)
@@ -420,4 +422,27 @@ fn what_is_no_regular_file_is_no_log() {
 
 fn ident(metadata: &fs::Metadata) -> (u64, u64, u64) {
     (metadata.dev(), metadata.ino(), metadata.len())
+}
+
+#[test]
+fn p5_p8_another_process_that_hangs_while_it_writes_hangs_nobody_for_ever() {
+    let place = Place::new();
+    let recorder = place.open();
+    sure(&recorder, &place.path(), 0);
+    let other = fs::File::open(place.path()).unwrap();
+    rustix::fs::flock(&other, FlockOperation::LockExclusive).unwrap();
+    assert_eq!(
+        recorder.durable_blocking(vec![numbered(1)]),
+        Err(Unavailable::Late)
+    );
+    assert!(recorder.health().is_err());
+    // A command that comes now ends, and says why.
+    let keeper: Arc<dyn Keeper> = place.keeper.clone();
+    let error = Recorder::open(place.settings(), keeper).err().unwrap();
+    assert!(error.to_string().contains("another process"), "{error}");
+    rustix::fs::flock(&other, FlockOperation::Unlock).unwrap();
+    until(PATIENCE, "health recovers", || recorder.health().is_ok());
+    sure(&recorder, &place.path(), 2);
+    recorder.close().unwrap();
+    assert_eq!(place.verify().unwrap().alarms, 0);
 }
