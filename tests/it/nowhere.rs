@@ -38,7 +38,7 @@ fn drawn(length: usize, alphabet: &[u8; 32]) -> String {
 /// Base64, padded.
 pub fn base64(bytes: &[u8]) -> String {
     let mut text = digits64(bytes, *b"+/");
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text
@@ -107,7 +107,7 @@ fn codings(piece: &str) -> Vec<(&'static str, Vec<u8>)> {
             for last in [*b"+/", *b"-_"] {
                 // The digits that hold bits of nothing else.
                 let (start, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
-                all.push((name, digits64(&bytes, last)[start..end].as_bytes().to_vec()));
+                all.push((name, digits64(&bytes, last).as_bytes()[start..end].to_vec()));
             }
         }
     }

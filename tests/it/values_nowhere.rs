@@ -6,6 +6,7 @@
 //! file, the database and its WAL while the process runs and after it was killed.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -306,10 +307,10 @@ fn request_with_all(values: &Values) -> Vec<u8> {
     let mut body = serde_json::Map::new();
     for (at, (_, value)) in values.of_text().iter().enumerate() {
         let percent = coded(value, &|byte| format!("%{byte:02x}"));
-        query.push_str(&format!("&q{at}={percent}"));
-        headers.push_str(&format!("X-Coded-{at}: {}\r\n", base64(value.as_bytes())));
+        write!(query, "&q{at}={percent}").unwrap();
+        write!(headers, "X-Coded-{at}: {}\r\n", base64(value.as_bytes())).unwrap();
         if !value.contains(['\n', '\u{fc}']) {
-            headers.push_str(&format!("X-Plain-{at}: {value}\r\n"));
+            write!(headers, "X-Plain-{at}: {value}\r\n").unwrap();
         }
         let hex = coded(value, &|byte| format!("{byte:02x}"));
         let within = json!({ "arguments": value }).to_string();
