@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::json::{Step, Tracker};
 use super::needle::Needles;
-use super::opaque::Opaque;
 use super::reading::Reading;
 use super::resolve::{Edit, Resolver};
 use super::scan::Findings;
@@ -282,8 +281,8 @@ impl Stream {
         match step {
             Some(Some(step)) => step,
             Some(None) => {
+                // What is opaque of the last string stays known: a decoder may still hold some of it.
                 self.tracker = None;
-                self.findings.opaque = Opaque::default();
                 self.blocks.stop(self.at - 1);
                 Step::default()
             }

@@ -38,7 +38,7 @@ fn drawn(length: usize, alphabet: &[u8; 32]) -> String {
 /// Base64, padded.
 pub fn base64(bytes: &[u8]) -> String {
     let mut text = digits64(bytes, *b"+/");
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text
@@ -65,10 +65,14 @@ fn digits64(bytes: &[u8], last: [u8; 2]) -> String {
         .collect()
 }
 
+/// A text of which each byte is written in a coding.
+pub fn coded(text: &str, code: &dyn Fn(u8) -> String) -> String {
+    text.bytes().map(code).collect()
+}
+
 /// A piece in every coding; the names are for people.
 fn codings(piece: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let each =
-        |code: &dyn Fn(u8) -> String| piece.bytes().map(code).collect::<String>().into_bytes();
+    let each = |code: &dyn Fn(u8) -> String| coded(piece, code).into_bytes();
     let wide = |little: bool| -> Vec<u8> {
         let units = piece.encode_utf16();
         units
@@ -103,7 +107,7 @@ fn codings(piece: &str) -> Vec<(&'static str, Vec<u8>)> {
             for last in [*b"+/", *b"-_"] {
                 // The digits that hold bits of nothing else.
                 let (start, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
-                all.push((name, digits64(&bytes, last)[start..end].as_bytes().to_vec()));
+                all.push((name, digits64(&bytes, last).as_bytes()[start..end].to_vec()));
             }
         }
     }
@@ -129,7 +133,7 @@ impl Search {
     /// For values by their keys.
     pub fn new(values: &[(&str, &str)]) -> Self {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        let values = values.iter().map(owned).collect();
+        let values: Vec<_> = values.iter().map(owned).collect();
         let built = Built::new(&values, &[]);
         Self {
             values,
@@ -177,7 +181,7 @@ impl Search {
 }
 
 impl Built {
-    fn new(values: &Vec<(String, String)>, whole: &[String]) -> Self {
+    fn new(values: &[(String, String)], whole: &[String]) -> Self {
         let (mut needles, mut names) = (Vec::new(), Vec::new());
         let mut add = |key: &str, piece: &str| {
             for (coding, bytes) in codings(piece) {
@@ -270,10 +274,7 @@ fn the_search_finds_what_is_there() {
             );
         }
     }
-    let only_the_engine = value
-        .bytes()
-        .map(|byte| format!("%25{byte:02x}"))
-        .collect::<String>();
+    let only_the_engine = coded(&value, &|byte| format!("%25{byte:02x}"));
     assert!(!search.finds("x_a", only_the_engine.as_bytes()));
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         search.nothing_in("a text", only_the_engine.as_bytes());

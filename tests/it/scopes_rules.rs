@@ -172,8 +172,8 @@ fn parts_that_do_not_fit_make_no_secret() {
         "agent:a".parse().unwrap(),
     );
     let seed = value("jbsw y3dp ehpk 3pxp");
-    let made = Secret::new(key, "example.com".parse().unwrap(), scope, totp(), seed);
-    assert_eq!(made.err(), Some(SecretError::EqualsName));
+    let named = Secret::new(key, "example.com".parse().unwrap(), scope, totp(), seed);
+    assert_eq!(named.err(), Some(SecretError::EqualsName));
     let error = make(totp(), "hunter2, no seed").unwrap();
     assert!(matches!(error, SecretError::Seed(_)));
     assert!(!error.to_string().contains("hunter2"));

@@ -6,6 +6,7 @@
 //! file, the database and its WAL while the process runs and after it was killed.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 use super::cli::{run, run_with_input, said};
 use super::model_child::Process;
 use super::model_kit::{Message, Upstream, Wire, contains, post};
-use super::nowhere::{Search, base64, random, random_base32};
+use super::nowhere::{Search, base64, coded, random, random_base32};
 
 /// What is known of the run: where it is, what is searched for, and all that was seen.
 struct Scene {
@@ -305,13 +306,13 @@ fn request_with_all(values: &Values) -> Vec<u8> {
     let mut headers = String::from("Content-Type: application/json\r\n");
     let mut body = serde_json::Map::new();
     for (at, (_, value)) in values.of_text().iter().enumerate() {
-        let percent: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        query.push_str(&format!("&q{at}={percent}"));
-        headers.push_str(&format!("X-Coded-{at}: {}\r\n", base64(value.as_bytes())));
+        let percent = coded(value, &|byte| format!("%{byte:02x}"));
+        write!(query, "&q{at}={percent}").unwrap();
+        write!(headers, "X-Coded-{at}: {}\r\n", base64(value.as_bytes())).unwrap();
         if !value.contains(['\n', '\u{fc}']) {
-            headers.push_str(&format!("X-Plain-{at}: {value}\r\n"));
+            write!(headers, "X-Plain-{at}: {value}\r\n").unwrap();
         }
-        let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = coded(value, &|byte| format!("{byte:02x}"));
         let within = json!({ "arguments": value }).to_string();
         body.insert(
             format!("m{at}"),
@@ -474,7 +475,7 @@ fn use_code(scene: &mut Scene) {
     scene.received("a code that was used", &received);
 }
 
-/// Every command that says something, right and wrong.
+/// Every command that says something of secrets.
 fn say_everything(scene: &mut Scene, values: &Values) {
     for flags in [&[][..], &["--json"], &["-v"]] {
         for (args, code) in [
@@ -514,6 +515,21 @@ fn say_everything(scene: &mut Scene, values: &Values) {
             assert_eq!(got, code, "{args:?}: {}", scene.last());
         }
     }
+    let text: Vec<&str> = values.of_text().iter().map(|(_, value)| *value).collect();
+    assert_eq!(
+        scene.command(&["mask", "--count"], text.join("\n, ").as_bytes()),
+        0,
+        "{}",
+        scene.last()
+    );
+    let masked = scene.last();
+    for (key, _) in values.of_text() {
+        assert!(masked.contains(key), "{key} in {masked}");
+    }
+}
+
+/// Commands that are wrong, with values where the mistake is.
+fn say_what_is_wrong(scene: &mut Scene, values: &Values) {
     let url = format!(
         "https://{}:{}@example.com/?k={}",
         values.variable, values.api_key, values.api_key
@@ -572,17 +588,6 @@ fn say_everything(scene: &mut Scene, values: &Values) {
     ] {
         let got = scene.command(args, input.as_bytes());
         assert_ne!(got, 0, "{args:?}: {}", scene.last());
-    }
-    let text: Vec<&str> = values.of_text().iter().map(|(_, value)| *value).collect();
-    assert_eq!(
-        scene.command(&["mask", "--count"], text.join("\n, ").as_bytes()),
-        0,
-        "{}",
-        scene.last()
-    );
-    let masked = scene.last();
-    for (key, _) in values.of_text() {
-        assert!(masked.contains(key), "{key} in {masked}");
     }
 }
 
@@ -654,6 +659,7 @@ fn p3_after_a_run_that_used_each_value_none_is_anywhere() {
     scene.received("both values", &received);
 
     say_everything(&mut scene, &values);
+    say_what_is_wrong(&mut scene, &values);
     assert_eq!(
         scene.command(&["key", "rotate"], b""),
         0,
