@@ -48,7 +48,7 @@ pub(super) enum KeyCommand {
     Rewrap {
         #[command(flatten)]
         config: ConfigFile,
-        /// The new master key's source: auto, file:PATH, env:NAME or exec:["PROGRAM", "ARGUMENT"], as in [vault] master_key
+        /// The new master key's source: auto, file:PATH, env:NAME or `exec:["PROGRAM", "ARGUMENT"]`, as `[vault] master_key` writes it
         #[arg(long, value_name = "SOURCE")]
         to: String,
     },

@@ -239,13 +239,15 @@ fn read_line() -> Result<Zeroizing<Vec<u8>>, Stop> {
             }
             Typed::Text(byte) => line.push(byte),
             Typed::Back => erase(&mut line),
-            Typed::Clear => line.zeroize(),
-            Typed::Enter => break,
+            Typed::Clear => {
+                line.zeroize();
+                refused = None;
+            }
             Typed::Interrupt => return Err(Stop::Interrupted),
             Typed::End if line.is_empty() => {
                 return Err(Stop::wrong("no value was typed, so nothing was changed"));
             }
-            Typed::End => break,
+            Typed::Enter | Typed::End => break,
             Typed::Refused => {
                 refused = Some(
                     "a key was typed that makes no text (such as an arrow or Escape). Type the value again, or pipe it in",

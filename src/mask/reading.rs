@@ -27,8 +27,6 @@ pub(super) struct Reading {
     base64: Run,
     hex: Run,
     below: Vec<Below>,
-    /// Of the root text: where the last byte ended that only JSON's decoder may read.
-    gap_end: u64,
 }
 
 /// A reading below another, with the decoder between.
@@ -38,6 +36,9 @@ struct Below {
     decode: Decode,
     /// Symbols let through since the last decoded one.
     since: usize,
+    /// Of the root text: JSON's decoder has read what is a gap for all others. No copy for another decoder may see what came of
+    /// it; once the text is JSON no more, one that has not read it stands beside.
+    over_gap: bool,
     reading: Reading,
 }
 
@@ -116,7 +117,6 @@ impl Reading {
             base64: Run::default(),
             hex: Run::default(),
             below: Vec::new(),
-            gap_end: 0,
         }
     }
 
@@ -261,15 +261,16 @@ impl Reading {
 
     /// Takes a byte of a JSON string's escape: only the JSON decoder may read it.
     pub fn push_escape(&mut self, sym: &Sym, needles: &Needles, findings: &mut Findings) {
-        if sym.byte == b'\\' {
+        let json = |below: &Below| below.decoder == Decoder::Json;
+        if sym.byte == b'\\' && !self.below.iter().any(json) {
             self.wake(b'\\', false, needles, findings);
         }
         self.gap_here(needles, findings);
-        self.gap_end = sym.end;
         for below in &mut self.below {
             if below.decoder == Decoder::Json {
                 // Even an escape that is none makes its text another: above there is a gap.
                 below.since = 0;
+                below.over_gap = true;
                 below.push(sym, needles, findings);
             } else {
                 below.gap(needles, findings);
@@ -364,7 +365,8 @@ impl Reading {
         // Copies are of the readings as they stood before any of these woke.
         let as_it_stood = self.below.len();
         for decoder in decoders {
-            if self.below.iter().any(|below| below.decoder == *decoder) {
+            let exists = |below: &Below| below.decoder == *decoder && !below.over_gap;
+            if self.below.iter().any(exists) {
                 continue;
             }
             let Some(chain) = self.chain.then(*decoder) else {
@@ -374,6 +376,7 @@ impl Reading {
                 decoder: *decoder,
                 decode: Decode::new(*decoder, chain.layers()),
                 since: usize::MAX,
+                over_gap: false,
                 reading: self.copy(chain, needles, as_it_stood, findings),
             });
         }
@@ -392,18 +395,12 @@ impl Reading {
         }
         let keep = self.base64.unread().max(self.hex.unread());
         let below = self.below[..siblings].iter().filter_map(|below| {
-            // What JSON's decoder reads in a gap of the root, and is pending still, is no part of any other decoder's text.
-            let window = below.reading.scan.window(needles);
-            let json_of_root = self.chain == Chain::ROOT && below.decoder == Decoder::Json;
-            let over_gap = || below.pending(needles).is_some_and(|at| at < self.gap_end);
-            if json_of_root && (self.scan.near_gap(window) || over_gap()) {
-                return None;
-            }
-            let chain = chain.then(below.decoder)?;
+            let chain = chain.then(below.decoder).filter(|_| !below.over_gap)?;
             Some(Below {
                 decoder: below.decoder,
                 decode: below.decode.clone(),
                 since: below.since,
+                over_gap: false,
                 reading: below
                     .reading
                     .copy(chain, needles, below.reading.below.len(), findings),
@@ -415,7 +412,6 @@ impl Reading {
             base64: self.base64.clone(),
             hex: self.hex.clone(),
             below: below.collect(),
-            gap_end: 0,
         }
     }
 
@@ -523,6 +519,7 @@ impl Reading {
             decoder,
             decode: Decode::new(decoder, chain.layers() - 1),
             since: 0,
+            over_gap: false,
             reading: Self::new(chain, needles, History::Decoded(VecDeque::new())),
         };
         let history = &self.scan.history;

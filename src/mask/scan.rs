@@ -207,11 +207,6 @@ impl Scan {
         true
     }
 
-    /// Whether a gap is among the last `window` symbols.
-    pub fn near_gap(&self, window: usize) -> bool {
-        self.edge == Edge::Gap && self.history.len() <= window
-    }
-
     /// Whether what stands before an escape that was passed by `escape` can still matter.
     pub fn near_escape(&self, needles: &Needles) -> bool {
         self.edge == Edge::Escape && self.history.len() <= self.window(needles)

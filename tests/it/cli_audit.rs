@@ -3,11 +3,14 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::cli::said;
 use crate::cli_vault_kit::{Place, steady};
+use crate::model_child::{Process, write_config};
+use crate::model_kit::{BOUND, OK, Upstream, post};
 
 fn place() -> Place {
     let place = Place::new();
@@ -287,4 +290,72 @@ fn what_others_wrote_cannot_steer_the_terminal() {
     let out = place.done(&["audit", "search", "--event", "mask"]);
     assert_eq!(out.lines().count(), 1);
     assert!(out.contains("to \\u{1b}[2J\\u{202e}evil\\nline"), "{out}");
+}
+
+/// The whole way: a secret of the vault, a request of the agent, and the log that tells of it.
+#[test]
+fn p5_an_imported_secret_is_masked_and_the_log_tells_of_its_use() {
+    let upstream = Upstream::bind();
+    let place = Place::new();
+    write_config(place.path(), &upstream, "");
+    let json = r#"{"https://example.com": {"x_username": "alice.liddell", "x_password": "correct horse"}}"#;
+    let (code, _, err) = place.give(&["secret", "import", "-"], json);
+    assert_eq!(code, 0, "{err}");
+    let serve = place.command(&["serve", "--config", "bauta.toml"]);
+    let process = Process::of(serve, tempfile::tempdir().unwrap());
+    let mut client = process.connect();
+    client.send(post("/p/x", "", b"say correct horse twice: correct horse"));
+    let mut peer = upstream.accept();
+    assert_eq!(peer.request().body, b"say x_password twice: x_password");
+    peer.send(OK);
+    client.message("POST");
+
+    // What another process stores is masked from its acknowledgement on.
+    place.set("x_later", "battery staple", &[]);
+    client.send(post("/p/x", "", b"battery staple"));
+    assert_eq!(peer.request().body, b"x_later");
+    peer.send(OK);
+    client.message("POST");
+
+    let begun = Instant::now();
+    let events = loop {
+        let events = place.events("mask");
+        if events.len() == 2 {
+            break events;
+        }
+        assert!(begun.elapsed() < BOUND, "{events:?}");
+    };
+    assert_eq!(
+        (&events[0]["key"], &events[0]["count"], &events[0]["method"]),
+        (&"x_password".into(), &2.into(), &"POST".into())
+    );
+    assert_eq!(events[1]["key"], "x_later");
+    let found = place.done(&[
+        "audit",
+        "search",
+        "--key",
+        "x_password",
+        "--event",
+        "mask",
+        "--since",
+        "1h",
+    ]);
+    assert_eq!(found.lines().count(), 1);
+    assert!(found.contains(" x_password x2 "), "{found}");
+    let shown = place.json(&["secret", "show", "x_password"]);
+    assert!(shown["secrets"][0]["masked"].is_string(), "{shown}");
+    let list = place.json(&["secret", "list", "--stale", "1"]);
+    assert_eq!(list["secrets"].as_array().unwrap().len(), 0);
+    place.done(&["audit", "verify"]);
+    let log = fs::read_to_string(place.path().join("data/audit.log")).unwrap();
+    assert!(!log.contains("horse") && !log.contains("staple"), "{log}");
+}
+
+#[test]
+fn p3_the_log_of_the_commands_holds_no_value() {
+    let place = place();
+    let (code, _, err) = place.give(&["secret", "rotate", "x_a"], "hunter22-four");
+    assert_eq!(code, 0, "{err}");
+    let all = log(&place).concat();
+    assert!(!all.contains("hunter"), "{all}");
 }

@@ -146,20 +146,20 @@ impl OptionArgs {
         let kind = if self.env {
             Kind::Env
         } else {
-            word(&self.kind).unwrap_or(default.kind)
+            word(self.kind.as_deref()).unwrap_or(default.kind)
         };
         let words = self.allow.iter();
         let allow: BTreeSet<Place> = words.filter_map(|word| word.parse().ok()).collect();
         Options {
             kind,
-            mask: word(&self.mask).unwrap_or(default.mask),
+            mask: word(self.mask.as_deref()).unwrap_or(default.mask),
             allow: if allow.is_empty() {
                 default.allow
             } else {
                 allow
             },
-            field: word(&self.field).unwrap_or(default.field),
-            fill: word(&self.fill).unwrap_or(default.fill),
+            field: word(self.field.as_deref()).unwrap_or(default.field),
+            fill: word(self.fill.as_deref()).unwrap_or(default.fill),
             max_uses: self.max_uses.unwrap_or(default.max_uses),
             ignore_case: self.ignore_case,
         }
@@ -167,8 +167,8 @@ impl OptionArgs {
 }
 
 /// What a word that clap has let through stands for.
-fn word<T: FromStr>(word: &Option<String>) -> Option<T> {
-    word.as_deref()?.parse().ok()
+fn word<T: FromStr>(word: Option<&str>) -> Option<T> {
+    word?.parse().ok()
 }
 
 /// `secret import`.

@@ -90,6 +90,7 @@ impl<'a> Walk<'a> {
     fn below(&mut self, text: &Rc<Text>) {
         (self.visit)(text);
         let is_root = text.chain.is_empty();
+        let mut texts = Vec::new();
         for decoder in [
             Decoder::Json,
             Decoder::Percent,
@@ -105,22 +106,26 @@ impl<'a> Walk<'a> {
             let Some(chain) = extend(&text.chain, decoder) else {
                 continue;
             };
-            // JSON escapes are breaks for all but the decoder that reads them.
-            let input = if is_root && decoder == Decoder::Json {
-                &self.raw
-            } else {
-                &text.symbols
-            };
-            let (symbols, changed) = decode(decoder, input);
-            if changed || self.unpruned || (is_root && reads_otherwise(&symbols, &text.symbols)) {
-                self.below(&Rc::new(Text {
-                    parent: Some(Rc::clone(text)),
-                    chain,
-                    symbols,
-                    run_start: 0,
-                    padded: false,
-                }));
+            // JSON escapes are breaks for all but the decoder that reads them. That one also reads what follows by itself: where
+            // the text stops being JSON, other decoders may see there what it makes of it.
+            let over_breaks = is_root && decoder == Decoder::Json && self.raw != text.symbols;
+            let raw = over_breaks.then_some(&self.raw);
+            for input in raw.into_iter().chain([&text.symbols]) {
+                let (symbols, changed) = decode(decoder, input);
+                let otherwise = is_root && reads_otherwise(&symbols, &text.symbols);
+                if changed || self.unpruned || otherwise {
+                    texts.push((chain.clone(), symbols));
+                }
             }
+        }
+        for (chain, symbols) in texts {
+            self.below(&Rc::new(Text {
+                parent: Some(Rc::clone(text)),
+                chain,
+                symbols,
+                run_start: 0,
+                padded: false,
+            }));
         }
         for decoder in [0, 1, 2, 3]
             .map(Decoder::Base64)
