@@ -9,8 +9,12 @@ use crate::guard::VaultKeeper;
 use crate::secret::vault::{Access, MasterSource, Opened, Settings, Vault, VaultError};
 use crate::secret::{Identity, Limits};
 
-/// Requests and waiting callers that the audit log has a place for at a time.
+/// Places in the queue of the audit log, at least.
 const QUEUE: usize = 4096;
+
+/// Places for each connection that there may be: two for its request of HTTP/1.1, and two for one of HTTP/2, of which as many may be
+/// in flight.
+const PLACES: usize = 4;
 
 /// Name of the master key's file that is made if no other source is given.
 const MASTER_KEY_FILE: &str = "master.key";
@@ -76,11 +80,15 @@ pub fn keeper(vault: Arc<Vault>) -> Arc<dyn Keeper> {
 /// See [`OpenError`].
 pub fn recorder(config: &Config, keeper: Arc<dyn Keeper>) -> Result<Recorder, OpenError> {
     let audit = &config.audit;
+    let connections = config
+        .model
+        .as_ref()
+        .map_or(0, |model| model.limits.max_connections);
     let settings = audit::Settings {
         path: audit.path.clone(),
         rotate_bytes: audit.rotate_bytes,
         stdout: audit.stdout,
-        queue: QUEUE,
+        queue: QUEUE.max(connections.saturating_mul(PLACES)),
     };
     Recorder::open(settings, keeper)
 }

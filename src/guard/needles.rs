@@ -35,13 +35,15 @@ impl Needles {
         secrets: impl IntoIterator<Item = &'a Secret>,
         write: impl Fn(&str) -> String,
     ) -> Self {
-        Self::with_codes(secrets, &[], write)
+        Self::with(secrets, &[], |_| false, write)
     }
 
-    /// The same, with one-time codes that were issued.
-    pub(super) fn with_codes<'a>(
+    /// The same, with one-time codes that were issued. What `always` names by its key is masked even where its options say that it
+    /// never is: then by its value, as by default.
+    pub(super) fn with<'a>(
         secrets: impl IntoIterator<Item = &'a Secret>,
         codes: &[Issued],
+        always: impl Fn(&str) -> bool,
         write: impl Fn(&str) -> String,
     ) -> Self {
         let mut secrets: Vec<&Secret> = secrets.into_iter().collect();
@@ -52,7 +54,7 @@ impl Needles {
             .collect();
         keys.sort_unstable();
         keys.dedup();
-        let (found, groups) = found(&secrets, codes);
+        let (found, groups) = found(&secrets, codes, always);
         let same = found.iter().all(|f| f.rule == Rule::Anywhere && f.any_case);
         let masker = masker(&found, &keys, &groups, &write);
         let names = (!same).then(|| names(&found, &keys));
@@ -89,13 +91,19 @@ struct Found {
 
 /// What is masked of each secret, superseded values, the other spellings of seeds and codes too, in the order of the secrets; and
 /// whose each text is, never empty.
-fn found(secrets: &[&Secret], codes: &[Issued]) -> (Vec<Found>, Vec<Vec<Owner>>) {
+fn found(
+    secrets: &[&Secret],
+    codes: &[Issued],
+    always: impl Fn(&str) -> bool,
+) -> (Vec<Found>, Vec<Vec<Owner>>) {
     let mut all = Collection::default();
     for secret in secrets {
         let owner = Owner::of(secret);
-        secret.expose_each(|text, any_case| {
-            all.add(text, secret.options().mask, any_case, &owner);
-        });
+        let option = match secret.options().mask {
+            MaskOption::Never if always(&owner.key) => MaskOption::Auto,
+            option => option,
+        };
+        secret.expose_each(|text, any_case| all.add(text, option, any_case, &owner));
     }
     for code in codes {
         all.add(code.text.expose(), code.option, false, &code.owner);

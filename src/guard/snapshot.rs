@@ -9,7 +9,7 @@ use super::names::{CleanNames, joined};
 use super::needles::Needles;
 use super::spelling::Spelling;
 use super::{Hits, NameId, Refusal, Signed, Stream, Syntax};
-use crate::secret::{Secret, View};
+use crate::secret::{MaskOption, Secret, View};
 
 /// How placeholders are written and read, and what is treated apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Snapshot {
     view: Arc<View>,
     /// The needles of each provider's credential alone.
     credentials: BTreeMap<String, Arc<Snapshot>>,
+    /// Those of all answers, where requests do not have the same: a credential that is never masked is masked there.
+    answers: Option<Arc<Snapshot>>,
 }
 
 impl Snapshot {
@@ -65,25 +67,38 @@ impl Snapshot {
     }
 
     pub(super) fn with_codes(view: Arc<View>, rules: Arc<Rules>, codes: &[Issued]) -> Self {
-        let alone = |key: &String| {
-            let secrets = view.of(key);
-            let needles = Needles::new(secrets, |key| rules.output.write(key));
-            let snapshot = Self {
+        let write = |key: &str| rules.output.write(key);
+        let of_answers = |needles| {
+            Arc::new(Self {
                 needles,
                 rules: Arc::clone(&rules),
                 clean: CleanNames::default(),
                 view: Arc::new(View::new(Vec::new())),
                 credentials: BTreeMap::new(),
-            };
-            (!secrets.is_empty()).then(|| (key.clone(), Arc::new(snapshot)))
+                answers: None,
+            })
+        };
+        let alone = |key: &String| {
+            let secrets = view.of(key);
+            let needles = || Needles::with(secrets, &[], |_| true, write);
+            (!secrets.is_empty()).then(|| (key.clone(), of_answers(needles())))
         };
         let credentials = rules.credentials.iter().filter_map(alone).collect();
+        let is_credential = |key: &str| rules.credentials.contains(key);
+        let is_unmasked = |secret: &Secret| {
+            secret.options().mask == MaskOption::Never && is_credential(secret.key().as_str())
+        };
+        let answers = view
+            .iter()
+            .any(is_unmasked)
+            .then(|| of_answers(Needles::with(view.iter(), codes, is_credential, write)));
         Self {
-            needles: Needles::with_codes(view.iter(), codes, |key| rules.output.write(key)),
-            rules,
+            needles: Needles::with(view.iter(), codes, |_| false, write),
+            rules: Arc::clone(&rules),
             clean: CleanNames::default(),
             view,
             credentials,
+            answers,
         }
     }
 
@@ -92,7 +107,7 @@ impl Snapshot {
         let snapshot = match answers {
             Answers::Untouched => return None,
             Answers::Only(key) => self.credentials.get(key)?,
-            Answers::All => self,
+            Answers::All => self.answers.as_ref().unwrap_or(self),
         };
         (!snapshot.is_empty()).then(|| Arc::clone(snapshot))
     }

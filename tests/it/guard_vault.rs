@@ -183,6 +183,9 @@ fn p1_a_change_holds_for_the_next_message_of_a_websocket() {
 fn p1_rotating_under_load_fails_no_request_and_lets_no_new_value_through() {
     const CLIENTS: usize = 50;
     const ROTATIONS: usize = 25;
+    // Fewer in all than the log has places: on a disk that stalls it may be full for a moment, as P5 says, and this is about
+    // something else.
+    const EACH: u64 = 2 * CLIENTS as u64;
     let upstream = Upstream::bind();
     let (sidecar, vault, _) = start(&upstream);
     vault
@@ -194,6 +197,7 @@ fn p1_rotating_under_load_fails_no_request_and_lets_no_new_value_through() {
         .unwrap();
     let newest = RwLock::new("rotation-0-acknowledged".to_owned());
     let (over, served) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (begun, allowed) = (AtomicU64::new(0), AtomicU64::new(EACH));
     // Ends with the process, or when nobody has come for a while.
     thread::spawn(move || {
         while let Some(mut peer) = upstream.accept_until(BOUND) {
@@ -211,7 +215,18 @@ fn p1_rotating_under_load_fails_no_request_and_lets_no_new_value_through() {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 let mut client = sidecar.connect();
+                let client_may = || {
+                    let most = allowed.load(Ordering::Relaxed);
+                    let next = |n: u64| (n < most).then_some(n + 1);
+                    begun
+                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+                        .is_ok()
+                };
                 while !over.load(Ordering::Relaxed) {
+                    if !client_may() {
+                        thread::yield_now();
+                        continue;
+                    }
                     let text = newest.read().unwrap().clone();
                     client.send(post("/p/x", "", format!("[\"{text}\"]").as_bytes()));
                     let answer = client.message("POST");
@@ -229,17 +244,15 @@ fn p1_rotating_under_load_fails_no_request_and_lets_no_new_value_through() {
                 .unwrap();
             // Acknowledged: from here on nobody may see it.
             *newest.write().unwrap() = text;
-            let before = served.load(Ordering::Relaxed);
-            let begun = Instant::now();
-            while served.load(Ordering::Relaxed) < before + CLIENTS as u64
-                && begun.elapsed() < BOUND
-            {
+            let wanted = allowed.fetch_add(EACH, Ordering::Relaxed);
+            let since = Instant::now();
+            while served.load(Ordering::Relaxed) < wanted && since.elapsed() < BOUND {
                 thread::yield_now();
             }
         }
         over.store(true, Ordering::Relaxed);
     });
-    assert!(served.into_inner() > (CLIENTS * ROTATIONS) as u64);
+    assert!(served.into_inner() >= EACH * ROTATIONS as u64);
 }
 
 #[test]

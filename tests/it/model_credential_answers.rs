@@ -192,6 +192,23 @@ fn p3_frames_of_a_websocket_are_masked() {
 }
 
 #[test]
+fn p3_a_credential_that_is_never_masked_is_masked_in_answers() {
+    let upstream = Upstream::bind();
+    for all in [false, true] {
+        let mut config = configured(&upstream.url(), Inject::Placeholder);
+        config.model.as_mut().unwrap().mask_responses = all;
+        let text = submission(&upstream.url(), CREDENTIAL, r#", "mask": "never""#);
+        let sidecar = Sidecar::with(&config, &text);
+        let got = get(
+            &sidecar,
+            &upstream,
+            &answer("200 OK", "", format!("<{CREDENTIAL}>").as_bytes()),
+        );
+        assert_eq!(got.body, b"<x_provider_key>");
+    }
+}
+
+#[test]
 fn p3_with_mask_responses_everything_is_masked_the_credential_too() {
     let upstream = Upstream::bind();
     let mut config = configured(&upstream.url(), Inject::Placeholder);
