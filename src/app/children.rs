@@ -114,6 +114,11 @@ impl Environment {
         free
     }
 
+    /// Takes a variable out.
+    pub(super) fn remove(&mut self, name: &str) {
+        self.variables.remove(OsStr::new(name));
+    }
+
     /// All variables, for a command that has been cleared of its own.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.variables

@@ -21,7 +21,7 @@ const MAINTAIN: Duration = Duration::from_secs(60);
 
 /// Runs until it is dropped.
 pub(super) async fn follow(followed: Followed, guard: Arc<Guard>) {
-    let mut follower = Follower {
+    let mut state = Follower {
         followed,
         guard: Arc::clone(&guard),
         unread: None,
@@ -31,11 +31,11 @@ pub(super) async fn follow(followed: Followed, guard: Arc<Guard>) {
     loop {
         // It reads files, and builds needles.
         let looked = spawn_blocking(move || {
-            follower.look();
-            follower
+            state.look();
+            state
         });
         match looked.await {
-            Ok(back) => follower = back,
+            Ok(back) => state = back,
             // It panicked, or the runtime ends: masking goes on with what there is, and requests that need more are refused.
             Err(error) => {
                 return tracing::error!(

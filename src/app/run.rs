@@ -19,7 +19,7 @@ use std::path::Path;
 use super::children::{self, Environment, Inherited};
 use super::reload::{Adjust, Reloader};
 use super::serve::{ServeError, chosen};
-use super::{Running, clients, log};
+use super::{Running, StartError, clients, log};
 use crate::cli::{self, Run, Serve};
 use crate::config::{Config, Level, Listen, MasterKey};
 use crate::secret::Source;
@@ -90,8 +90,12 @@ pub fn run(args: &Run) -> Result<u8, RunError> {
         None => beside_a_command,
     };
     let mut reloader = Reloader::load(&serve, adjust)?;
-    let inherited = children::inherit(std::env::vars_os(), &args.env);
+    let mut inherited = children::inherit(std::env::vars_os(), &args.env);
     check(args, reloader.config())?;
+    if let MasterKey::Env(name) = &reloader.config().vault.master_key {
+        // Whatever it is called.
+        inherited.environment.remove(name);
+    }
     // The terminal is the command's: a line per request would run through what it draws there.
     let mut log = chosen(reloader.config().log, &serve);
     if !args.global.verbose {
@@ -102,29 +106,40 @@ pub fn run(args: &Run) -> Result<u8, RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        // Before the command runs: a signal that comes now is kept for it.
-        let mut signals = Signals::new()?;
-        let running = match reloader.take_secrets() {
-            Some(secrets) => Running::start(reloader.config(), secrets).await,
-            None => Running::start_with_vault(reloader.config()).await,
-        };
-        let running = running.map_err(ServeError::from)?;
-        let Some(addr) = running.model_addr() else {
-            return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());
-        };
-        let root = format!("http://{addr}");
-        let process = start(args, &reloader, &running, inherited, &root)?;
-        let live = running.live.clone();
-        let follow = tokio::spawn(async move { reloader.follow(&live).await });
-        let status = process.wait(&mut signals).await;
-        follow.abort();
-        tokio::select! {
-            cut = running.shutdown() => tracing::info!(cut, "stopped"),
-            _ = signals.ending() => tracing::warn!("a signal: requests in flight are cut"),
-        }
-        Ok(process::exit_code(status?))
-    })
+    let code = runtime.block_on(beside(args, reloader, inherited));
+    // A start that was broken off may wait for a lock, or for the program that prints the master key.
+    runtime.shutdown_background();
+    code
+}
+
+/// Starts the sidecar, then the command; ends in the other order.
+async fn beside(args: &Run, mut reloader: Reloader, inherited: Inherited) -> Result<u8, RunError> {
+    let mut signals = Signals::new()?;
+    let running = tokio::select! {
+        running = serve_for(&mut reloader) => running.map_err(ServeError::from)?,
+        signal = signals.ending() => return Ok(process::code_of(signal.as_raw())),
+    };
+    let Some(addr) = running.model_addr() else {
+        return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());
+    };
+    let root = format!("http://{addr}");
+    let process = start(args, &reloader, &running, inherited, &root)?;
+    let live = running.live.clone();
+    let follow = tokio::spawn(async move { reloader.follow(&live).await });
+    let status = process.wait(&mut signals).await;
+    follow.abort();
+    tokio::select! {
+        cut = running.shutdown() => tracing::info!(cut, "stopped"),
+        _ = signals.ending() => tracing::warn!("a signal: requests in flight are cut"),
+    }
+    Ok(process::exit_code(status?))
+}
+
+async fn serve_for(reloader: &mut Reloader) -> Result<Running, StartError> {
+    match reloader.take_secrets() {
+        Some(secrets) => Running::start(reloader.config(), secrets).await,
+        None => Running::start_with_vault(reloader.config()).await,
+    }
 }
 
 /// The sidecar of a command listens for it alone, on a port that nobody else has, and nobody asks for its health.

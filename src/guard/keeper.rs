@@ -19,22 +19,22 @@ impl VaultKeeper {
 
 impl Keeper for VaultKeeper {
     fn mac_key(&self) -> Result<Zeroizing<[u8; 32]>, KeeperError> {
-        self.0.audit_key().map_err(failed)
+        self.0.audit_key().map_err(|error| failed(&error))
     }
 
     fn head(&self, log: &str) -> Result<Option<Head>, KeeperError> {
-        let head = self.0.audit_head(log).map_err(failed)?;
+        let head = self.0.audit_head(log).map_err(|error| failed(&error))?;
         Ok(head.map(|StoredHead { seq, mac }| Head { seq, mac }))
     }
 
     fn store_head(&self, log: &str, head: &Head) -> Result<(), KeeperError> {
         let Head { seq, mac } = *head;
         let stored = self.0.store_audit_head(log, &StoredHead { seq, mac });
-        stored.map_err(failed)
+        stored.map_err(|error| failed(&error))
     }
 }
 
 /// A vault's error says names only.
-fn failed(error: VaultError) -> KeeperError {
+fn failed(error: &VaultError) -> KeeperError {
     KeeperError::new(error.to_string())
 }

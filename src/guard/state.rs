@@ -29,7 +29,7 @@ pub enum Unavailable {
     #[error("the audit log cannot be written, and nothing is done without a trace")]
     Audit,
     /// The vault, or a secret in it, cannot be read; the reason, with names only.
-    #[error("what is to be masked cannot be read from the vault: {0}")]
+    #[error("what is to be masked cannot be read: {0}")]
     Vault(Arc<str>),
     /// A change of the vault is not in force yet.
     #[error("a change of the vault is not in force yet")]

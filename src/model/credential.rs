@@ -118,7 +118,7 @@ impl Carried {
         headers: &mut HeaderMap,
         target: &str,
     ) -> Self {
-        let mut carried = Self::default();
+        let mut taken = Self::default();
         if bearer.credential.always {
             let carrier = used_carrier(headers).unwrap_or_else(|| bearer.usual.clone());
             let before = if carrier == header::AUTHORIZATION {
@@ -126,10 +126,10 @@ impl Carried {
             } else {
                 ""
             };
-            carried.holes.push((carrier, before.to_owned()));
-            carried.drop_others(headers);
-            carried.assemble(pieces(target).map(|piece| (piece, Stands::Other)), true);
-            return carried;
+            taken.holes.push((carrier, before.to_owned()));
+            taken.drop_others(headers);
+            taken.assemble(pieces(target).map(|piece| (piece, Stands::Other)), true);
+            return taken;
         }
         let stands = |text: &str, spot: Spot<'_>| {
             let ask = Ask {
@@ -139,18 +139,18 @@ impl Carried {
             };
             ticket.stands_for(text, &ask)
         };
-        carried.take_headers(headers, stands);
-        carried.take_subprotocols(headers, stands);
+        taken.take_headers(headers, stands);
+        taken.take_subprotocols(headers, stands);
         let marked: Vec<_> = pieces(target)
             .map(|piece| (piece, parameter_stands(piece, stands)))
             .collect();
         let is_hole = |(_, stands): &(&str, Stands)| *stands == Stands::Placeholder;
-        let alone = !carried.holes.is_empty() || marked.iter().any(is_hole);
+        let alone = !taken.holes.is_empty() || marked.iter().any(is_hole);
         if alone {
-            carried.drop_others(headers);
+            taken.drop_others(headers);
         }
-        carried.assemble(marked.into_iter(), alone);
-        carried
+        taken.assemble(marked.into_iter(), alone);
+        taken
     }
 
     /// Whether the value is to be put in.
@@ -448,7 +448,7 @@ fn parameter_stands(piece: &str, stands: impl Fn(&str, Spot<'_>) -> Stands) -> S
 fn carries(piece: &str) -> bool {
     parameter(piece).is_some_and(|(name, _)| {
         let is = |known: &&[u8]| name.eq_ignore_ascii_case(known);
-        is(&PARAMETER) || OTHER_PARAMETERS.iter().any(|known| is(known))
+        is(&PARAMETER) || OTHER_PARAMETERS.iter().any(is)
     })
 }
 

@@ -256,9 +256,7 @@ fn unavailable_mend(unavailable: &Unavailable) -> &'static str {
         Unavailable::Audit => {
             "Make room on its disk, or mend the file that audit.path names and its folder; then bauta goes on by itself"
         }
-        Unavailable::Vault(_) => {
-            "Set that secret anew or remove it (bauta secret list names them all), or mend the file; then bauta goes on by itself"
-        }
+        Unavailable::Vault(_) => "Once that is done, bauta goes on by itself",
         Unavailable::Behind => "Try again",
     }
 }

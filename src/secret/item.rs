@@ -110,7 +110,7 @@ impl Secret {
     }
 
     /// Whether its value, or another text that is masked for it, is that name: what was masked could not be told from it.
-    pub fn is_called(&self, name: &str) -> bool {
+    fn is_called(&self, name: &str) -> bool {
         let mut is_called = false;
         self.expose_each(|text, any_case| {
             is_called |= text == name || any_case && text.eq_ignore_ascii_case(name);

@@ -44,4 +44,4 @@ pub use source::{MAX_INPUT_BYTES, Source, SourceError, read};
 pub use submission::{Problem, Submission, parse_submission};
 pub use totp::{Code, SeedError, TotpError, code};
 pub use value::{Value, ValueError};
-pub use view::{NotThere, Refused, Standing, View, Why};
+pub use view::{NotThere, Standing, View};

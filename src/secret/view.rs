@@ -5,17 +5,14 @@
 //! does not allow, a wider one cannot.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use super::{Key, NotAllowed, Origin, Scope, Secret, Use, Verdict};
+use super::{Origin, Secret, Verdict};
 
 /// The secrets that an agent may use.
 pub struct View {
     /// By key, then by scope, the narrowest first, then by pattern.
     secrets: Vec<Secret>,
-    texts: Texts,
 }
 
 /// Why no secret answers to a key at an origin.
@@ -44,25 +41,6 @@ pub enum Standing {
     Later,
 }
 
-/// What a use of a key at an origin comes to, and why.
-pub struct Why<'a> {
-    /// The secret whose value would be used, or why none would.
-    pub outcome: Result<&'a Secret, Refused>,
-    /// Every secret of the key in the view, the narrowest scope first.
-    pub standings: Vec<(&'a Secret, Standing)>,
-}
-
-/// Why a key is not replaced at an origin.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// No secret answers to it there.
-    #[error(transparent)]
-    NotThere(#[from] NotThere),
-    /// One does, but not in that place.
-    #[error(transparent)]
-    NotAllowed(#[from] NotAllowed),
-}
-
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -85,8 +63,7 @@ impl View {
                 secret.pattern().to_string(),
             )
         });
-        let texts = Texts::new(&secrets);
-        Self { secrets, texts }
+        Self { secrets }
     }
 
     /// Its secrets, by key, then by scope, the narrowest first.
@@ -102,13 +79,6 @@ impl View {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.secrets.is_empty()
-    }
-
-    /// Its keys in order, each once.
-    pub fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.secrets
-            .chunk_by(|a, b| a.key() == b.key())
-            .map(|same| same[0].key())
     }
 
     /// All secrets of a key, the narrowest scope first.
@@ -133,16 +103,6 @@ impl View {
             .filter(|secret| secret.pattern().matches(origin))
             .min_by_key(|secret| closeness(secret))
             .ok_or(NotThere::NoPattern)
-    }
-
-    /// What the use of a key at an origin would come to: without `wanted`, as far as the origin decides it.
-    pub fn why(&self, key: &str, origin: &Origin, wanted: Option<&Use<'_>>) -> Why<'_> {
-        let allowed = |secret: &Secret| wanted.map_or(Ok(()), |wanted| secret.may_go(wanted));
-        let outcome = self.find(key, origin).map_err(Refused::from);
-        Why {
-            outcome: outcome.and_then(|secret| Ok(allowed(secret).map(|()| secret)?)),
-            standings: self.standings(key, origin),
-        }
     }
 
     /// Every secret of the key, and how it fares in the choice that [`View::find`] makes.
@@ -172,33 +132,6 @@ impl View {
             .map(|secret| (secret, standing(secret)))
             .collect()
     }
-
-    /// The keys under which a text stands here as a value, a superseded one too: narrowest scope first, then in the order of
-    /// keys. The first names it where it is masked. Case counts unless one of its secrets is found in any case.
-    pub fn keys_of(&self, text: &str) -> Vec<&Key> {
-        let mut found: Vec<(u8, &Key)> = Vec::new();
-        for secret in self.texts.candidates(text).map(|at| &self.secrets[at]) {
-            let mut is_there = false;
-            secret.expose_each(|other, any_case| {
-                is_there |= other == text || any_case && other.eq_ignore_ascii_case(text);
-            });
-            if is_there {
-                found.push((secret.scope().rank(), secret.key()));
-            }
-        }
-        found.sort_unstable();
-        let mut seen = BTreeSet::new();
-        found
-            .into_iter()
-            .map(|(_, key)| key)
-            .filter(|key| seen.insert(*key))
-            .collect()
-    }
-
-    /// The scopes that its secrets have, each once, the narrowest first.
-    pub fn scopes(&self) -> BTreeSet<&Scope> {
-        self.secrets.iter().map(Secret::scope).collect()
-    }
 }
 
 /// Orders secrets that match one origin: the least counts.
@@ -209,35 +142,4 @@ fn closeness(secret: &Secret) -> impl Ord + use<> {
         secret.scope().rank(),
         Reverse(specificity),
     )
-}
-
-/// Where texts stand, by a hash of them in lower case under a key of its own: no copy of a value is kept.
-struct Texts {
-    hasher: RandomState,
-    places: HashMap<u64, Vec<usize>>,
-}
-
-impl Texts {
-    fn new(secrets: &[Secret]) -> Self {
-        let hasher = RandomState::new();
-        let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
-        for (at, secret) in secrets.iter().enumerate() {
-            secret.expose_each(|text, _| places.entry(hash(&hasher, text)).or_default().push(at));
-        }
-        Self { hasher, places }
-    }
-
-    /// The secrets in which the text may stand.
-    fn candidates(&self, text: &str) -> impl Iterator<Item = usize> {
-        let places = self.places.get(&hash(&self.hasher, text));
-        places.into_iter().flatten().copied()
-    }
-}
-
-fn hash(hasher: &RandomState, text: &str) -> u64 {
-    let mut state = hasher.build_hasher();
-    for byte in text.bytes() {
-        state.write_u8(byte.to_ascii_lowercase());
-    }
-    state.finish()
 }

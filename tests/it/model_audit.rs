@@ -56,7 +56,10 @@ fn p5_what_was_masked_is_one_event_for_each_value_and_form() {
     let sidecar = Sidecar::before(&upstream);
     let mut client = sidecar.connect();
     let header = format!("X-A: {TOKEN}\r\n");
-    let body = format!("[\"{TOKEN}\", \"{TOKEN}\", \"c2stbGl2ZS01MUh4MmVLZlE5d1o=\", {}]", serde_json::to_string(VALUE).unwrap());
+    let body = format!(
+        "[\"{TOKEN}\", \"{TOKEN}\", \"c2stbGl2ZS01MUh4MmVLZlE5d1o=\", {}]",
+        serde_json::to_string(VALUE).unwrap()
+    );
     client.send(post(&format!("/p/{TOKEN}"), &header, body.as_bytes()));
     let mut peer = upstream.accept();
     peer.request();
@@ -71,15 +74,34 @@ fn p5_what_was_masked_is_one_event_for_each_value_and_form() {
     let all = all_events(sidecar);
     let shown: Vec<_> = all
         .iter()
-        .map(|event| (event["key"].as_str().unwrap(), event["form"].as_str().unwrap(), event["count"].as_u64().unwrap()))
+        .map(|event| {
+            (
+                event["key"].as_str().unwrap(),
+                event["form"].as_str().unwrap(),
+                event["count"].as_u64().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(shown.len(), 3, "{all:?}");
-    assert!(shown.contains(&("x_token", "plain", 4)) && shown.contains(&("x_token", "base64", 1)), "{shown:?}");
-    assert!(shown.iter().any(|(key, _, count)| (*key, *count) == ("x_password", 1)));
+    assert!(
+        shown.contains(&("x_token", "plain", 4)) && shown.contains(&("x_token", "base64", 1)),
+        "{shown:?}"
+    );
+    assert!(
+        shown
+            .iter()
+            .any(|(key, _, count)| (*key, *count) == ("x_password", 1))
+    );
     for event in &all {
         for (field, expected) in [
-            ("event", "mask"), ("channel", "model"), ("agent", "agent"), ("scope", "agent:agent"), ("domain", "https://example.com"),
-            ("target", "p"), ("method", "POST"), ("outcome", "done"),
+            ("event", "mask"),
+            ("channel", "model"),
+            ("agent", "agent"),
+            ("scope", "agent:agent"),
+            ("domain", "https://example.com"),
+            ("target", "p"),
+            ("method", "POST"),
+            ("outcome", "done"),
         ] {
             assert_eq!(event[field], expected, "{event}");
         }
@@ -90,8 +112,13 @@ fn p5_what_was_masked_is_one_event_for_each_value_and_form() {
 #[test]
 fn p5_of_one_value_under_two_keys_all_are_named() {
     let upstream = Upstream::bind();
-    let text = format!(r#"{{"https://a.example": {{"x_second": "{TOKEN}"}}, "https://b.example": {{"x_first": "{TOKEN}"}}}}"#);
-    let sidecar = Sidecar::with(&super::model_kit::config(&upstream.url(), bauta::config::Limits::default()), &text);
+    let text = format!(
+        r#"{{"https://a.example": {{"x_second": "{TOKEN}"}}, "https://b.example": {{"x_first": "{TOKEN}"}}}}"#
+    );
+    let sidecar = Sidecar::with(
+        &super::model_kit::config(&upstream.url(), bauta::config::Limits::default()),
+        &text,
+    );
     let mut client = sidecar.connect();
     client.send(post("/p/x", "", TOKEN.as_bytes()));
     let mut peer = upstream.accept();
@@ -100,7 +127,10 @@ fn p5_of_one_value_under_two_keys_all_are_named() {
     client.message("POST");
     drop((client, peer));
     let all = all_events(sidecar);
-    assert_eq!((all.len(), &all[0]["key"], &all[0]["domain"]), (1, &"x_first".into(), &"https://b.example".into()));
+    assert_eq!(
+        (all.len(), &all[0]["key"], &all[0]["domain"]),
+        (1, &"x_first".into(), &"https://b.example".into())
+    );
     assert_eq!(all[0]["keys"], serde_json::json!(["x_first", "x_second"]));
 }
 
@@ -108,7 +138,11 @@ fn p5_of_one_value_under_two_keys_all_are_named() {
 fn p5_a_refused_request_still_says_what_it_held() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);
-    let answer = sidecar.refused(&post("/p/x", &format!("X-A: {TOKEN}\r\nContent-Encoding: gzip\r\n"), b"no gzip"));
+    let answer = sidecar.refused(&post(
+        "/p/x",
+        &format!("X-A: {TOKEN}\r\nContent-Encoding: gzip\r\n"),
+        b"no gzip",
+    ));
     assert_eq!(answer.status(), 400);
     let all = all_events(sidecar);
     assert_eq!((all.len(), &all[0]["key"]), (1, &"x_token".into()));
@@ -126,9 +160,16 @@ fn p5_messages_of_a_websocket_are_in_the_log_within_a_second() {
         client.send(TEXT, TOKEN);
         assert_eq!(peer.text(), "x_token");
         let event = next_event(&mut tail);
-        assert_eq!((&event["event"], &event["method"], &event["count"]), (&"mask".into(), &"GET".into(), &1.into()));
+        assert_eq!(
+            (&event["event"], &event["method"], &event["count"]),
+            (&"mask".into(), &"GET".into(), &1.into())
+        );
         // The tail looks every quarter of a second.
-        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            begun.elapsed()
+        );
     }
     // Many at once are few events, and none is lost.
     for _ in 0..200 {
@@ -141,7 +182,10 @@ fn p5_messages_of_a_websocket_are_in_the_log_within_a_second() {
     client.closed();
     drop((client, peer));
     let all = all_events(sidecar);
-    let count: u64 = all.iter().map(|event| event["count"].as_u64().unwrap()).sum();
+    let count: u64 = all
+        .iter()
+        .map(|event| event["count"].as_u64().unwrap())
+        .sum();
     assert_eq!(count, 203);
     assert!(all.len() < 60, "{}", all.len());
 }
@@ -160,7 +204,10 @@ fn p5_no_value_goes_out_while_the_log_hangs_and_it_recovers() {
         assert_eq!(answer.error(), (503, "audit_unavailable".to_owned()));
         assert_eq!(answer.error_text("placeholder"), KEY);
     }
-    assert!(begun.elapsed() >= Duration::from_secs(1), "it did not wait for the log");
+    assert!(
+        begun.elapsed() >= Duration::from_secs(1),
+        "it did not wait for the log"
+    );
     assert!(upstream.is_untouched());
     assert!(sidecar.running().ready().unwrap_err()[0].contains("audit log"));
     // What needs no value goes on: its events have their place.
@@ -175,7 +222,8 @@ fn p5_no_value_goes_out_while_the_log_hangs_and_it_recovers() {
     }
     let all = all_events(sidecar);
     assert!(all.iter().any(|event| event["event"] == "mask"));
-    assert!(all.iter().any(|event| event["event"] == "refuse" && event["reason"].as_str().unwrap().contains("audit log")));
+    assert!(all.iter().any(|event| event["event"] == "refuse"
+        && event["reason"].as_str().unwrap().contains("audit log")));
 }
 
 #[test]
@@ -215,8 +263,16 @@ fn p5_starts_stops_and_requests_are_tied_together() {
     let text = fs::read_to_string(&path).unwrap();
     let kinds: Vec<String> = text
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].as_str().unwrap().to_owned())
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["event"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     assert_eq!(kinds, ["start", "mask", "stop"]);
-    assert_eq!(events(Path::new(&path))[0]["request_id"], line["request_id"]);
+    assert_eq!(
+        events(Path::new(&path))[0]["request_id"],
+        line["request_id"]
+    );
 }

@@ -8,8 +8,8 @@ use super::guard_kit::{
 };
 use super::model_kit::{Message, OK, Sidecar, TOKEN, Upstream, contains, post};
 use super::model_tls::Authority;
-use super::model_websocket_kit::{TEXT, accepting, opening};
 use super::model_websocket_kit::Socket;
+use super::model_websocket_kit::{TEXT, accepting, opening};
 
 /// What upstream sees of a request.
 fn seen(sidecar: &Sidecar, upstream: &Upstream, request: &[u8]) -> Message {
@@ -25,11 +25,18 @@ fn seen(sidecar: &Sidecar, upstream: &Upstream, request: &[u8]) -> Message {
 /// The headers of a request that may carry a credential.
 fn carried(seen: &Message) -> Vec<String> {
     let names = [
-        "authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "x-auth-token", "sec-websocket-protocol",
+        "authorization",
+        "x-api-key",
+        "x-goog-api-key",
+        "api-key",
+        "cookie",
+        "x-auth-token",
+        "sec-websocket-protocol",
     ];
     let of = |name: &&str| {
         let all = seen.headers(name).into_iter();
-        all.map(|value| format!("{name}: {value}")).collect::<Vec<_>>()
+        all.map(|value| format!("{name}: {value}"))
+            .collect::<Vec<_>>()
     };
     names.iter().flat_map(of).collect()
 }
@@ -40,12 +47,21 @@ fn p2_the_placeholder_becomes_the_value_wherever_a_client_puts_it() {
     let sidecar = sidecar(&upstream, Inject::Placeholder, "");
     let mut rows = Vec::new();
     for spelling in Spelling::ALL {
-        rows.push((format!("Authorization: Bearer {}", spelling.write(KEY)), format!("authorization: Bearer {CREDENTIAL}")));
+        rows.push((
+            format!("Authorization: Bearer {}", spelling.write(KEY)),
+            format!("authorization: Bearer {CREDENTIAL}"),
+        ));
     }
     for (line, expected) in [
-        ("AUTHORIZATION:bearer \t x_provider_key", "authorization: bearer \t "),
+        (
+            "AUTHORIZATION:bearer \t x_provider_key",
+            "authorization: bearer \t ",
+        ),
         ("Authorization: x_provider_key", "authorization: "),
-        ("Authorization: Token x_provider_key", "authorization: Token "),
+        (
+            "Authorization: Token x_provider_key",
+            "authorization: Token ",
+        ),
         ("X-API-Key: x_provider_key", "x-api-key: "),
         ("x-goog-api-key: {{x_provider_key}}", "x-goog-api-key: "),
         ("api-key:   x_provider_key  ", "api-key: "),
@@ -62,8 +78,15 @@ fn p2_the_placeholder_becomes_the_value_wherever_a_client_puts_it() {
         assert_eq!(events.len(), at + 1, "{line}");
         let event = &events[at];
         for (field, value) in [
-            ("event", "substitute"), ("channel", "model"), ("agent", "agent"), ("key", KEY), ("scope", "agent:agent"),
-            ("target", "p"), ("method", "POST"), ("place", "header"), ("outcome", "done"),
+            ("event", "substitute"),
+            ("channel", "model"),
+            ("agent", "agent"),
+            ("key", KEY),
+            ("scope", "agent:agent"),
+            ("target", "p"),
+            ("method", "POST"),
+            ("place", "header"),
+            ("outcome", "done"),
         ] {
             assert_eq!(event[field], value, "{event}");
         }
@@ -103,9 +126,16 @@ fn what_is_no_placeholder_stays_as_it_is() {
         assert_eq!(carried(&seen), [line]);
     }
     // Nor is a query, a path or a body a place for it, nor another route's request.
-    let request = post("/p/x_provider_key?k=x_provider_key&Key=x_provider_key", "", b"x_provider_key");
+    let request = post(
+        "/p/x_provider_key?k=x_provider_key&Key=x_provider_key",
+        "",
+        b"x_provider_key",
+    );
     let got = seen(&sidecar, &upstream, &request);
-    assert_eq!(got.line(), "POST /x_provider_key?k=x_provider_key&Key=x_provider_key HTTP/1.1");
+    assert_eq!(
+        got.line(),
+        "POST /x_provider_key?k=x_provider_key&Key=x_provider_key HTTP/1.1"
+    );
     assert_eq!(got.body, b"x_provider_key");
     assert!(all_events(sidecar).is_empty());
 }
@@ -115,12 +145,23 @@ fn p2_a_query_takes_the_value_where_the_secret_allows_it() {
     let upstream = Upstream::bind();
     let allowed = sidecar(&upstream, Inject::Placeholder, r#", "allow": ["query"]"#);
     for (target, expected) in [
-        ("/p/m:go?key=x_provider_key", format!("/m:go?key={IN_QUERY}")),
-        ("/p/m?alt=sse&key=x_provider_key&b=%2F", format!("/m?alt=sse&key={IN_QUERY}&b=%2F")),
-        ("/p?%6bey=%7B%7Bx_provider_key%7D%7D&access_token=mine", format!("/?%6bey={IN_QUERY}")),
+        (
+            "/p/m:go?key=x_provider_key",
+            format!("/m:go?key={IN_QUERY}"),
+        ),
+        (
+            "/p/m?alt=sse&key=x_provider_key&b=%2F",
+            format!("/m?alt=sse&key={IN_QUERY}&b=%2F"),
+        ),
+        (
+            "/p?%6bey=%7B%7Bx_provider_key%7D%7D&access_token=mine",
+            format!("/?%6bey={IN_QUERY}"),
+        ),
         // What stands around it is masked.
-        ("/p/sk-live-51Hx2eKfQ9wZ?a=sk-live-51Hx2eKfQ9wZ&key=x_provider_key&b=sk-live-51Hx2eKfQ9wZ",
-            format!("/x_token?a=x_token&key={IN_QUERY}&b=x_token")),
+        (
+            "/p/sk-live-51Hx2eKfQ9wZ?a=sk-live-51Hx2eKfQ9wZ&key=x_provider_key&b=sk-live-51Hx2eKfQ9wZ",
+            format!("/x_token?a=x_token&key={IN_QUERY}&b=x_token"),
+        ),
     ] {
         let got = seen(&allowed, &upstream, &post(target, "", b""));
         assert_eq!(got.line(), format!("POST {expected} HTTP/1.1"));
@@ -144,14 +185,62 @@ fn p2_elsewhere_it_is_refused_said_and_audited() {
     let one = "Authorization: Bearer x_provider_key\r\n";
     let here = upstream.url();
     for (pattern, value, options, headers, reason) in [
-        (format!("https://127.0.0.1:{port}"), CREDENTIAL, "", one, "belongs to the destination"),
-        ("http://127.0.0.1".to_owned(), CREDENTIAL, "", one, "belongs to the destination"),
-        (format!("http://127.0.0.1:{other}"), CREDENTIAL, "", one, "belongs to the destination"),
-        (format!("http://127.0.0.2:{port}"), CREDENTIAL, "", one, "belongs to the destination"),
-        (format!("http://localhost:{port}"), CREDENTIAL, "", one, "belongs to the destination"),
-        (format!("http://[::1]:{port}"), CREDENTIAL, "", one, "belongs to the destination"),
-        ("https://api.openai.com".to_owned(), CREDENTIAL, "", one, "belongs to the destination"),
-        (here.clone(), CREDENTIAL, r#", "allow": ["body", "basic", "query"]"#, one, "header"),
+        (
+            format!("https://127.0.0.1:{port}"),
+            CREDENTIAL,
+            "",
+            one,
+            "belongs to the destination",
+        ),
+        (
+            "http://127.0.0.1".to_owned(),
+            CREDENTIAL,
+            "",
+            one,
+            "belongs to the destination",
+        ),
+        (
+            format!("http://127.0.0.1:{other}"),
+            CREDENTIAL,
+            "",
+            one,
+            "belongs to the destination",
+        ),
+        (
+            format!("http://127.0.0.2:{port}"),
+            CREDENTIAL,
+            "",
+            one,
+            "belongs to the destination",
+        ),
+        (
+            format!("http://localhost:{port}"),
+            CREDENTIAL,
+            "",
+            one,
+            "belongs to the destination",
+        ),
+        (
+            format!("http://[::1]:{port}"),
+            CREDENTIAL,
+            "",
+            one,
+            "belongs to the destination",
+        ),
+        (
+            "https://api.openai.com".to_owned(),
+            CREDENTIAL,
+            "",
+            one,
+            "belongs to the destination",
+        ),
+        (
+            here.clone(),
+            CREDENTIAL,
+            r#", "allow": ["body", "basic", "query"]"#,
+            one,
+            "header",
+        ),
         (here.clone(), CREDENTIAL, r#", "allow": []"#, one, "header"),
         (here.clone(), CREDENTIAL, "", two, "1 times"),
         (here.clone(), "two\r\nlines: of it", "", one, "line breaks"),
@@ -161,21 +250,40 @@ fn p2_elsewhere_it_is_refused_said_and_audited() {
         let text = submission(&pattern, value, options);
         let sidecar = Sidecar::with(&configured(&here, Inject::Placeholder), &text);
         let answer = sidecar.refused(&with_headers(headers));
-        assert_eq!(answer.error(), (403, "credential_refused".to_owned()), "{pattern}");
+        assert_eq!(
+            answer.error(),
+            (403, "credential_refused".to_owned()),
+            "{pattern}"
+        );
         assert_eq!(answer.error_text("placeholder"), KEY);
-        assert!(answer.error_text("message").contains(reason), "{}", answer.error_text("message"));
+        assert!(
+            answer.error_text("message").contains(reason),
+            "{}",
+            answer.error_text("message")
+        );
         assert!(upstream.is_untouched());
         let all = all_events(sidecar);
         assert_eq!(all.len(), 1, "{all:?}");
-        assert_eq!((&all[0]["event"], &all[0]["key"]), (&"refuse".into(), &KEY.into()));
-        assert!(all[0]["reason"].as_str().unwrap().contains(reason), "{}", all[0]);
+        assert_eq!(
+            (&all[0]["event"], &all[0]["key"]),
+            (&"refuse".into(), &KEY.into())
+        );
+        assert!(
+            all[0]["reason"].as_str().unwrap().contains(reason),
+            "{}",
+            all[0]
+        );
         assert!(!all[0].to_string().contains("lines: of it"));
     }
     // A key that is in no view.
     let sidecar = Sidecar::with(&configured(&here, Inject::Placeholder), "{}");
     let answer = sidecar.refused(&with_headers(one));
     assert_eq!(answer.error().0, 403);
-    assert!(answer.error_text("message").contains("bauta secret set x_provider_key --domain http://127.0.0.1"));
+    assert!(
+        answer
+            .error_text("message")
+            .contains("bauta secret set x_provider_key --domain http://127.0.0.1")
+    );
 }
 
 #[test]
@@ -184,7 +292,10 @@ fn p2_two_uses_need_the_secrets_leave() {
     let sidecar = sidecar(&upstream, Inject::Placeholder, r#", "max_uses": 2"#);
     let two = "Authorization: Bearer x_provider_key\r\nx-api-key: x_provider_key\r\n";
     let got = seen(&sidecar, &upstream, &with_headers(two));
-    let expected = [format!("authorization: Bearer {CREDENTIAL}"), format!("x-api-key: {CREDENTIAL}")];
+    let expected = [
+        format!("authorization: Bearer {CREDENTIAL}"),
+        format!("x-api-key: {CREDENTIAL}"),
+    ];
     assert_eq!(carried(&got), expected);
     let three = format!("{two}api-key: x_provider_key\r\n");
     assert_eq!(sidecar.refused(&with_headers(&three)).error().0, 403);
@@ -198,15 +309,29 @@ fn p2_the_value_arrives_alone_whatever_stands_beside_it() {
     let others = "x-api-key: the-clients-own\r\nCookie: session=1\r\nx_goog_api_key: x\r\nAPI_KEY: y\r\nX-Auth-Token: z\r\n\
         Authorization: Bearer another\r\n";
     for (inject, own, expected) in [
-        (Inject::Placeholder, "Authorization: Bearer x_provider_key\r\n", "authorization: Bearer "),
+        (
+            Inject::Placeholder,
+            "Authorization: Bearer x_provider_key\r\n",
+            "authorization: Bearer ",
+        ),
         (Inject::Always, "", "x-api-key: "),
     ] {
         let sidecar = sidecar(&upstream, inject, "");
         for connection in ["", "Connection: authorization, x-api-key\r\n"] {
-            let got = seen(&sidecar, &upstream, &with_headers(&format!("{others}{connection}{own}")));
+            let got = seen(
+                &sidecar,
+                &upstream,
+                &with_headers(&format!("{others}{connection}{own}")),
+            );
             assert_eq!(carried(&got), [format!("{expected}{CREDENTIAL}")]);
             for name in ["x_goog_api_key", "api_key", "connection"] {
-                assert!(got.headers(name).iter().all(|value| value != "x" && value != "y" && !value.contains("auth")), "{}", got.head);
+                assert!(
+                    got.headers(name)
+                        .iter()
+                        .all(|value| value != "x" && value != "y" && !value.contains("auth")),
+                    "{}",
+                    got.head
+                );
             }
         }
     }
@@ -218,50 +343,102 @@ fn p2_always_puts_it_where_the_client_puts_its_own_or_where_the_provider_wants_i
     let sidecar = sidecar(&upstream, Inject::Always, "");
     for (headers, expected) in [
         ("", "authorization: Bearer "),
-        ("Authorization: Bearer sk-of-the-client\r\n", "authorization: Bearer "),
-        ("Authorization: Bearer x_provider_key\r\n", "authorization: Bearer "),
+        (
+            "Authorization: Bearer sk-of-the-client\r\n",
+            "authorization: Bearer ",
+        ),
+        (
+            "Authorization: Bearer x_provider_key\r\n",
+            "authorization: Bearer ",
+        ),
         ("Authorization: Basic dTpw\r\n", "authorization: Bearer "),
         ("api-key: x\r\n", "api-key: "),
-        ("x-goog-api-key: x\r\nx-goog-api-key: y\r\n", "x-goog-api-key: "),
+        (
+            "x-goog-api-key: x\r\nx-goog-api-key: y\r\n",
+            "x-goog-api-key: ",
+        ),
         ("Authorization: Bearer x\r\nx-api-key: y\r\n", "x-api-key: "),
     ] {
         let got = seen(&sidecar, &upstream, &with_headers(headers));
-        assert_eq!(carried(&got), [format!("{expected}{CREDENTIAL}")], "{headers}");
+        assert_eq!(
+            carried(&got),
+            [format!("{expected}{CREDENTIAL}")],
+            "{headers}"
+        );
     }
-    let got = seen(&sidecar, &upstream, &post("/p/m?key=mine&alt=sse&api-key=mine&x=1", "", b""));
+    let got = seen(
+        &sidecar,
+        &upstream,
+        &post("/p/m?key=mine&alt=sse&api-key=mine&x=1", "", b""),
+    );
     assert_eq!(got.line(), "POST /m?alt=sse&x=1 HTTP/1.1");
     // What the client took out of a text must not join its ends to a value.
-    let got = seen(&sidecar, &upstream, &post("/p/m?sk-live-51Hx2e&key=mine", "", b""));
+    let got = seen(
+        &sidecar,
+        &upstream,
+        &post("/p/m?sk-live-51Hx2e&key=mine", "", b""),
+    );
     assert_eq!(got.line(), "POST /m?sk-live-51Hx2e HTTP/1.1");
 
     let mut config = configured(&upstream.url(), Inject::Always);
     let provider = &mut config.model.as_mut().unwrap().providers[0];
     (provider.name, provider.path) = ("anthropic".to_owned(), "p".to_owned());
     let sidecar = Sidecar::with(&config, &submission(&upstream.url(), CREDENTIAL, ""));
-    assert_eq!(carried(&seen(&sidecar, &upstream, &with_headers(""))), [format!("x-api-key: {CREDENTIAL}")]);
+    assert_eq!(
+        carried(&seen(&sidecar, &upstream, &with_headers(""))),
+        [format!("x-api-key: {CREDENTIAL}")]
+    );
 }
 
 #[test]
 fn p1_the_value_itself_passes_in_its_own_header_and_nowhere_else() {
     let upstream = Upstream::bind();
     let sidecar = sidecar(&upstream, Inject::Placeholder, "");
-    let headers = format!("Authorization: Bearer {CREDENTIAL}\r\nX-Other: {CREDENTIAL}\r\nx-api-key: {TOKEN}\r\n");
-    let got = seen(&sidecar, &upstream, &post("/p/m", &headers, format!("a {CREDENTIAL} b").as_bytes()));
-    assert_eq!(carried(&got), [format!("authorization: Bearer {CREDENTIAL}"), "x-api-key: x_token".to_owned()]);
+    let headers = format!(
+        "Authorization: Bearer {CREDENTIAL}\r\nX-Other: {CREDENTIAL}\r\nx-api-key: {TOKEN}\r\n"
+    );
+    let got = seen(
+        &sidecar,
+        &upstream,
+        &post("/p/m", &headers, format!("a {CREDENTIAL} b").as_bytes()),
+    );
+    assert_eq!(
+        carried(&got),
+        [
+            format!("authorization: Bearer {CREDENTIAL}"),
+            "x-api-key: x_token".to_owned()
+        ]
+    );
     assert_eq!(got.header("x-other").unwrap(), KEY);
     assert_eq!(got.body, b"a x_provider_key b");
     // In a query it passes where that is a place for it, which it is not here.
-    let got = seen(&sidecar, &upstream, &post(&format!("/p/m?key={IN_QUERY}&k=1"), "", b""));
+    let got = seen(
+        &sidecar,
+        &upstream,
+        &post(&format!("/p/m?key={IN_QUERY}&k=1"), "", b""),
+    );
     assert_eq!(got.line(), "POST /m?key=x_provider_key&k=1 HTTP/1.1");
     drop(sidecar);
-    let sidecar = super::guard_kit::sidecar(&upstream, Inject::Placeholder, r#", "allow": ["query"]"#);
-    let got = seen(&sidecar, &upstream, &post(&format!("/p/m?key={IN_QUERY}&k={IN_QUERY}"), "", b""));
-    assert_eq!(got.line(), format!("POST /m?key={IN_QUERY}&k=x_provider_key HTTP/1.1"));
+    let sidecar =
+        super::guard_kit::sidecar(&upstream, Inject::Placeholder, r#", "allow": ["query"]"#);
+    let got = seen(
+        &sidecar,
+        &upstream,
+        &post(&format!("/p/m?key={IN_QUERY}&k={IN_QUERY}"), "", b""),
+    );
+    assert_eq!(
+        got.line(),
+        format!("POST /m?key={IN_QUERY}&k=x_provider_key HTTP/1.1")
+    );
 
     // Where it does not belong it is masked like all else.
     let text = submission("https://api.openai.com", CREDENTIAL, "");
     let sidecar = Sidecar::with(&configured(&upstream.url(), Inject::Placeholder), &text);
-    let got = seen(&sidecar, &upstream, &with_headers(&format!("Authorization: Bearer {CREDENTIAL}\r\n")));
+    let got = seen(
+        &sidecar,
+        &upstream,
+        &with_headers(&format!("Authorization: Bearer {CREDENTIAL}\r\n")),
+    );
     assert_eq!(carried(&got), [format!("authorization: Bearer {KEY}")]);
 }
 
@@ -277,12 +454,15 @@ fn p2_over_tls_the_verified_name_counts() {
         ("https://127.0.0.1:PORT", 403),
     ] {
         let (addr, server) = authority.serve("localhost", OK, true);
-        let mut config = configured(&format!("https://localhost:{}", addr.port()), Inject::Always);
+        let mut config = configured(
+            &format!("https://localhost:{}", addr.port()),
+            Inject::Always,
+        );
         config.model.as_mut().unwrap().providers[0].ca = Some(authority.file());
         let pattern = pattern.replace("PORT", &addr.port().to_string());
         let sidecar = Sidecar::with(&config, &submission(&pattern, CREDENTIAL, ""));
         let mut client = sidecar.connect();
-        client.send(with_headers(""));
+        client.send(post("/p/x", "", b"the end"));
         assert_eq!(client.message("POST").status(), status, "{pattern}");
         if status == 200 {
             assert!(contains(&server.join().unwrap(), CREDENTIAL));
@@ -335,11 +515,18 @@ fn p2_a_websocket_is_opened_with_the_value() {
         all.extend(expected);
         assert_eq!(carried(&request), all);
         let agreed = request.headers("sec-websocket-protocol");
-        let agreed = if agreed.is_empty() { "" } else { "Sec-WebSocket-Protocol: realtime\r\n" };
+        let agreed = if agreed.is_empty() {
+            ""
+        } else {
+            "Sec-WebSocket-Protocol: realtime\r\n"
+        };
         peer.send(accepting(&request, agreed));
         let answer = client.message("GET");
         assert_eq!(answer.status(), 101);
-        assert_eq!(answer.headers("sec-websocket-protocol").len(), usize::from(!agreed.is_empty()));
+        assert_eq!(
+            answer.headers("sec-websocket-protocol").len(),
+            usize::from(!agreed.is_empty())
+        );
         let (mut client, mut peer) = (Socket::new(client, true), Socket::new(peer, false));
         client.send(TEXT, format!("{{\"k\":\"{CREDENTIAL}\"}}"));
         assert_eq!(peer.text(), "{\"k\":\"x_provider_key\"}");

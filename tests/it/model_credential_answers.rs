@@ -4,7 +4,9 @@
 use bauta::config::Inject;
 
 use super::coders::{brotli, gzip, zstd};
-use super::guard_kit::{CREDENTIAL, KEY, all_events, configured, sidecar, submission, with_headers};
+use super::guard_kit::{
+    CREDENTIAL, KEY, all_events, configured, sidecar, submission, with_headers,
+};
 use super::model_kit::{Message, Sidecar, TOKEN, Upstream, Wire, contains};
 use super::model_websocket_kit::{Deflate, PING, Socket, TEXT, open_with};
 
@@ -21,12 +23,19 @@ fn get(sidecar: &Sidecar, upstream: &Upstream, answer: &[u8]) -> Message {
     let _ = peer.try_send(answer);
     drop(peer);
     let got = client.message("POST");
-    assert!(!contains(&client.seen, CREDENTIAL) && !contains(&client.seen, "9fQ2"), "{}", client.shown());
+    assert!(
+        !contains(&client.seen, CREDENTIAL) && !contains(&client.seen, "9fQ2"),
+        "{}",
+        client.shown()
+    );
     got
 }
 
 fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
     [head.as_bytes(), body].concat()
 }
 
@@ -35,39 +44,76 @@ fn p3_no_answer_holds_the_credential_and_another_secret_stays() {
     let upstream = Upstream::bind();
     let sidecar = sidecar(&upstream, Inject::Placeholder, "");
     let json = "Content-Type: application/json\r\n";
-    let text = format!("{{\"error\": {{\"message\": \"Incorrect API key provided: {CREDENTIAL}\"}}, \"b\": \"{TOKEN}\"}}");
+    let text = format!(
+        "{{\"error\": {{\"message\": \"Incorrect API key provided: {CREDENTIAL}\"}}, \"b\": \"{TOKEN}\"}}"
+    );
     let masked = text.replace(CREDENTIAL, KEY);
     for status in ["200 OK", "401 Unauthorized", "500 Oops", "404 Not Found"] {
         let got = get(&sidecar, &upstream, &answer(status, json, text.as_bytes()));
-        assert_eq!((got.status().to_string(), got.complete), (status[..3].to_owned(), true));
+        assert_eq!(
+            (got.status().to_string(), got.complete),
+            (status[..3].to_owned(), true)
+        );
         assert_eq!(String::from_utf8_lossy(&got.body), masked);
     }
     type Coder = fn(&[u8]) -> Vec<u8>;
     for (coding, coded) in [("gzip", gzip as Coder), ("br", brotli), ("zstd", zstd)] {
         let headers = format!("{json}Content-Encoding: {coding}\r\n");
-        let got = get(&sidecar, &upstream, &answer("400 Bad", &headers, &coded(text.as_bytes())));
+        let got = get(
+            &sidecar,
+            &upstream,
+            &answer("400 Bad", &headers, &coded(text.as_bytes())),
+        );
         assert_eq!(String::from_utf8_lossy(&got.body), masked);
         assert!(got.headers("content-encoding").is_empty());
     }
     // Encoded, in the head, and in what is no error.
     let body = format!("{{\"a\": \"{}\"}}", CREDENTIAL.replace('/', "\\/"));
-    let headers = format!("{json}X-Echo: Bearer {CREDENTIAL}\r\nWWW-Authenticate: Bearer realm=\"{CREDENTIAL}\"\r\nLocation: /v1?key={CREDENTIAL}\r\n");
-    let got = get(&sidecar, &upstream, &answer("200 OK", &headers, body.as_bytes()));
+    let headers = format!(
+        "{json}X-Echo: Bearer {CREDENTIAL}\r\nWWW-Authenticate: Bearer realm=\"{CREDENTIAL}\"\r\nLocation: /v1?key={CREDENTIAL}\r\n"
+    );
+    let got = get(
+        &sidecar,
+        &upstream,
+        &answer("200 OK", &headers, body.as_bytes()),
+    );
     assert_eq!(got.body, b"{\"a\": \"x_provider_key\"}");
     assert_eq!(got.header("x-echo").unwrap(), "Bearer x_provider_key");
-    assert_eq!(got.header("www-authenticate").unwrap(), "Bearer realm=\"x_provider_key\"");
-    assert!(got.header("location").unwrap().ends_with("?key=x_provider_key"));
+    assert_eq!(
+        got.header("www-authenticate").unwrap(),
+        "Bearer realm=\"x_provider_key\""
+    );
+    assert!(
+        got.header("location")
+            .unwrap()
+            .ends_with("?key=x_provider_key")
+    );
     // What cannot be read goes no further.
     let headers = "Content-Encoding: unheard-of\r\n";
-    let got = get(&sidecar, &upstream, &answer("200 OK", headers, CREDENTIAL.as_bytes()));
+    let got = get(
+        &sidecar,
+        &upstream,
+        &answer("200 OK", headers, CREDENTIAL.as_bytes()),
+    );
     assert_eq!(got.error(), (502, "answer_unreadable".to_owned()));
 
     let all = all_events(sidecar);
-    let masks: Vec<_> = all.iter().filter(|event| event["event"] == "mask").collect();
-    // Four answers, three coded, and one with its head.
-    assert_eq!(masks.len(), 8, "{masks:?}");
-    assert!(masks.iter().all(|event| event["key"] == KEY && event["domain"] == upstream.url()));
-    assert_eq!(masks[7]["count"], 4);
+    let masks: Vec<_> = all
+        .iter()
+        .filter(|event| event["event"] == "mask")
+        .collect();
+    // Four answers, three coded, and one with its head and a body in another form.
+    assert_eq!(masks.len(), 9, "{masks:?}");
+    assert!(
+        masks
+            .iter()
+            .all(|event| event["key"] == KEY && event["domain"] == upstream.url())
+    );
+    assert_eq!(
+        (&masks[7]["count"], &masks[8]["count"]),
+        (&3.into(), &1.into())
+    );
+    assert_eq!(masks[7]["request_id"], masks[8]["request_id"]);
 }
 
 #[test]
@@ -79,7 +125,9 @@ fn p3_at_every_split_of_an_answer_the_credential_is_found() {
     let mut peer = upstream.accept();
     peer.request();
     for at in 1..CREDENTIAL.len() {
-        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/plain\r\n\r\n");
+        peer.send(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/plain\r\n\r\n",
+        );
         let (front, back) = CREDENTIAL.split_at(at);
         for part in [format!("<{front}"), format!("{back}>")] {
             peer.send(format!("{:x}\r\n{part}\r\n", part.len()));
@@ -101,7 +149,9 @@ fn p3_events_pass_in_lockstep_and_masked() {
     client.send(with_headers("x-api-key: x_provider_key\r\n"));
     let mut peer: Wire = upstream.accept();
     peer.request();
-    peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+    peer.send(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
     assert!(client.head().contains("text/event-stream"));
     for n in 0..20 {
         let event = format!("data: {{\"n\":{n},\"k\":\"{CREDENTIAL}\",\"t\":\"sk-\"}}\n\n");

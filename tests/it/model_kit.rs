@@ -139,9 +139,7 @@ impl Sidecar {
             .enable_all()
             .build()
             .unwrap();
-        let running = runtime
-            .block_on(Running::start_with_vault(config))
-            .unwrap();
+        let running = runtime.block_on(Running::start_with_vault(config)).unwrap();
         let addr = running.model_addr().unwrap();
         Self {
             runtime,
@@ -200,14 +198,14 @@ impl Upstream {
         )
     }
 
+    /// A connection, if there is one by now.
+    pub fn try_accept(&self) -> Option<Wire> {
+        self.connections.try_recv().ok().map(Wire::new)
+    }
+
     /// The next connection within that time.
     pub fn accept_until(&self, time: Duration) -> Option<Wire> {
         self.connections.recv_timeout(time).ok().map(Wire::new)
-    }
-
-    /// The next connection, if there is one now.
-    pub fn try_accept(&self) -> Option<Wire> {
-        self.connections.try_recv().ok().map(Wire::new)
     }
 
     /// Whether nobody has connected. Meaningful once the sidecar has answered without an upstream.

@@ -12,7 +12,9 @@ use rustix::process::Signal;
 
 use super::coders::noise;
 use super::model_kit::{BOUND, OK, TOKEN, Upstream, post};
-use super::run_kit::{Running, command, connect, folder, run, run_with_input, text, write_secrets};
+use super::run_kit::{
+    Running, command, connect, folder, run, run_with_input, text, with_vault, write_secrets,
+};
 
 #[test]
 fn the_exit_code_is_the_commands() {
@@ -83,6 +85,10 @@ fn nothing_runs_if_something_is_wrong_before() {
 
 #[test]
 fn the_master_key_is_never_handed_on() {
+    let allowed = folder(None, "[vault]\nmaster_key = \"env:XDG_KEY\"\n");
+    let (got, _) = environment(allowed.path(), &[], &[("XDG_KEY", "k"), ("XDG_OTHER", "o")]);
+    assert!(got.contains_key("XDG_OTHER") && !got.contains_key("XDG_KEY"));
+
     let folder = folder(None, "[vault]\nmaster_key = \"env:MINE\"\n");
     let done = command(folder.path(), &["--env", "MINE"], &["true"])
         .env("MINE", "k")
@@ -535,4 +541,88 @@ fn commands_run_side_by_side_with_a_log_each() {
             .collect();
         assert_eq!(names, ["start", "mask", "mask", "mask", "stop"]);
     }
+}
+
+#[test]
+fn p3_the_command_inherits_no_file_of_ours() {
+    let folder = folder(None, "");
+    let script = "for each in /proc/self/fd/*; do readlink $each; done; sleep 0";
+    let done = with_vault(folder.path(), &["-q"], &["sh", "-c", script])
+        .output()
+        .unwrap();
+    assert!(
+        folder.path().join("data/vault.db").is_file(),
+        "{}",
+        text(&done.stderr)
+    );
+    let open = text(&done.stdout);
+    assert!(open.contains("/dev/null"), "{open}");
+    for part in ["data", "socket:", "anon_inode:", "secrets.json"] {
+        assert!(!open.contains(part), "{open}");
+    }
+}
+
+#[test]
+fn p4_what_is_written_is_for_its_user_alone_whatever_the_umask() {
+    let folder = folder(None, "");
+    let script = format!(
+        "umask 0; exec {} run -q --config bauta.toml -- sh -c 'ls -lA data >&2; umask'",
+        env!("CARGO_BIN_EXE_bauta")
+    );
+    let done = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(
+        text(&done.stdout).trim_matches('0'),
+        "\n",
+        "{}",
+        text(&done.stderr)
+    );
+    let state = folder.path().join("data");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o077;
+    assert_eq!(mode(&state), 0);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&state).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0, "{}", path.display());
+        names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+    }
+    for name in ["vault.db", "master.key", "audit.log"] {
+        assert!(names.iter().any(|found| found == name), "{names:?}");
+    }
+    // While it runs there are more: those of SQLite.
+    let while_it_ran = text(&done.stderr);
+    for line in while_it_ran.lines().filter(|line| line.starts_with('-')) {
+        assert!(
+            line.starts_with("-rw-------") || line.starts_with("-r--------"),
+            "{while_it_ran}"
+        );
+    }
+}
+
+#[test]
+fn a_signal_ends_a_start_that_hangs() {
+    let folder = folder(None, "[vault]\nmaster_key = 'exec:[\"./key.sh\"]'\n");
+    let script = folder.path().join("key.sh");
+    // Says that it runs, and prints no key.
+    let marker = folder.path().join("begun");
+    fs::write(
+        &script,
+        format!("#!/bin/sh\n: > '{}'\nexec sleep 8\n", marker.display()),
+    )
+    .unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut child = with_vault(folder.path(), &["-q"], &["touch", "ran"])
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !marker.exists() {
+        assert!(begun.elapsed() < BOUND);
+        std::thread::yield_now();
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(!folder.path().join("ran").exists());
 }

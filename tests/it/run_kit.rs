@@ -32,17 +32,24 @@ pub fn write_secrets(folder: &Path, text: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// `bauta run OPTIONS -- CMD…`, with nothing in its environment but PATH and HOME.
+/// `bauta run OPTIONS -- CMD…` with the folder's secrets file, and nothing in its environment but PATH and HOME.
 pub fn command(folder: &Path, options: &[&str], cmd: &[&str]) -> Command {
+    if options.contains(&"--secrets") {
+        return with_vault(folder, options, cmd);
+    }
+    let secrets = ["--secrets", "secrets.json"];
+    with_vault(folder, &[&secrets, options].concat(), cmd)
+}
+
+/// The same with no secrets but those of the vault.
+pub fn with_vault(folder: &Path, options: &[&str], cmd: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bauta"));
     command
         .current_dir(folder)
-        .args(["run", "--config", "bauta.toml"]);
-    if !options.contains(&"--secrets") {
-        command.args(["--secrets", "secrets.json"]);
-    }
-    command.args(options).arg("--").args(cmd);
-    command
+        .args(["run", "--config", "bauta.toml"])
+        .args(options)
+        .arg("--")
+        .args(cmd)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
         .env("HOME", folder)

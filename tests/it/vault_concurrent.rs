@@ -1,7 +1,7 @@
 //! Several processes, and several threads, on one vault: none of what they were told is done is lost.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -14,7 +14,7 @@ use crate::vault_kit::{Place, secret, selector, value};
 const SITE: &str = "https://example.com";
 
 /// The settings of a vault in a folder that another process has made.
-pub fn settings_in(state: PathBuf, base: &Settings) -> Settings {
+pub fn settings_in(state: &Path, base: &Settings) -> Settings {
     Settings {
         path: state.join("vault.db"),
         master: MasterSource::Auto(state.join("master.key")),
@@ -90,7 +90,7 @@ fn child_sets_and_rotates() {
     ) else {
         return;
     };
-    let settings = settings_in(state.into(), &Place::new().settings);
+    let settings = settings_in(Path::new(&state), &Place::new().settings);
     let vault = Vault::open(&settings, Access::Create).unwrap().vault;
     for number in 0..ROUNDS {
         let key = format!("x_{role}_{number}");

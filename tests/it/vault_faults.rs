@@ -65,7 +65,7 @@ fn a_damaged_master_key_is_refused() {
     let right = fs::read_to_string(place.master_key()).unwrap();
     let right = right.trim_end();
     for text in [
-        "".to_owned(),
+        String::new(),
         "\n".to_owned(),
         right[..63].to_owned(),
         right[..32].to_owned(),

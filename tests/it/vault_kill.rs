@@ -54,7 +54,7 @@ fn apply(model: &mut Model, words: &[&str]) {
         // Without a grace: the one before is gone.
         ["replace", key, text] => {
             let (current, _) = model.get_mut(*key).unwrap();
-            *current = (*text).to_owned();
+            (*text).clone_into(current);
         }
         ["rm", key] => {
             model.remove(*key).unwrap();
@@ -213,7 +213,7 @@ fn child_changes_until_it_is_killed() {
         return;
     };
     let state = PathBuf::from(state);
-    let mut settings = settings_in(state.clone(), &Place::new().settings);
+    let mut settings = settings_in(&state, &Place::new().settings);
     let mut master = PathBuf::from(fs::read_to_string(state.join("master.in-force")).unwrap());
     settings.master = MasterSource::Auto(master.clone());
     let vault = Vault::open(&settings, bauta::secret::vault::Access::ReadWrite)

@@ -157,8 +157,11 @@ fn terminal_is_ours() -> bool {
 
 /// A command's exit code; 128 and the signal's number if a signal ended it, as shells have it.
 pub(super) fn exit_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.or_else(|| status.signal().map(code_of)).unwrap_or(1)
+}
+
+/// The exit code for an end by that signal.
+pub(super) fn code_of(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }

@@ -208,11 +208,11 @@ impl Keyring {
     }
 
     /// What was reserved is committed and may be used.
-    pub(super) fn grant(&mut self, grant: Grant) {
-        if grant.key != self.active {
-            (self.active, self.left) = (grant.key, 0);
+    pub(super) fn grant(&mut self, Grant { key, uses }: Grant) {
+        if key != self.active {
+            (self.active, self.left) = (key, 0);
         }
-        self.left = self.left.saturating_add(grant.uses);
+        self.left = self.left.saturating_add(uses);
     }
 
     /// Begins the next data key. The one before it is old from now on.
@@ -245,14 +245,9 @@ impl Keyring {
     ) -> Result<(), VaultError> {
         for row in self.sync(ledger)? {
             let key = self.keys.get(&row.id).ok_or_else(|| missing(DATA))?;
-            let wrapped = wrapper.wrap(&row, &self.vault, key)?;
-            ledger.replace(
-                &row,
-                KeyRow {
-                    wrapped,
-                    ..row.clone()
-                },
-            )?;
+            let mut anew = row.clone();
+            anew.wrapped = wrapper.wrap(&row, &self.vault, key)?;
+            ledger.replace(&row, anew)?;
         }
         ledger.set_check(wrapper.check.to_vec());
         Ok(())

@@ -4,14 +4,15 @@ use super::error::VaultError;
 use super::keyring::{self, Keyring, Wrapper};
 use super::ledger::Ledger;
 use super::master::MasterSource;
-use super::store::VersionRow;
+use super::store::{Row as _, VersionRow};
 use super::types::{KeyStatus, Rotated};
 use super::{Inner, Vault};
+use crate::secret::shown;
 
 /// Values that move to another key in one transaction.
-pub(super) const BATCH: usize = 64;
+const BATCH: usize = 64;
 /// Uses that a batch needs.
-const BATCH_USES: i64 = BATCH as i64;
+const BATCH_USES: i64 = 64;
 
 impl Vault {
     /// The state of the keyring.
@@ -91,7 +92,7 @@ impl Vault {
     }
 
     /// Begins a rotation, unless one is under way; whether one was.
-    fn begin_rotation(&self) -> Result<bool, VaultError> {
+    pub(super) fn begin_rotation(&self) -> Result<bool, VaultError> {
         let now = self.now();
         let mut inner = self.lock();
         let Inner { store, keys, ring } = &mut *inner;
@@ -116,9 +117,10 @@ impl Vault {
         let mut broken = Vec::new();
         let mut moved = 0;
         for row in rows {
-            match move_one(&mut ledger, ring, &row)? {
-                true => moved += 1,
-                false => broken.push(format!("version {} of secret {}", row.number, row.secret)),
+            if move_one(&mut ledger, ring, &row)? {
+                moved += 1;
+            } else {
+                broken.push(shown::plain(&row.name()));
             }
         }
         if !broken.is_empty() {

@@ -221,11 +221,9 @@ impl Vault {
     ) -> Result<Changed, VaultError> {
         let grace = grace.unwrap_or(self.settings.grace);
         // Judged with what the secret is, which only its row says.
-        let value = std::cell::Cell::new(Some(value));
         self.change(2, |change| {
             let at = change.find(selector)?;
             let stored = change.at(at);
-            let value = value.take().expect("a change runs its work once");
             let secret = self.valid(NewSecret {
                 key: stored.key.clone(),
                 pattern: stored.pattern.clone(),
@@ -292,6 +290,10 @@ impl Vault {
     pub fn maintain(&self) -> Result<bool, VaultError> {
         let mut done = false;
         if self.has_due()? {
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method is of one lifetime only"
+            )]
             let (destroyed, _) = self.commit(0, |change| change.destroy_all_due())?;
             done |= destroyed;
         }

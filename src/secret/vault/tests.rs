@@ -213,3 +213,24 @@ fn a_rotation_that_was_cut_off_goes_on() {
     let status = vault.key_status().unwrap();
     assert_eq!((status.old, status.pending), (0, 0));
 }
+
+/// A data key of a change that failed is not kept in memory: another process may give its number to another key.
+#[test]
+fn a_key_that_was_not_committed_is_forgotten() {
+    let bench = Bench::new();
+    let (vault, other) = (bench.open(system_clock), bench.open(system_clock));
+    set(&vault, "k", "first value");
+    {
+        let mut inner = vault.lock();
+        let Inner { store, keys, ring } = &mut *inner;
+        let mut ledger = Ledger::open(store.change().unwrap(), keys.clone()).unwrap();
+        let rows = ring.sync(&ledger).unwrap();
+        ring.next(&mut ledger, &rows, 0).unwrap();
+        // Dropped, and so undone.
+    }
+    let rotated = other.key_rotate(&mut |_, _| ()).unwrap();
+    assert_eq!((rotated.moved, rotated.resumed), (1, false));
+    assert_eq!(values(&vault), ["first value"]);
+    set(&vault, "k", "second value");
+    assert_eq!(values(&other), ["second value", "first value"]);
+}

@@ -55,7 +55,7 @@ fn close(path: &Path) -> Result<Option<String>, VaultError> {
         return Ok(None);
     };
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
+    if mode | 0o700 == 0o700 {
         return Ok(None);
     }
     match fs::set_permissions(path, Permissions::from_mode(mode & 0o700)) {
