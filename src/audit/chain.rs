@@ -179,15 +179,15 @@ mod tests {
 
     #[test]
     fn no_byte_of_a_record_can_change() {
-        let (sealer, line, link) = sealed();
+        let (sealer, line, expected) = sealed();
         let framed = Framed::read(&line).unwrap();
-        assert!(sealer.holds(&framed) && framed.link == link);
-        for at in 0..line.len() {
+        assert!(sealer.holds(&framed) && framed.link == expected);
+        for byte in 0..line.len() {
             for bit in 0..8 {
                 let mut changed = line.clone();
-                changed[at] ^= 1 << bit;
+                changed[byte] ^= 1 << bit;
                 let holds = Framed::read(&changed).is_some_and(|framed| sealer.holds(&framed));
-                assert!(!holds, "byte {at}, bit {bit}");
+                assert!(!holds, "byte {byte}, bit {bit}");
             }
         }
     }

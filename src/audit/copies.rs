@@ -27,6 +27,9 @@ impl Copies {
 
     /// Hands over lines that are durable. Never waits.
     pub fn send(&mut self, lines: &[u8]) {
+        if lines.is_empty() {
+            return;
+        }
         if self.sender.try_send(lines.to_vec()).is_err() {
             self.left_out += memchr::memchr_iter(b'\n', lines).count() as u64;
             return;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Seek};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -79,45 +79,73 @@ fn number_behind(name: &OsString, prefix: &OsString) -> Option<u64> {
     plain.then(|| str::from_utf8(digits).ok()?.parse().ok())?
 }
 
-/// All files of a log that exist, oldest first, opened. Consistent while the log is rotated: none is missing or twice.
-pub(super) fn open_all(path: &Path) -> io::Result<Vec<(PathBuf, File)>> {
+/// One file of a log. A rotated one is opened when it is read: there may be more of them than a process may have open.
+pub(super) struct Part {
+    pub path: PathBuf,
+    /// The current file, which has been opened, as it may be renamed at any time.
+    current: Option<File>,
+    pub length: u64,
+    pub ident: Ident,
+}
+
+impl Part {
+    fn new(path: PathBuf, metadata: &Metadata, current: Option<File>) -> Self {
+        Self {
+            path,
+            current,
+            length: metadata.len(),
+            ident: Ident::of(metadata),
+        }
+    }
+
+    /// The file, at its beginning.
+    pub fn open(&self) -> io::Result<File> {
+        match &self.current {
+            // It shares its offset with the one before, which is read no more by then.
+            Some(file) => {
+                let mut file = file.try_clone()?;
+                file.rewind()?;
+                Ok(file)
+            }
+            None => File::open(&self.path),
+        }
+    }
+}
+
+/// All files of a log that exist, oldest first. Consistent while the log is rotated: none is missing or twice.
+pub(super) fn parts(path: &Path) -> io::Result<Vec<Part>> {
     const TRIES: usize = 10;
     let mut last = io::Error::other("the log's files change too fast to be read");
     for _ in 0..TRIES {
         // The current one first: should it be rotated now, it is found again among the others, and stands in its place there.
-        let current = open_existing(path)?;
-        let current_ident = match &current {
-            Some(file) => Some(Ident::of(&file.metadata()?)),
+        let current = match open_existing(path)? {
+            Some(file) => Some(Part::new(path.to_owned(), &file.metadata()?, Some(file))),
             None => None,
         };
-        match open_rotated(path, current_ident) {
-            Err(error) if error.kind() == ErrorKind::NotFound => last = error, // Archived meanwhile.
-            Err(error) => return Err(error),
-            Ok((mut files, is_rotated)) => {
-                if let (Some(file), false) = (current, is_rotated) {
-                    files.push((path.to_owned(), file));
-                }
-                return Ok(files);
-            }
+        match rotated_parts(path, current) {
+            // Archived meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => last = error,
+            result => return result,
         }
     }
     Err(last)
 }
 
-type Opened = Vec<(PathBuf, File)>;
-
-/// Opens the rotated files up to the one that was just the current one, and says whether that is among them.
-fn open_rotated(path: &Path, current: Option<Ident>) -> io::Result<(Opened, bool)> {
-    let mut files = Vec::new();
+/// The rotated files, and then the one that was just the current one, which may be the last of them by now.
+fn rotated_parts(path: &Path, current: Option<Part>) -> io::Result<Vec<Part>> {
+    let mut parts = Vec::new();
     for (_, rotated) in rotated(path)? {
-        let file = File::open(&rotated)?;
-        let ident = Ident::of(&file.metadata()?);
-        files.push((rotated, file));
-        if Some(ident) == current {
-            return Ok((files, true));
+        let part = Part::new(rotated.clone(), &fs::metadata(&rotated)?, None);
+        if current
+            .as_ref()
+            .is_some_and(|current| current.ident == part.ident)
+        {
+            break;
         }
+        parts.push(part);
     }
-    Ok((files, false))
+    parts.extend(current);
+    Ok(parts)
 }
 
 fn open_existing(path: &Path) -> io::Result<Option<File>> {

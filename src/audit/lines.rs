@@ -192,7 +192,7 @@ mod tests {
         check(b"\n");
         check(b"a");
         check(b"a\n\nbc\nd");
-        check(&[b'x'; MAX_LINE]);
+        check(&vec![b'x'; MAX_LINE]);
         for length in [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 5 * MAX_LINE] {
             let mut text = b"first\n".to_vec();
             text.extend(vec![b'x'; length]);

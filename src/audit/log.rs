@@ -7,6 +7,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -21,6 +23,9 @@ use super::trail::{self, Followed, Problem, Rest};
 
 /// How often the file may be exchanged under us before that counts as a failure.
 const TRIES: usize = 100;
+
+/// How long [`Log::open`] waits for another process that writes.
+const OPEN_WAIT: Duration = Duration::from_secs(5);
 
 /// A log that this process writes to.
 pub(super) struct Log {
@@ -90,7 +95,9 @@ impl Log {
             unshown_alarm: None,
             written: Vec::new(),
         };
-        log.lock().and_then(|()| log.catch_up()).map_err(failed)?;
+        log.lock(Some(OPEN_WAIT))
+            .and_then(|()| log.catch_up())
+            .map_err(failed)?;
         log.unlock();
         Ok(log)
     }
@@ -98,7 +105,10 @@ impl Log {
     /// Appends the events behind what is there and makes them durable. The file stays locked until [`Log::store_head`].
     ///
     /// After an error none of them counts as written; the same call can be made again.
-    pub fn append<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> io::Result<()> {
+    pub fn append<'a>(
+        &mut self,
+        events: &(impl Iterator<Item = &'a Event> + Clone),
+    ) -> io::Result<()> {
         let result = self.try_append(events);
         if result.is_err() {
             // Closing unlocks. What the system remembers of a failed write is not to be trusted, so the file is opened anew.
@@ -144,26 +154,16 @@ impl Log {
         self.unshown_alarm.take()
     }
 
-    fn try_append<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> io::Result<()> {
+    fn try_append<'a>(
+        &mut self,
+        events: &(impl Iterator<Item = &'a Event> + Clone),
+    ) -> io::Result<()> {
         self.written.clear();
-        self.lock()?;
+        self.lock(None)?;
         self.catch_up()?;
-        let mut link = self.tail.link;
-        let mut lines = Vec::new();
-        if let Some(alarm) = &self.alarm {
-            self.sealer.seal(alarm, &mut link, &mut lines);
-        }
-        for event in events {
-            self.sealer.seal(event, &mut link, &mut lines);
-        }
+        let (link, lines) = self.seal_into_room(events)?;
         if lines.is_empty() {
             return Ok(());
-        }
-        let before = self.tail.link;
-        self.make_room(lines.len() as u64)?;
-        if self.tail.link != before {
-            // Somebody wrote into the new file before us.
-            return Err(io::Error::other("the log was rotated by two at once"));
         }
         if self.is_folder_dirty || self.tail.len == 0 {
             files::sync_folder(&self.path)?;
@@ -175,6 +175,36 @@ impl Log {
         self.alarm = None;
         self.written = lines;
         Ok(())
+    }
+
+    /// The records that come next, and the last one's place, with room for them in the file.
+    fn seal_into_room<'a>(
+        &mut self,
+        events: &(impl Iterator<Item = &'a Event> + Clone),
+    ) -> io::Result<(Link, Vec<u8>)> {
+        for _ in 0..TRIES {
+            let before = self.tail.link;
+            let (link, lines) = self.seal(events.clone());
+            self.make_room(lines.len() as u64)?;
+            if self.tail.link == before {
+                return Ok((link, lines));
+            }
+            // After a rotation another process wrote into the new file before us: the chain goes on behind that.
+        }
+        Err(io::Error::other("the log is rotated again and again"))
+    }
+
+    /// The records that come next, and the last one's place.
+    fn seal<'a>(&self, events: impl Iterator<Item = &'a Event>) -> (Link, Vec<u8>) {
+        let mut link = self.tail.link;
+        let mut lines = Vec::new();
+        if let Some(alarm) = &self.alarm {
+            self.sealer.seal(alarm, &mut link, &mut lines);
+        }
+        for event in events {
+            self.sealer.seal(event, &mut link, &mut lines);
+        }
+        (link, lines)
     }
 
     /// One write, one fsync. If either fails, what may have been written is cut off again, now or before the next try.
@@ -190,7 +220,9 @@ impl Log {
     }
 
     /// Opens the file if need be, and waits until no other process writes. Then it is the one at the path.
-    fn lock(&mut self) -> io::Result<()> {
+    ///
+    /// With `wait` the other may not take longer than that. The writer's thread needs none: nobody waits for it for ever.
+    fn lock(&mut self, wait: Option<Duration>) -> io::Result<()> {
         for _ in 0..TRIES {
             let file = if let Some(file) = self.file.take() {
                 file
@@ -200,7 +232,10 @@ impl Log {
                 self.is_folder_dirty |= was_made;
                 file
             };
-            flock(&file, FlockOperation::LockExclusive)?;
+            match wait {
+                None => flock(&file, FlockOperation::LockExclusive)?,
+                Some(wait) => flock_within(&file, wait)?,
+            }
             let ident = Ident::of(&file.metadata()?);
             if files::ident_at(&self.path)?.is_some_and(|(there, _)| there == ident) {
                 self.file = Some(file);
@@ -323,7 +358,7 @@ impl Log {
     fn make_room(&mut self, more: u64) -> io::Result<()> {
         let allowed = rustix::process::getrlimit(Resource::Fsize).current;
         let allowed = allowed.unwrap_or(u64::MAX);
-        if self.tail.len > 0 && self.tail.len + more > self.rotate_bytes.min(allowed) {
+        if more > 0 && self.tail.len > 0 && self.tail.len + more > self.rotate_bytes.min(allowed) {
             self.rotate()?;
         }
         if self.tail.len + more > allowed {
@@ -339,7 +374,7 @@ impl Log {
         files::rotate(&self.path)?;
         self.is_folder_dirty = true;
         self.file = None;
-        self.lock()?;
+        self.lock(None)?;
         let file = locked(self.file.as_ref())?;
         let metadata = file.metadata()?;
         self.tail.ident = Some(Ident::of(&metadata));
@@ -359,6 +394,23 @@ impl Log {
 /// The file, which [`Log::lock`] opened.
 fn locked(file: Option<&File>) -> io::Result<&File> {
     file.ok_or_else(|| io::Error::other("the log is not open"))
+}
+
+/// Tries again and again: there is no lock with a time limit.
+fn flock_within(file: &File, wait: Duration) -> io::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    let begin = Instant::now();
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Err(_) if begin.elapsed() > wait => {
+                let words = "another process has been writing to it for too long";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, words));
+            }
+            Err(_) => thread::sleep(PAUSE),
+            Ok(()) => return Ok(()),
+        }
+    }
 }
 
 fn flock(file: &File, operation: FlockOperation) -> io::Result<()> {

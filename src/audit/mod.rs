@@ -43,7 +43,7 @@ mod trail;
 mod verify;
 mod writer;
 
-pub use event::{Event, Kind, MAX_KEYS, MAX_TEXT};
+pub use event::{Event, Kind, MAX_KEYS, MAX_TEXT, printable};
 pub use keeper::{EphemeralKeeper, Head, Keeper, KeeperError};
 pub use record::Record;
 pub use recorder::{OpenError, Recorder, Settings, Slot, Unavailable};

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// One record's fields, borrowed from its line where they need no unescaping. `None`: the field is absent. The setters of
-/// [`Event`](super::Event) say what the fields mean.
+/// [`Event`](super::Event) say what the fields mean. Unescaped: what a terminal is to show goes through
+/// [`printable`](super::printable).
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(expecting = "a record of the audit log")]
 #[allow(missing_docs)]

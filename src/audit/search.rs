@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::event::stamp;
-use super::files;
+use super::event::{is_unprintable, stamp};
+use super::files::{self, Part};
 use super::lines::Lines;
 use super::record::Record;
 
@@ -64,16 +64,16 @@ pub enum Found {
 
 /// Searches the log at `path`, oldest records first. Whether the records are genuine is for [`verify`](super::verify) to say.
 pub fn search(path: &Path, query: &Query) -> io::Result<Search> {
-    let mut files = files::open_all(path)?;
-    if files.is_empty() {
+    let mut parts = files::parts(path)?;
+    if parts.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
             format!("there is no audit log at {}", path.display()),
         ));
     }
-    files.reverse();
+    parts.reverse();
     Ok(Search {
-        files,
+        parts,
         current: None,
         filter: Filter::new(query),
     })
@@ -82,7 +82,7 @@ pub fn search(path: &Path, query: &Query) -> io::Result<Search> {
 /// A search that is under way.
 pub struct Search {
     /// What is to be read, newest first.
-    files: Vec<(PathBuf, File)>,
+    parts: Vec<Part>,
     current: Option<(PathBuf, Lines<File>)>,
     filter: Filter,
 }
@@ -93,11 +93,14 @@ impl Iterator for Search {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if self.current.is_none() {
-                let (path, file) = self.files.pop()?;
-                self.current = Some((path, Lines::new(file, 0)));
+                let part = self.parts.pop()?;
+                match part.open() {
+                    Ok(file) => self.current = Some((part.path, Lines::new(file, 0))),
+                    Err(error) => return Some(Err(error)),
+                }
             }
             let (path, lines) = self.current.as_mut()?;
-            let is_last = self.files.is_empty();
+            let is_last = self.parts.is_empty();
             match lines.next() {
                 Err(error) => {
                     self.current = None;
@@ -149,8 +152,10 @@ impl Filter {
         };
         match serde_json::from_str::<Record<'_>>(text) {
             Err(_) => Judged::Broken,
-            Ok(record) if self.fits(&record) => Judged::Fits(text.to_owned()),
-            Ok(_) => Judged::Other,
+            Ok(record) if !self.fits(&record) => Judged::Other,
+            // We write nothing like that: whoever did wants a terminal to obey it.
+            Ok(_) if text.contains(is_unprintable) => Judged::Broken,
+            Ok(_) => Judged::Fits(text.to_owned()),
         }
     }
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::files::{self, Ident};
+use super::event::printable;
+use super::files::{self, Ident, Part};
 use super::lines::{Lines, MAX_LINE};
 
 /// How often a file is asked for more.
@@ -21,8 +22,8 @@ const BLOCK: usize = 64 * 1024;
 
 /// The last `count` lines of the log at `path`, over rotated files too; then, with `follow`, what is written from now on.
 pub fn tail(path: &Path, count: usize, follow: bool) -> io::Result<Tail> {
-    let mut opened = files::open_all(path)?;
-    if opened.is_empty() && !follow {
+    let mut parts = files::parts(path)?;
+    if parts.is_empty() && !follow {
         return Err(io::Error::new(
             ErrorKind::NotFound,
             format!("there is no audit log at {}", path.display()),
@@ -30,7 +31,8 @@ pub fn tail(path: &Path, count: usize, follow: bool) -> io::Result<Tail> {
     }
     let mut ready = VecDeque::new();
     let mut current = None;
-    while let Some((_, file)) = opened.pop() {
+    while let Some(part) = parts.pop() {
+        let file = part.open()?;
         let (lines, end) = last_lines(&file, count - ready.len())?;
         for line in lines.into_iter().rev() {
             ready.push_front(line);
@@ -137,18 +139,13 @@ impl Tail {
         if there.is_none_or(|(there, _)| there == ident) {
             return Ok(None);
         }
-        let mut opened = files::open_all(&self.path)?;
-        let mut at = 0;
-        for (index, (_, file)) in opened.iter().enumerate() {
-            if Ident::of(&file.metadata()?) == ident {
-                at = index + 1;
-            }
-        }
+        let parts = files::parts(&self.path)?;
         // One that is not among them was removed: what is the newest goes on.
-        if at == 0 {
-            at = opened.len().saturating_sub(1);
-        }
-        Ok((at < opened.len()).then(|| opened.swap_remove(at).1))
+        let next = match parts.iter().position(|part| part.ident == ident) {
+            Some(at) => parts.get(at + 1),
+            None => parts.last(),
+        };
+        next.map(Part::open).transpose()
     }
 }
 
@@ -219,7 +216,7 @@ fn last_lines(file: &File, count: usize) -> io::Result<(Vec<String>, u64)> {
     Ok((found, end))
 }
 
-/// What is no UTF-8, and so no record, is shown as well as it can be.
+/// What is no UTF-8, and so no record, is shown as well as it can be, and so that no terminal obeys it.
 fn text(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).into_owned()
+    printable(&String::from_utf8_lossy(line)).into_owned()
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::chain::{Framed, Link, Sealer, seq_of};
 use super::files;
@@ -171,13 +171,12 @@ pub(super) fn walk(
     current: &File,
     known: Link,
 ) -> io::Result<Walked> {
-    let mut rotated = Vec::new();
-    for (_, path) in files::rotated(path)? {
-        rotated.push(File::open(path)?);
-    }
-    let all: Vec<&File> = rotated.iter().chain([current]).collect();
+    let rotated: Vec<PathBuf> = files::rotated(path)?
+        .into_iter()
+        .map(|(_, path)| path)
+        .collect();
     let is_empty = current.metadata()?.len() == 0;
-    let begin = match begin_of_walk(&all, known)? {
+    let begin = match begin_of_walk(&rotated, current, known)? {
         Begin::At(begin) => begin,
         Begin::Nowhere { has_records } => {
             let problem = match (has_records, known == Link::START) {
@@ -190,7 +189,15 @@ pub(super) fn walk(
         }
     };
     let mut link = known;
-    for (at, file) in all.iter().enumerate().skip(begin) {
+    for at in begin..=rotated.len() {
+        let is_last = at == rotated.len();
+        let opened;
+        let file = if is_last {
+            current
+        } else {
+            opened = File::open(&rotated[at])?;
+            &opened
+        };
         let followed = if at > begin {
             Some(follow_from(sealer, file, 0, link)?)
         } else if known == Link::START {
@@ -198,7 +205,6 @@ pub(super) fn walk(
         } else {
             find_and_follow(sealer, file, known)?
         };
-        let is_last = at + 1 == all.len();
         let problem = match &followed {
             None if known == Link::START => Problem::Foreign,
             None if is_empty => Problem::Vanished,
@@ -231,14 +237,18 @@ enum Begin {
 }
 
 /// The newest file that holds the known record, or begins behind it. If nothing is known: the newest that has records.
-fn begin_of_walk(files: &[&File], known: Link) -> io::Result<Begin> {
-    let mut has_records = false;
-    for (at, file) in files.iter().enumerate().rev() {
-        has_records |= file.metadata()?.len() > 0;
-        let fits = |first| known == Link::START || first <= known.seq.saturating_add(1);
-        if first_seq(file)?.is_some_and(fits) {
+fn begin_of_walk(rotated: &[PathBuf], current: &File, known: Link) -> io::Result<Begin> {
+    let fits = |first| known == Link::START || first <= known.seq.saturating_add(1);
+    if first_seq(current)?.is_some_and(fits) {
+        return Ok(Begin::At(rotated.len()));
+    }
+    let mut has_records = current.metadata()?.len() > 0;
+    for (at, path) in rotated.iter().enumerate().rev() {
+        let file = File::open(path)?;
+        if first_seq(&file)?.is_some_and(fits) {
             return Ok(Begin::At(at));
         }
+        has_records |= file.metadata()?.len() > 0;
     }
     Ok(Begin::Nowhere { has_records })
 }

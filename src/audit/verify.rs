@@ -1,14 +1,13 @@
 //! Verifies a log: every record, every gap between them, and its end against the keeper's head.
 
-use std::fs::File;
-use std::io::{self, Seek};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::chain::{Framed, Link, Sealer};
 use super::event::Kind;
-use super::files;
+use super::files::{self, Part};
 use super::keeper::{Head, Keeper, KeeperError};
 use super::lines::{Line, Lines};
 
@@ -105,13 +104,10 @@ pub fn verify_since(
     let sealer = Sealer::new(&keeper.mac_key()?);
     // The head first: what is written meanwhile is behind it.
     let head = keeper.head(&files::log_name(path))?;
-    let mut opened = files::open_all(path)?;
-    let older_files = begins_at(&sealer, &opened)?;
-    opened.drain(..older_files);
-    let mut all = 0;
-    for (_, file) in &opened {
-        all += file.metadata()?.len();
-    }
+    let mut parts = files::parts(path)?;
+    let older_files = begins_at(&sealer, &parts)?;
+    parts.drain(..older_files);
+    let all = parts.iter().map(|part| part.length).sum();
     let mut check = Check {
         sealer,
         head,
@@ -130,10 +126,9 @@ pub fn verify_since(
             older_files,
         },
     };
-    let count = opened.len();
     let mut done = 0;
-    for (at, (path, file)) in opened.into_iter().enumerate() {
-        let length = check.file(&path, &file, at + 1 == count, &mut |bytes| {
+    for (at, part) in parts.iter().enumerate() {
+        let length = check.file(part, at + 1 == parts.len(), &mut |bytes| {
             progress(done + bytes, all);
         })?;
         done += length;
@@ -143,14 +138,13 @@ pub fn verify_since(
 
 /// How many files stand before the log's first record: another, older log's, under another key. Nothing of this log can hide
 /// there, as from its first record to the head all must follow.
-fn begins_at(sealer: &Sealer, files: &[(PathBuf, File)]) -> io::Result<usize> {
-    for (at, (_, file)) in files.iter().enumerate() {
-        let mut lines = Lines::new(file, 0);
+fn begins_at(sealer: &Sealer, parts: &[Part]) -> io::Result<usize> {
+    for (at, part) in parts.iter().enumerate() {
+        let mut lines = Lines::new(part.open()?, 0);
         let first = lines.next()?.and_then(|line| {
             let framed = Framed::read(line.bytes)?;
             sealer.holds(&framed).then_some(framed.link.seq)
         });
-        (&*file).rewind()?;
         match first {
             None => {}
             Some(1) => return Ok(at),
@@ -179,22 +173,22 @@ impl Check {
     /// Checks one file; gives its length.
     fn file(
         &mut self,
-        path: &Path,
-        file: &File,
+        part: &Part,
         is_last: bool,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, VerifyError> {
         const REPORT: u64 = 4096;
-        let mut lines = Lines::new(file, 0);
+        let path = &part.path;
+        let mut lines = Lines::new(part.open()?, 0);
         self.seen.files += 1;
-        self.place = (path.to_owned(), 1);
+        self.place = (path.clone(), 1);
         while let Some(line) = lines.next()? {
             if !line.finished && is_last {
                 self.seen.is_torn = true;
                 break;
             }
             let found = |(seq, what)| Finding {
-                file: path.to_owned(),
+                file: path.clone(),
                 line: line.number,
                 seq,
                 what,
@@ -202,7 +196,7 @@ impl Check {
             match self.line(&line) {
                 Ok(()) => {}
                 Err((seq, What::Edited))
-                    if self.seen.records == 0 && self.is_other_key(path)? =>
+                    if self.seen.records == 0 && self.is_other_key(part)? =>
                 {
                     return Err(found((seq, What::WrongKey)).into());
                 }
@@ -212,7 +206,7 @@ impl Check {
                 Err(wrong) => return Err(found(wrong).into()),
             }
             if self.seen.records == 1 {
-                self.first = (path.to_owned(), line.number);
+                self.first = (path.clone(), line.number);
             }
             self.place.1 = line.number + 1;
             if line.number % REPORT == 0 {
@@ -296,8 +290,8 @@ impl Check {
     }
 
     /// Whether no record of the file holds, as far as is looked.
-    fn is_other_key(&self, path: &Path) -> io::Result<bool> {
-        let mut lines = Lines::new(File::open(path)?, 0);
+    fn is_other_key(&self, part: &Part) -> io::Result<bool> {
+        let mut lines = Lines::new(part.open()?, 0);
         for _ in 0..KEY_SAMPLE {
             match lines.next()? {
                 None => break,

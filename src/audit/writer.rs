@@ -56,7 +56,7 @@ fn write(shared: &Shared, log: &mut Log, batch: Vec<Entry>, copies: Option<&mut 
     let mut pause = FIRST_PAUSE;
     loop {
         shared.state().busy.get_or_insert_with(Instant::now);
-        let result = log.append(batch.iter().flat_map(|entry| &entry.events));
+        let result = log.append(&batch.iter().flat_map(|entry| &entry.events));
         if let Some(reason) = log.take_alarm() {
             tracing::error!("the audit log was tampered with: {reason}");
             shared.state().alarm = Some((Instant::now(), reason));

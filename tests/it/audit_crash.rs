@@ -2,15 +2,21 @@
 
 use std::collections::HashSet;
 use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{env, thread};
 
+use bauta::audit::{Recorder, Settings};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::audit_kit::{Writer, child_folder, ids, numbered, say, shared_recorder, verify_shared};
+use crate::audit_kit::{
+    FolderKeeper, KEY, Writer, child_folder, ids, numbered, say, shared_recorder, sure,
+    verify_shared,
+};
 
 const ROTATE: u64 = 20_000;
 
@@ -26,7 +32,8 @@ fn child_writer() {
     let is_over = Arc::new(AtomicBool::new(false));
     let threads: Vec<_> = (0..4)
         .map(|_| {
-            let (recorder, next, is_over) = (recorder.clone(), Arc::clone(&next), Arc::clone(&is_over));
+            let (recorder, next, is_over) =
+                (recorder.clone(), Arc::clone(&next), Arc::clone(&is_over));
             thread::spawn(move || {
                 while !is_over.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -50,8 +57,12 @@ fn child_writer() {
     recorder.close().unwrap();
 }
 
-fn writer(folder: &std::path::Path, first: u64, count: u64) -> Writer {
-    Writer::start("audit_crash::child_writer", folder, |command| {
+fn writer(folder: &Path, first: u64, count: u64) -> Writer {
+    writer_under("", folder, first, count)
+}
+
+fn writer_under(limits: &str, folder: &Path, first: u64, count: u64) -> Writer {
+    Writer::start_under(limits, "audit_crash::child_writer", folder, |command| {
         command.env("BAUTA_AUDIT_FIRST", first.to_string());
         command.env("BAUTA_AUDIT_COUNT", count.to_string());
     })
@@ -60,7 +71,7 @@ fn writer(folder: &std::path::Path, first: u64, count: u64) -> Writer {
 #[test]
 fn p5_kill_9_loses_nothing_that_was_acknowledged() {
     let rounds = env::var("BAUTA_KILL_ROUNDS").map_or(6, |rounds| rounds.parse().unwrap());
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::audit_kit::folder();
     let mut acknowledged = HashSet::new();
     let mut runner = TestRunner::default();
     let mut torn = 0;
@@ -85,24 +96,122 @@ fn p5_kill_9_loses_nothing_that_was_acknowledged() {
         let lost: Vec<_> = acknowledged.difference(&there).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?}");
     }
-    eprintln!("{rounds} rounds, {} acknowledged, {torn} torn lines", acknowledged.len());
+    eprintln!(
+        "{rounds} rounds, {} acknowledged, {torn} torn lines",
+        acknowledged.len()
+    );
 }
 
 #[test]
 fn two_processes_append_to_one_log() {
-    let folder = tempfile::tempdir().unwrap();
-    let writers = [writer(folder.path(), 0, 150), writer(folder.path(), 1000, 150)];
+    let folder = crate::audit_kit::folder();
+    let writers = [
+        writer(folder.path(), 0, 150),
+        writer(folder.path(), 1000, 150),
+    ];
     let mut acknowledged: Vec<String> = writers.into_iter().flat_map(Writer::finish).collect();
     let verified = verify_shared(folder.path()).unwrap();
-    assert_eq!((verified.alarms, verified.beyond_head, verified.is_torn), (0, Some(0), false));
+    assert_eq!(
+        (verified.alarms, verified.beyond_head, verified.is_torn),
+        (0, Some(0), false)
+    );
     assert!(verified.files > 2);
     let mut there = ids(&folder.path().join("audit.log"));
     assert_eq!(verified.records, there.len() as u64);
     acknowledged.sort_unstable();
     there.sort_unstable();
-    assert!(acknowledged.iter().all(|id| there.binary_search(id).is_ok()));
+    assert!(
+        acknowledged
+            .iter()
+            .all(|id| there.binary_search(id).is_ok())
+    );
     // None stands there twice.
     let count = there.len();
     there.dedup();
     assert_eq!(there.len(), count);
+}
+
+#[test]
+fn p8_small_limits_of_files_and_their_sizes_are_lived_with() {
+    let folder = crate::audit_kit::folder();
+    let mut there = 0;
+    for round in 0..4 {
+        // 10 KiB a file, past which a write would end the process by a signal; and fewer files at a time than the log has.
+        writer_under(
+            "ulimit -f 20; ulimit -n 32;",
+            folder.path(),
+            round * 1000,
+            500,
+        )
+        .finish();
+        let verified = verify_shared(folder.path()).unwrap();
+        assert_eq!(verified.alarms, 0);
+        assert!(verified.records > there);
+        there = verified.records;
+    }
+    let mut sizes = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len());
+    assert!(sizes.all(|size| size <= 10 * 1024));
+    assert!(verify_shared(folder.path()).unwrap().files > 32);
+}
+
+/// Copies its lines to a standard output that nobody reads, and ends when all is in the log.
+#[test]
+#[ignore = "run by other tests, as a process of its own"]
+fn child_with_copies() {
+    let Some(folder) = child_folder() else { return };
+    let keeper = FolderKeeper {
+        folder: folder.clone(),
+        key: KEY,
+    };
+    let settings = Settings {
+        path: folder.join("audit.log"),
+        rotate_bytes: 1 << 26,
+        stdout: true,
+        queue: 1024,
+    };
+    let recorder = Recorder::open(settings, Arc::new(keeper)).unwrap();
+    for batch in 0..100 {
+        sure(&recorder, &folder.join("audit.log"), batch * 100);
+        for number in 1..10 {
+            let event = numbered(batch * 100 + number);
+            recorder.reserve().unwrap().commit(vec![event]);
+        }
+    }
+    assert!(recorder.close().is_ok() && recorder.health().is_err());
+    // Not by the way of the test's end, which would print, too.
+    std::process::exit(7);
+}
+
+#[test]
+fn a_standard_output_that_nobody_reads_does_not_hold_up_the_log() {
+    let folder = crate::audit_kit::folder();
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args([
+            "audit_crash::child_with_copies",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("BAUTA_AUDIT_FOLDER", folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    let path = folder.path().join("audit.log");
+    assert_eq!(ids(&path).len(), 1000);
+    // What stands in the pipe is the log's beginning, line by line.
+    let mut copied = Vec::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_end(&mut copied)
+        .unwrap();
+    let copied = String::from_utf8(copied).unwrap();
+    let begin = copied.find("{\"seq\":1,").unwrap();
+    let log = std::fs::read_to_string(path).unwrap();
+    assert!(copied.len() - begin > 10_000 && copied.len() < log.len());
+    assert!(log.starts_with(&copied[begin..]));
 }

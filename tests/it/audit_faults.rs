@@ -33,7 +33,8 @@ const QUEUE: usize = 64;
 #[ignore = "run by other tests, as a process of its own"]
 fn child_under_faults() {
     let Some(folder) = child_folder() else { return };
-    let rotate = std::env::var("BAUTA_AUDIT_ROTATE").map_or(1 << 26, |bytes| bytes.parse().unwrap());
+    let rotate =
+        std::env::var("BAUTA_AUDIT_ROTATE").map_or(1 << 26, |bytes| bytes.parse().unwrap());
     let recorder = shared_recorder(&folder, rotate, QUEUE);
     let is_over = Arc::new(AtomicBool::new(false));
     let next = AtomicU64::new(0);
@@ -44,7 +45,10 @@ fn child_under_faults() {
                 let health = recorder.health();
                 if was.as_ref() != Some(&health.is_ok()) {
                     was = Some(health.is_ok());
-                    say(&health.map_or_else(|reason| format!("health bad: {reason}"), |()| "health ok".to_owned()));
+                    say(&health.map_or_else(
+                        |reason| format!("health bad: {reason}"),
+                        |()| "health ok".to_owned(),
+                    ));
                 }
                 thread::park_timeout(Duration::from_millis(5));
             }
@@ -98,18 +102,22 @@ struct Faulty {
 
 impl Faulty {
     fn start(rotate: Option<u64>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::audit_kit::folder();
         let shim = shim(folder.path());
         let control = folder.path().join("control");
         fs::write(&control, "").unwrap();
-        let writer = Writer::start("audit_faults::child_under_faults", folder.path(), |command| {
-            command.env("LD_PRELOAD", &shim);
-            command.env("BAUTA_FAULT_PATH", "audit.log");
-            command.env("BAUTA_FAULT_CONTROL", &control);
-            if let Some(bytes) = rotate {
-                command.env("BAUTA_AUDIT_ROTATE", bytes.to_string());
-            }
-        });
+        let writer = Writer::start(
+            "audit_faults::child_under_faults",
+            folder.path(),
+            |command| {
+                command.env("LD_PRELOAD", &shim);
+                command.env("BAUTA_FAULT_PATH", "audit.log");
+                command.env("BAUTA_FAULT_CONTROL", &control);
+                if let Some(bytes) = rotate {
+                    command.env("BAUTA_AUDIT_ROTATE", bytes.to_string());
+                }
+            },
+        );
         let mut new = Self {
             folder,
             control,
@@ -158,14 +166,22 @@ impl Faulty {
 
     /// Nothing was lost, nothing stands there twice, and the log is whole.
     fn finish(self) {
-        let Self { folder, writer, mut owed, .. } = self;
+        let Self {
+            folder,
+            writer,
+            mut owed,
+            ..
+        } = self;
         for line in writer.finish() {
             if let Some(number) = line.strip_prefix("ok ").or(line.strip_prefix("queued ")) {
                 owed.insert(number.to_owned());
             }
         }
         let verified = verify_shared(folder.path()).unwrap();
-        assert_eq!((verified.alarms, verified.is_torn, verified.beyond_head), (0, false, Some(0)));
+        assert_eq!(
+            (verified.alarms, verified.is_torn, verified.beyond_head),
+            (0, false, Some(0))
+        );
         let there = ids(&folder.path().join("audit.log"));
         let set: HashSet<String> = there.iter().cloned().collect();
         assert_eq!(set.len(), there.len(), "a record stands there twice");
@@ -179,26 +195,36 @@ fn shim(folder: &Path) -> PathBuf {
     let to = folder.join("shim.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/shim.c");
     let mut cc = Command::new("cc");
-    cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&to).arg(source);
+    cc.args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&to)
+        .arg(source);
     let output = cc.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     to
 }
 
 /// A fault comes and goes. While it is there nothing is acknowledged and health fails; then all is well again.
-fn check(faults: &str) {
+fn check(disk: &str) {
     let mut faulty = Faulty::start(None);
-    faulty.set(faults);
+    faulty.set(disk);
     let begin = Instant::now();
     faulty.until("health bad");
-    assert!(begin.elapsed() < NOTICE, "{faults}: noticed after {:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < NOTICE,
+        "{disk}: noticed after {:?}",
+        begin.elapsed()
+    );
     // From here on nothing may be acknowledged: what was under way has come to its end.
     let mut late = 0;
     let mut is_full = false;
     while late < 1 || !is_full {
         let line = faulty.take();
-        assert!(!line.starts_with("ok "), "{faults}: {line}");
-        assert!(!line.starts_with("health ok"), "{faults}: {line}");
+        assert!(!line.starts_with("ok "), "{disk}: {line}");
+        assert!(!line.starts_with("health ok"), "{disk}: {line}");
         late += u64::from(line.starts_with("late "));
         is_full |= line == "full";
     }
@@ -297,7 +323,14 @@ fn p5_a_rotation_that_fails_refuses_and_recovers() {
 fn p5_faults_that_come_and_go_lose_nothing() {
     let mut faulty = Faulty::start(Some(20_000));
     for round in 0..12 {
-        let fault = ["write 28", "short 28", "sync 5", "sync 5\ntruncate 5", "short 5\nopen 13", "write hang"][round % 6];
+        let fault = [
+            "write 28",
+            "short 28",
+            "sync 5",
+            "sync 5\ntruncate 5",
+            "short 5\nopen 13",
+            "write hang",
+        ][round % 6];
         faulty.set(fault);
         faulty.until("health bad");
         faulty.set("");
@@ -314,7 +347,12 @@ fn p5_kill_9_under_faults_loses_nothing_that_was_acknowledged() {
         faulty.set(fault);
         faulty.until("health bad");
         let path = faulty.path();
-        let Faulty { folder, writer, owed, .. } = faulty;
+        let Faulty {
+            folder,
+            writer,
+            owed,
+            ..
+        } = faulty;
         let said = writer.kill();
         let acknowledged = said.iter().filter_map(|line| line.strip_prefix("ok "));
         verify_shared(folder.path()).unwrap();
@@ -325,8 +363,17 @@ fn p5_kill_9_under_faults_loses_nothing_that_was_acknowledged() {
         let verified = verify_shared(folder.path()).unwrap();
         assert_eq!((verified.alarms, verified.is_torn), (0, false));
         let there: HashSet<String> = ids(&path).into_iter().collect();
-        assert!(acknowledged.into_iter().all(|number| there.contains(number)));
+        assert!(
+            acknowledged
+                .into_iter()
+                .all(|number| there.contains(number))
+        );
         // Of what had only been queued, the last 200 ms may be gone.
-        assert!(owed.iter().filter(|number| !there.contains(*number)).count() <= 2 * QUEUE);
+        assert!(
+            owed.iter()
+                .filter(|number| !there.contains(*number))
+                .count()
+                <= 2 * QUEUE
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! What the tests of the audit log share: a keeper on disk, records made quickly, children that write, waits with a bound.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 /// Longer than anything takes that works.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub const KEY: [u8; 32] = [9; 32];
 
@@ -81,6 +82,13 @@ impl Keeper for MemoryKeeper {
     }
 }
 
+/// A new folder, in memory where that can be: a disk that others keep busy may take many seconds for an fsync.
+pub fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
 /// A folder with a log and its keeper.
 pub struct Place {
     pub folder: TempDir,
@@ -92,7 +100,7 @@ pub struct Place {
 impl Place {
     pub fn new() -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: folder(),
             keeper: Arc::default(),
             rotate_bytes: 1 << 26,
             queue: 1024,
@@ -177,7 +185,7 @@ pub fn ids(path: &Path) -> Vec<String> {
     let found = search(path, &Query::default()).unwrap();
     found
         .filter_map(|found| match found.unwrap() {
-            Found::Hit(hit) => hit.record().request_id.map(|id| id.into_owned()),
+            Found::Hit(hit) => hit.record().request_id.map(Cow::into_owned),
             Found::Broken(broken) => panic!("{broken:?}"),
         })
         .collect()
@@ -203,7 +211,21 @@ pub struct Writer {
 impl Writer {
     /// Runs the ignored test `name`; `set` says what it is to do.
     pub fn start(name: &str, folder: &Path, set: impl FnOnce(&mut Command)) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        Self::start_under("", name, folder, set)
+    }
+
+    /// The same, in a shell's limits.
+    pub fn start_under(
+        limits: &str,
+        name: &str,
+        folder: &Path,
+        set: impl FnOnce(&mut Command),
+    ) -> Self {
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!("{limits} exec \"$0\" \"$@\""));
+        command.arg(std::env::current_exe().unwrap());
         command
             .args([
                 name,
@@ -223,7 +245,8 @@ impl Writer {
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines() {
                 let Ok(line) = line else { return };
-                if let Some(said) = line.strip_prefix("said ") {
+                // The harness says something before the first line of a test.
+                if let Some((_, said)) = line.split_once("said ") {
                     drop(sender.send(said.to_owned()));
                 }
             }

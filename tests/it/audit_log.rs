@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bauta::audit::{EphemeralKeeper, Event, Keeper, Kind, Recorder, Unavailable, What, verify};
+use rustix::fs::FlockOperation;
 
 use crate::audit_kit::{PATIENCE, Place, ids, numbered, sure, until};
 
@@ -55,7 +56,7 @@ async fn p5_durable_waits_in_a_runtime_too() {
 #[test]
 fn files_and_folders_are_their_owners_alone() {
     let mut place = Place::rotating(400);
-    place.folder = tempfile::tempdir().unwrap();
+    place.folder = crate::audit_kit::folder();
     let inner = place.folder.path().join("made/here");
     let mut settings = place.settings();
     settings.path = inner.join("audit.log");
@@ -173,7 +174,8 @@ fn rotation_and_restarts_carry_the_chain() {
 
 #[test]
 fn two_recorders_append_to_one_log() {
-    let place = Place::rotating(20_000);
+    // So small that they rotate all the time, and under one another's hands.
+    let place = Place::rotating(2000);
     let writers: Vec<_> = (0..4).map(|_| place.open()).collect();
     let threads: Vec<_> = (0..)
         .zip(writers)
@@ -325,15 +327,12 @@ fn a_crash_leaves_an_unfinished_line_which_the_next_writer_ends() {
     let longer = fs::read(place.path()).unwrap();
     let third = whole.len();
     // Around each end of a record, and here and there between.
-    let near = |length: &usize| longer[..*length].ends_with(b"}\n") || length % 41 == 0;
+    let near = |length: &usize| longer[..*length].ends_with(b"}\n") || length.is_multiple_of(41);
     let near = |length: &usize| (*length - 2..*length + 3).any(|at| near(&at.min(longer.len())));
     for length in (third..=longer.len()).filter(near) {
         fs::write(place.path(), &longer[..length]).unwrap();
         (*keeper.heads.lock().unwrap()).clone_from(&heads);
-        let behind = longer[third..length]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count() as u64;
+        let behind = longer[third..length].split(|&byte| byte == b'\n').count() as u64 - 1;
         let verified = place.verify().unwrap();
         assert_eq!(verified.records, 3 + behind, "length {length}");
         assert_eq!(verified.is_torn, longer[..length].last() != Some(&b'\n'));
@@ -423,4 +422,27 @@ fn what_is_no_regular_file_is_no_log() {
 
 fn ident(metadata: &fs::Metadata) -> (u64, u64, u64) {
     (metadata.dev(), metadata.ino(), metadata.len())
+}
+
+#[test]
+fn p5_p8_another_process_that_hangs_while_it_writes_hangs_nobody_for_ever() {
+    let place = Place::new();
+    let recorder = place.open();
+    sure(&recorder, &place.path(), 0);
+    let other = fs::File::open(place.path()).unwrap();
+    rustix::fs::flock(&other, FlockOperation::LockExclusive).unwrap();
+    assert_eq!(
+        recorder.durable_blocking(vec![numbered(1)]),
+        Err(Unavailable::Late)
+    );
+    assert!(recorder.health().is_err());
+    // A command that comes now ends, and says why.
+    let keeper: Arc<dyn Keeper> = place.keeper.clone();
+    let error = Recorder::open(place.settings(), keeper).err().unwrap();
+    assert!(error.to_string().contains("another process"), "{error}");
+    rustix::fs::flock(&other, FlockOperation::Unlock).unwrap();
+    until(PATIENCE, "health recovers", || recorder.health().is_ok());
+    sure(&recorder, &place.path(), 2);
+    recorder.close().unwrap();
+    assert_eq!(place.verify().unwrap().alarms, 0);
 }

@@ -20,15 +20,24 @@ fn found(place: &Place, query: &Query) -> Vec<String> {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // a row per query
 fn search_finds_by_each_filter_over_all_files() {
     let place = Place::rotating(1200);
     let recorder = place.open();
     let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds);
     let event = |kind, reason: &str, seconds: u64| Event::new(kind).reason(reason).at(at(seconds));
     for event in [
-        event(Kind::Mask, "a", 0).key("x_one").target("openai").task("t1"),
-        event(Kind::Mask, "b", 10).keys(["x_one", "x_two"]).target("openai"),
-        event(Kind::Substitute, "c", 20).key("x_two").target("https://example.com").task("t2"),
+        event(Kind::Mask, "a", 0)
+            .key("x_one")
+            .target("openai")
+            .task("t1"),
+        event(Kind::Mask, "b", 10)
+            .keys(["x_one", "x_two"])
+            .target("openai"),
+        event(Kind::Substitute, "c", 20)
+            .key("x_two")
+            .target("https://example.com")
+            .task("t2"),
         // The clock went backwards: the search goes on all the same.
         event(Kind::SecretSet, "d", 5).key("x_\"odd\\\u{1b}"),
         event(Kind::SecretRotate, "e", 30).key("x_three"),
@@ -44,18 +53,92 @@ fn search_finds_by_each_filter_over_all_files() {
         assert_eq!(found(&place, &query).concat(), expected, "{query:?}");
     };
     check(any(), "abcdefz");
-    check(Query { key: text("x_one"), ..any() }, "ab");
-    check(Query { key: text("x_two"), ..any() }, "bc");
-    check(Query { key: text("x_t*"), ..any() }, "bce");
-    check(Query { key: text("x_"), ..any() }, "");
-    check(Query { key: text("x_\"odd\\\u{1b}"), ..any() }, "d");
-    check(Query { task: text("t1"), ..any() }, "a");
-    check(Query { event: text("mask"), ..any() }, "ab");
-    check(Query { event: text("secret.*"), ..any() }, "de");
-    check(Query { target: text("https://example.com"), ..any() }, "c");
-    check(Query { target: text("openai"), key: text("x_two"), ..any() }, "b");
-    check(Query { since: Some(at(10)), until: Some(at(30)), ..any() }, "bce");
-    check(Query { until: Some(at(5)), ..any() }, "ad");
+    check(
+        Query {
+            key: text("x_one"),
+            ..any()
+        },
+        "ab",
+    );
+    check(
+        Query {
+            key: text("x_two"),
+            ..any()
+        },
+        "bc",
+    );
+    check(
+        Query {
+            key: text("x_t*"),
+            ..any()
+        },
+        "bce",
+    );
+    check(
+        Query {
+            key: text("x_"),
+            ..any()
+        },
+        "",
+    );
+    check(
+        Query {
+            key: text("x_\"odd\\\u{1b}"),
+            ..any()
+        },
+        "d",
+    );
+    check(
+        Query {
+            task: text("t1"),
+            ..any()
+        },
+        "a",
+    );
+    check(
+        Query {
+            event: text("mask"),
+            ..any()
+        },
+        "ab",
+    );
+    check(
+        Query {
+            event: text("secret.*"),
+            ..any()
+        },
+        "de",
+    );
+    check(
+        Query {
+            target: text("https://example.com"),
+            ..any()
+        },
+        "c",
+    );
+    check(
+        Query {
+            target: text("openai"),
+            key: text("x_two"),
+            ..any()
+        },
+        "b",
+    );
+    check(
+        Query {
+            since: Some(at(10)),
+            until: Some(at(30)),
+            ..any()
+        },
+        "bce",
+    );
+    check(
+        Query {
+            until: Some(at(5)),
+            ..any()
+        },
+        "ad",
+    );
 }
 
 impl Place {
@@ -191,6 +274,9 @@ fn heavy_search_streams_many_events() {
         ..Query::default()
     };
     assert_eq!(search(&place.path(), &query).unwrap().count(), 0);
-    assert_eq!(search(&place.path(), &Query::default()).unwrap().count(), 40_000);
+    assert_eq!(
+        search(&place.path(), &Query::default()).unwrap().count(),
+        40_000
+    );
     assert_eq!(place.verify().unwrap().records, 40_000);
 }

@@ -20,7 +20,7 @@ static LOG: LazyLock<(Files, Head)> = LazyLock::new(|| {
     let place = Place::rotating(6000);
     let recorder = place.open();
     for number in 0..60 {
-        let event = numbered(number).reason("r".repeat(number as usize * 3));
+        let event = numbered(number).reason("r".repeat(usize::try_from(number).unwrap() * 3));
         recorder.reserve().unwrap().commit(vec![event]);
         if number % 4 == 0 {
             crate::audit_kit::sure(&recorder, &place.path(), 100 + number);
@@ -35,7 +35,9 @@ static LOG: LazyLock<(Files, Head)> = LazyLock::new(|| {
     };
     let lines = |path: PathBuf| {
         let text = fs::read(path).unwrap();
-        text.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
+        text.split_inclusive(|&byte| byte == b'\n')
+            .map(<[u8]>::to_vec)
+            .collect()
     };
     let head = *place.keeper.heads.lock().unwrap().values().next().unwrap();
     (Files((1..=files).map(path).map(lines).collect()), head)
@@ -64,7 +66,7 @@ impl Files {
 
     /// Writes them and verifies; gives what was found, and its line counted over all files as they are now.
     fn verify(&self, keeper: &MemoryKeeper, head: Head) -> Result<(), (usize, What)> {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::audit_kit::folder();
         let path = folder.path().join("audit.log");
         let last = self.0.len();
         let mut names = Vec::new();
@@ -81,7 +83,10 @@ impl Files {
         finding(verify(&path, keeper)).map(drop).map_err(|found| {
             let file = names.iter().position(|name| *name == found.file).unwrap();
             let before: usize = self.0[..file].iter().map(Vec::len).sum();
-            (before + usize::try_from(found.line).unwrap() - 1, found.what)
+            (
+                before + usize::try_from(found.line).unwrap() - 1,
+                found.what,
+            )
         })
     }
 }
@@ -169,7 +174,9 @@ fn apply(edit: &Edit, files: &mut Files) -> Option<usize> {
     // Lines as a reader sees them: an edit may have joined or split some.
     let now: Vec<u8> = files.0.concat().concat();
     let now: Vec<&[u8]> = now.split_inclusive(|&byte| byte == b'\n').collect();
-    let changed = (0..).zip(&before).find(|(at, line)| now.get(*at) != Some(&&line[..]));
+    let changed = (0..)
+        .zip(&before)
+        .find(|(at, line)| now.get(*at) != Some(&&line[..]));
     let changed = changed.map(|(at, _)| at);
     changed.or((now.len() > before.len()).then_some(before.len()))
 }
@@ -217,18 +224,81 @@ fn each_kind_of_edit_has_its_words() {
     };
     whole.verify(&keeper, *head).unwrap();
     let first = whole.0[0].len();
-    check(Edit::Flip { line: 5, byte: 40, bit: 0 }, 5, What::Edited);
-    check(Edit::Flip { line: 0, byte: 40, bit: 0 }, 0, What::Edited);
-    check(Edit::Flip { line: 5, byte: 0, bit: 0 }, 5, What::NotARecord);
-    check(Edit::Delete { line: 3, count: 2 }, 3, What::Missing { from: 4, to: 5 });
-    check(Edit::Repeat { line: 3, to: 9 }, 9, What::OutOfPlace { expected: 10 });
-    check(Edit::Swap { line: 3, other: 4 }, 3, What::Missing { from: 4, to: 4 });
+    check(
+        Edit::Flip {
+            line: 5,
+            byte: 40,
+            bit: 0,
+        },
+        5,
+        What::Edited,
+    );
+    check(
+        Edit::Flip {
+            line: 0,
+            byte: 40,
+            bit: 0,
+        },
+        0,
+        What::Edited,
+    );
+    check(
+        Edit::Flip {
+            line: 5,
+            byte: 0,
+            bit: 0,
+        },
+        5,
+        What::NotARecord,
+    );
+    check(
+        Edit::Delete { line: 3, count: 2 },
+        3,
+        What::Missing { from: 4, to: 5 },
+    );
+    check(
+        Edit::Repeat { line: 3, to: 9 },
+        9,
+        What::OutOfPlace { expected: 10 },
+    );
+    check(
+        Edit::Swap { line: 3, other: 4 },
+        3,
+        What::Missing { from: 4, to: 4 },
+    );
     let (from, to) = (first as u64 + 1, (first + whole.0[1].len()) as u64);
-    check(Edit::DropFile { file: 1 }, first, What::Missing { from, to });
+    check(
+        Edit::DropFile { file: 1 },
+        first,
+        What::Missing { from, to },
+    );
     let last = all as u64;
-    check(Edit::Delete { line: all - 1, count: 1 }, all - 1, What::Cut { from: last, to: last });
-    check(Edit::Truncate { line: all - 1, byte: 7 }, all - 1, What::Cut { from: last, to: last });
-    let garbage = Edit::Insert { line: 9, text: b"{}".to_vec() };
+    check(
+        Edit::Delete {
+            line: all - 1,
+            count: 1,
+        },
+        all - 1,
+        What::Cut {
+            from: last,
+            to: last,
+        },
+    );
+    check(
+        Edit::Truncate {
+            line: all - 1,
+            byte: 7,
+        },
+        all - 1,
+        What::Cut {
+            from: last,
+            to: last,
+        },
+    );
+    let garbage = Edit::Insert {
+        line: 9,
+        text: b"{}".to_vec(),
+    };
     check(garbage, 9, What::NotARecord);
 }
 
@@ -238,7 +308,15 @@ fn another_record_under_the_head_is_found() {
     place.write(0..3);
     let mut head = *place.keeper.heads.lock().unwrap().values().next().unwrap();
     head.mac[0] ^= 1;
-    let name = place.keeper.heads.lock().unwrap().keys().next().unwrap().clone();
+    let name = place
+        .keeper
+        .heads
+        .lock()
+        .unwrap()
+        .keys()
+        .next()
+        .unwrap()
+        .clone();
     place.keeper.store_head(&name, &head).unwrap();
     let found = place.verify().unwrap_err();
     assert_eq!((found.line, found.what), (3, What::OtherHead));
@@ -267,10 +345,17 @@ fn a_record_of_another_branch_of_the_chain_is_found() {
 #[test]
 fn a_log_that_is_gone_is_found() {
     let place = Place::new();
-    assert_eq!(place.verify().unwrap().records, 0, "there has never been one");
+    assert_eq!(
+        place.verify().unwrap().records,
+        0,
+        "there has never been one"
+    );
     place.write(0..3);
     fs::remove_file(place.path()).unwrap();
-    assert_eq!(place.verify().unwrap_err().what, What::Cut { from: 1, to: 3 });
+    assert_eq!(
+        place.verify().unwrap_err().what,
+        What::Cut { from: 1, to: 3 }
+    );
 }
 
 #[test]
@@ -317,14 +402,22 @@ fn verification_can_begin_behind_what_is_known_to_be_broken() {
     let mut text = whole.0.concat();
     text[4][20] ^= 1;
     fs::write(place.path(), text.concat()).unwrap();
-    let name = fs::canonicalize(place.folder.path()).unwrap().join("audit.log");
-    place.keeper.store_head(name.to_str().unwrap(), head).unwrap();
+    let name = fs::canonicalize(place.folder.path())
+        .unwrap()
+        .join("audit.log");
+    place
+        .keeper
+        .store_head(name.to_str().unwrap(), head)
+        .unwrap();
     assert_eq!(place.verify().unwrap_err().line, 5);
     let mut told = Vec::new();
     let since = |since| verify_since(&place.path(), &*place.keeper, since, &mut |_, _| {});
     assert_eq!(finding(since(5)).unwrap_err().line, 5);
     assert_eq!(since(6).unwrap().first_seq, 6);
-    verify_since(&place.path(), &*place.keeper, 6, &mut |done, all| told.push((done, all))).unwrap();
+    verify_since(&place.path(), &*place.keeper, 6, &mut |done, all| {
+        told.push((done, all));
+    })
+    .unwrap();
     let length = fs::metadata(place.path()).unwrap().len();
     assert_eq!(told.last(), Some(&(length, length)));
 }
@@ -334,7 +427,12 @@ fn p8_hostile_files_are_judged_in_bounded_memory() {
     let place = Place::new();
     place.write(0..2);
     let good = fs::read(place.path()).unwrap();
-    for hostile in [vec![b'x'; 1 << 20], vec![0; 1 << 20], vec![b'\n'; 1000], b"{\"seq\":".repeat(100_000)] {
+    for hostile in [
+        vec![b'x'; 1 << 20],
+        vec![0; 1 << 20],
+        vec![b'\n'; 1000],
+        b"{\"seq\":".repeat(100_000),
+    ] {
         let mut text = good.clone();
         text.extend(&hostile);
         // A last line without its end is what a crash leaves, however long.
@@ -360,16 +458,20 @@ fn a_verifier_in_another_language_agrees() {
     let place = Place::rotating(2000);
     place.write(0..20);
     let recorder: Recorder = place.open();
-    let odd = Event::new(Kind::Refuse).reason("\u{1b}[1m \"quoted\" \\ é 🎭 \u{202e}\n").keys(["a", "b"]);
+    let odd = Event::new(Kind::Refuse)
+        .reason("\u{1b}[1m \"quoted\" \\ é 🎭 \u{202e}\n")
+        .keys(["a", "b"]);
     recorder.durable_blocking(vec![odd]).unwrap();
     recorder.close().unwrap();
     let files = place.verify().unwrap().files;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit/verify.py");
-    let key: String = KEY.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key: String = KEY.map(|byte| format!("{byte:02x}")).concat();
     let run = || {
         let mut command = Command::new("python3");
         command.arg(script).arg(&key);
-        command.args((1..files).map(|number| place.rotated(number))).arg(place.path());
+        command
+            .args((1..files).map(|number| place.rotated(number)))
+            .arg(place.path());
         command.output().unwrap()
     };
     if Command::new("python3").arg("--version").output().is_err() {
@@ -377,7 +479,11 @@ fn a_verifier_in_another_language_agrees() {
         return;
     }
     let output = run();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "whole up to record 21\n", "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "whole up to record 21\n",
+        "{output:?}"
+    );
     let mut text = fs::read(place.rotated(2)).unwrap();
     text[30] ^= 1;
     fs::write(place.rotated(2), text).unwrap();

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used)] // A test that unwraps fails with the line.
 
 mod architecture;
+mod audit_crash;
+mod audit_faults;
 mod audit_kit;
 mod audit_log;
+mod audit_search;
+mod audit_verify;
 mod cli;
 mod cli_audit;
 mod cli_key;
