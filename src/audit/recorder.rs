@@ -155,12 +155,17 @@ impl Recorder {
 
     /// [`Recorder::durable`] for threads outside a runtime.
     pub fn durable_blocking(&self, events: Vec<Event>) -> Result<(), Unavailable> {
+        self.durable_within(events, DURABLE_WAIT)
+    }
+
+    /// The same for somebody who can wait longer than a request.
+    pub fn durable_within(&self, events: Vec<Event>, time: Duration) -> Result<(), Unavailable> {
         let (sender, receiver) = mpsc::sync_channel(1);
         let token = Arc::new(());
         let waiter = Waiter::Thread(sender, Arc::downgrade(&token));
         self.handle.shared.push(events, waiter)?;
         receiver
-            .recv_timeout(DURABLE_WAIT)
+            .recv_timeout(time)
             .map_err(|error| match error {
                 mpsc::RecvTimeoutError::Timeout => Unavailable::Late,
                 mpsc::RecvTimeoutError::Disconnected => Unavailable::Closed,

@@ -22,6 +22,7 @@ mod secret;
 mod secrets;
 mod session;
 mod table;
+mod usage;
 mod when;
 
 use std::ffi::OsString;
@@ -245,9 +246,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commands: &Commands) -> Ex
     hardening::no_core_dumps();
     hardening::panics_without_payloads();
     hardening::private_files();
-    let line = match Line::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let line = match Line::try_parse_from(&args) {
         Ok(line) => line,
         Err(error) => {
+            let error = if args.iter().any(|arg| arg == "secret") {
+                usage::hidden(error)
+            } else {
+                error
+            };
             // Help and version go to standard output, whose reader may be gone.
             let _ = error.print();
             return ExitCode::from(u8::from(error.use_stderr()) * 2);

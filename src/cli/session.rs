@@ -4,6 +4,7 @@
 //! event says so. A crash between the two leaves an event without a change, never a change without an event.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -15,6 +16,9 @@ use crate::secret::vault::{Access, Entry, Filter, Selector, Vault, VaultError};
 
 /// How commands open the vault that change nothing.
 pub(super) const READ: Access = Access::ReadWrite;
+
+/// For how long a command waits for the disk: longer than a request may.
+const DISK: Duration = Duration::from_secs(10);
 
 /// Events that become durable at a time.
 const BATCH: usize = 1024;
@@ -97,7 +101,7 @@ impl Session<'_> {
                 .map(|event| event.who(&who).outcome(outcome))
                 .collect();
             let mut batches = events.chunks(BATCH);
-            batches.try_for_each(|batch| recorder.durable_blocking(batch.to_vec()))
+            batches.try_for_each(|batch| recorder.durable_within(batch.to_vec(), DISK))
         };
         tell("asked")
             .context("nothing was changed, as the event for it must be on the disk first. Mend the audit log and try again")

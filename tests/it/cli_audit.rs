@@ -101,7 +101,7 @@ fn search_and_tail_show_a_line_each_that_fits() {
         let kept: String = masked
             .lines()
             .filter(|line| line.contains("secret.set"))
-            .map(|line| format!("{line}\n"))
+            .flat_map(|line| [line, "\n"])
             .collect();
         assert_eq!(kept, expected, "{args:?}");
         assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");

@@ -13,15 +13,15 @@ const HANDLER: &str = include_str!("../data/pty.py");
 
 /// Runs a command on a terminal; each step waits for a text and then types, or does something else.
 fn on_terminal(place: &Place, args: &[&str], steps: &[Value]) -> Value {
-    let mut argv = vec![env!("CARGO_BIN_EXE_bauta")];
-    argv.extend(args);
+    let mut line = vec![env!("CARGO_BIN_EXE_bauta")];
+    line.extend(args);
     let mut child = Command::new("python3")
         .args(["-c", HANDLER])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let task = json!({ "argv": argv, "folder": place.path(), "steps": steps });
+    let task = json!({ "argv": line, "folder": place.path(), "steps": steps });
     child
         .stdin
         .take()
@@ -77,7 +77,8 @@ fn a_typed_line_can_be_mended() {
 
 #[test]
 fn what_is_no_value_changes_nothing_and_says_what_to_do() {
-    let rows: [(&[(&str, &str)], i32, &str); 6] = [
+    type Step = (&'static str, &'static str);
+    let rows: [(&[Step], i32, &str); 6] = [
         (
             &[(FIRST, "hunter22\r"), (SECOND, "hunter23\r")],
             2,

@@ -886,3 +886,132 @@ key = "tls.key"
     assert!(err.contains("master key is missing"), "{err}");
     assert!(!place.path().join("data/master.key").exists());
 }
+
+#[test]
+fn p3_a_value_that_is_typed_as_an_argument_is_not_repeated() {
+    let place = Place::new();
+    for args in [
+        &[
+            "secret",
+            "set",
+            "x_a",
+            "hunter22",
+            "--domain",
+            "example.com",
+        ][..],
+        &[
+            "secret",
+            "set",
+            "x_a",
+            "--domain",
+            "example.com",
+            "-Zhunter22",
+        ],
+        &[
+            "secret",
+            "set",
+            "x_a",
+            "--domain",
+            "example.com",
+            "--value",
+            "hunter22",
+        ],
+        &[
+            "secret",
+            "set",
+            "x_a",
+            "--domain",
+            "example.com",
+            "--value=hunter22",
+        ],
+        &[
+            "secret",
+            "set",
+            "x_a",
+            "--domain",
+            "example.com",
+            "--Hunter22",
+        ],
+        &[
+            "secret",
+            "set",
+            "x_a",
+            "--domain",
+            "example.com",
+            "--mask",
+            "hunter22",
+        ],
+        &[
+            "secret",
+            "set",
+            "x_a",
+            "--domain",
+            "example.com",
+            "--max-uses",
+            "hunter22",
+        ],
+        &[
+            "secret",
+            "set",
+            "x_a",
+            "--domain",
+            "example.com",
+            "--ignore-case=hunter22",
+        ],
+        &["secret", "rotate", "x_a", "hunter22"],
+        &["secret", "rotate", "x_a", "--grace", "hunter22"],
+    ] {
+        let (code, out, err) = place.run(args);
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
+        assert!(!err.to_lowercase().contains("unter22"), "{args:?}: {err}");
+    }
+    let (_, _, err) = place.run(&["secret", "rotate", "x_a", "hunter22"]);
+    assert!(err.contains("unexpected argument '…' found"), "{err}");
+    assert!(err.contains("a value is never an argument"), "{err}");
+}
+
+#[test]
+fn help_says_how_a_value_is_given_and_what_the_exit_codes_mean() {
+    let place = Place::new();
+    for args in [
+        &["secret", "set"][..],
+        &["secret", "import"],
+        &["secret", "list"],
+        &["secret", "show"],
+        &["secret", "rotate"],
+        &["secret", "rm"],
+        &["secret", "assign"],
+        &["secret", "promote"],
+        &["secret", "why"],
+        &["key", "init"],
+        &["key", "status"],
+        &["key", "rotate"],
+        &["key", "rewrap"],
+        &["audit", "tail"],
+        &["audit", "search"],
+        &["audit", "verify"],
+    ] {
+        let out = place.done(&[args, &["--help"]].concat());
+        assert!(out.contains("Exit codes:\n  0  done"), "{args:?}: {out}");
+        assert!(!out.contains('\u{1b}'), "{args:?}");
+        let takes_a_value = ["set", "rotate"].contains(&args[1]) && args[0] == "secret";
+        assert_eq!(
+            out.contains("without one newline at its end"),
+            takes_a_value,
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_piped_in_has_a_limit() {
+    let place = Place::new();
+    let much = vec![b'a'; (16 << 20) + 1];
+    let args = ["secret", "set", "x_a", "--domain", "example.com"];
+    let (code, _, err) = place.give(&args, &much);
+    assert_eq!(code, 2);
+    assert!(err.contains("larger than 16777216 bytes"), "{err}");
+    let (code, _, err) = place.give(&["secret", "import", "-"], &much);
+    assert_eq!(code, 2);
+    assert!(err.contains("larger than 16777216 bytes"), "{err}");
+}

@@ -102,11 +102,7 @@ pub(crate) fn steady(text: &str) -> String {
         if let Some(length) = time(rest) {
             out.push_str(&"T".repeat(length));
             rest = &rest[length..];
-        } else if rest.len() >= 32
-            && rest.as_bytes()[..32]
-                .iter()
-                .all(|byte| byte.is_ascii_hexdigit())
-        {
+        } else if rest.len() >= 32 && rest.as_bytes()[..32].iter().all(u8::is_ascii_hexdigit) {
             out.push_str("ID");
             rest = &rest[32..];
         } else {
