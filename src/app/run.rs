@@ -113,11 +113,7 @@ pub fn run(args: &Run) -> Result<u8, RunError> {
 }
 
 /// Starts the sidecar, then the command; ends in the other order.
-async fn beside(
-    args: &Run,
-    mut reloader: Reloader,
-    inherited: Inherited,
-) -> Result<u8, RunError> {
+async fn beside(args: &Run, mut reloader: Reloader, inherited: Inherited) -> Result<u8, RunError> {
     let mut signals = Signals::new()?;
     let running = tokio::select! {
         running = serve_for(&mut reloader) => running.map_err(ServeError::from)?,

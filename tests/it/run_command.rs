@@ -506,7 +506,12 @@ fn p2_the_provider_gets_the_credential_and_the_command_its_name() {
         .iter()
         .map(|event| event["event"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["start", "substitute", "mask", "stop"], "{logs:?}");
+    // Masked in the request, and in the answer that tells it back.
+    assert_eq!(
+        names,
+        ["start", "substitute", "mask", "mask", "stop"],
+        "{logs:?}"
+    );
     assert!(!format!("{logs:?}").contains(REAL));
 }
 
@@ -547,8 +552,14 @@ fn commands_run_side_by_side_with_a_log_each() {
 fn p3_the_command_inherits_no_file_of_ours() {
     let folder = folder(None, "");
     let script = "for each in /proc/self/fd/*; do readlink $each; done; sleep 0";
-    let done = with_vault(folder.path(), &["-q"], &["sh", "-c", script]).output().unwrap();
-    assert!(folder.path().join("data/vault.db").is_file(), "{}", text(&done.stderr));
+    let done = with_vault(folder.path(), &["-q"], &["sh", "-c", script])
+        .output()
+        .unwrap();
+    assert!(
+        folder.path().join("data/vault.db").is_file(),
+        "{}",
+        text(&done.stderr)
+    );
     let open = text(&done.stdout);
     assert!(open.contains("/dev/null"), "{open}");
     for part in ["data", "socket:", "anon_inode:", "secrets.json"] {
@@ -568,7 +579,12 @@ fn p4_what_is_written_is_for_its_user_alone_whatever_the_umask() {
         .current_dir(folder.path())
         .output()
         .unwrap();
-    assert_eq!(text(&done.stdout).trim_matches('0'), "\n", "{}", text(&done.stderr));
+    assert_eq!(
+        text(&done.stdout).trim_matches('0'),
+        "\n",
+        "{}",
+        text(&done.stderr)
+    );
     let state = folder.path().join("data");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o077;
     assert_eq!(mode(&state), 0);
@@ -584,7 +600,10 @@ fn p4_what_is_written_is_for_its_user_alone_whatever_the_umask() {
     // While it runs there are more: those of SQLite.
     let while_it_ran = text(&done.stderr);
     for line in while_it_ran.lines().filter(|line| line.starts_with('-')) {
-        assert!(line.starts_with("-rw-------") || line.starts_with("-r--------"), "{while_it_ran}");
+        assert!(
+            line.starts_with("-rw-------") || line.starts_with("-r--------"),
+            "{while_it_ran}"
+        );
     }
 }
 
@@ -594,9 +613,15 @@ fn a_signal_ends_a_start_that_hangs() {
     let script = folder.path().join("key.sh");
     // Says that it runs, and prints no key.
     let marker = folder.path().join("begun");
-    fs::write(&script, format!("#!/bin/sh\n: > '{}'\nexec sleep 8\n", marker.display())).unwrap();
+    fs::write(
+        &script,
+        format!("#!/bin/sh\n: > '{}'\nexec sleep 8\n", marker.display()),
+    )
+    .unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
-    let mut child = with_vault(folder.path(), &["-q"], &["touch", "ran"]).spawn().unwrap();
+    let mut child = with_vault(folder.path(), &["-q"], &["touch", "ran"])
+        .spawn()
+        .unwrap();
     let begun = Instant::now();
     while !marker.exists() {
         assert!(begun.elapsed() < BOUND);
