@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import readings
-from agents import CODEX_ARGUMENTS, HIDDEN, LEGIBLE, NAMES, PATIENCE, Outcome, RUNNING, end_session, notes
+from agents import CODEX_ARGUMENTS, HIDDEN, LEGIBLE, NAMES, PATIENCE, PROMPT, Outcome, RUNNING, end_session, notes
 from carriers import SITE
 from scripted_provider import Provider
 from wire import WEBSOCKET
@@ -58,6 +58,9 @@ google = genai.Client()
 print(google.models.generate_content(model="scripted-1", contents=text).text)
 """
 
+# What the agents' tools are called with.
+SHOW = "cat notes.txt; env > environment.txt"
+
 # Counts what Ctrl-C does to it, then says so.
 COUNTS = """\
 import signal, sys, time
@@ -88,6 +91,7 @@ def surroundings(folder):
     """The parent's environment, which holds what a developer's shell holds."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder / "home"), "TMPDIR": str(folder / "home" / "tmp")}
     environment |= {"LANG": "C.UTF-8", "TERM": "dumb", "NO_COLOR": "1"}
+    environment["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
     keys = {"OPENAI_API_KEY": REAL["x_openai_key"], "ANTHROPIC_API_KEY": REAL["x_anthropic_key"]}
     return environment | keys | {"GEMINI_API_KEY": REAL["x_gemini_key"], "DEPLOY_TOKEN": HIDDEN["x_api_key"]}
 
@@ -129,7 +133,8 @@ def judge(folder, outcome, log, keys):
     assert kept == set(NAMES), f"not named: {sorted(set(NAMES) - kept)}\n{outcome.told()}"
 
     for request in outcome.requests:
-        if request.method != WEBSOCKET:
+        # Claude Code looks whether anybody is there, without a credential.
+        if request.method not in (WEBSOCKET, "HEAD"):
             sent = {request.header(name) for name in HEADERS} - {None}
             expected = {shape.format(REAL[key]) for key in keys for shape in HEADERS.values()}
             assert len(sent) == 1 and sent <= expected, f"{request.method} {request.target} came with other credentials"
@@ -164,15 +169,29 @@ def python(binary):
 
 
 def codex(binary, modules):
-    """Codex, which reads no base URL from its environment, with the secrets in a file."""
-    calls = {name: {key: "cat notes.txt; env > environment.txt"} for name, key in (("exec_command", "cmd"), ("shell_command", "command"))}
+    """Codex, which reads no base URL from its environment."""
+    calls = {"exec_command": {"cmd": SHOW}, "shell_command": {"command": SHOW}}
+    arguments = [*CODEX_ARGUMENTS[:-1], "-m", "gpt-5", CODEX_ARGUMENTS[-1]]
+    whole_agent(binary, Path(modules, "node_modules", ".bin", "codex"), arguments, calls, "x_openai_key")
+
+
+def claude(binary, modules):
+    """Claude Code, which gets one more variable by name."""
+    calls = {"Bash": {"command": SHOW, "description": "Shows the notes"}}
+    arguments = ["-p", PROMPT, "--model", "claude-sonnet-4-5", "--allowedTools", "Bash"]
+    program = Path(modules, "node_modules", ".bin", "claude")
+    whole_agent(binary, program, arguments, calls, "x_anthropic_key", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC")
+
+
+def whole_agent(binary, program, arguments, calls, key, *named):
+    """An agent that reads the notes by a tool, with the secrets in a file."""
     with place() as folder, Provider(NAMES, calls) as provider:
         options, secrets = prepare(folder, provider.url)
-        command = [Path(modules, "node_modules", ".bin", "codex"), *CODEX_ARGUMENTS[:-1], "-m", "gpt-5", CODEX_ARGUMENTS[-1]]
-        code, output = beside(binary, folder, [*options, "--secrets", secrets], command)
+        handed_on = [word for name in named for word in ("--env", name)]
+        code, output = beside(binary, folder, [*options, "--secrets", secrets, *handed_on], [program, *arguments])
         outcome = Outcome(code, output, *provider.take())
         (log,) = (folder / "bauta" / "data").glob("audit-run-*.log")
-        judge(folder, outcome, log.read_text(), ["x_openai_key"])
+        judge(folder, outcome, log.read_text(), [key])
 
 
 def ctrl_c(binary):

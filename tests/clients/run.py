@@ -165,6 +165,7 @@ def run_agents(report, binary, modules):
     if binary:
         report.case("bauta run", "an agent in Python", beside.python, binary)
         report.case("bauta run", "codex exec", beside.codex, binary, modules)
+        report.case("bauta run", "claude", beside.claude, binary, modules)
         report.case("bauta run", "Ctrl-C", beside.ctrl_c, binary)
 
 

@@ -32,11 +32,18 @@ fn sh(folder: &Path, script: &str) -> Output {
         .unwrap()
 }
 
+/// All files of a folder and of its folders, but for audit logs.
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            names.extend(self::names(&path));
+        } else if !name.starts_with("audit-") {
+            names.push(name);
+        }
+    }
     names.sort();
     names
 }
