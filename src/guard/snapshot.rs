@@ -62,16 +62,16 @@ impl Snapshot {
     /// A snapshot of a view by those rules.
     ///
     /// One value under two keys goes by that of the narrowest scope, then by the first in key order.
-    pub fn new(view: Arc<View>, rules: Arc<Rules>) -> Self {
+    pub fn new(view: Arc<View>, rules: &Arc<Rules>) -> Self {
         Self::with_codes(view, rules, &[])
     }
 
-    pub(super) fn with_codes(view: Arc<View>, rules: Arc<Rules>, codes: &[Issued]) -> Self {
+    pub(super) fn with_codes(view: Arc<View>, rules: &Arc<Rules>, codes: &[Issued]) -> Self {
         let write = |key: &str| rules.output.write(key);
         let of_answers = |needles| {
             Arc::new(Self {
                 needles,
-                rules: Arc::clone(&rules),
+                rules: Arc::clone(rules),
                 clean: CleanNames::default(),
                 view: Arc::new(View::new(Vec::new())),
                 credentials: BTreeMap::new(),
@@ -94,7 +94,7 @@ impl Snapshot {
             .then(|| of_answers(Needles::with(view.iter(), codes, is_credential, write)));
         Self {
             needles: Needles::with(view.iter(), codes, |_| false, write),
-            rules: Arc::clone(&rules),
+            rules: Arc::clone(rules),
             clean: CleanNames::default(),
             view,
             credentials,
@@ -193,6 +193,6 @@ impl Snapshot {
 
 impl From<Vec<Secret>> for Snapshot {
     fn from(secrets: Vec<Secret>) -> Self {
-        Self::new(Arc::new(View::new(secrets)), Arc::default())
+        Self::new(Arc::new(View::new(secrets)), &Arc::default())
     }
 }

@@ -287,9 +287,9 @@ impl Guard {
 
 impl Build {
     fn state(&self) -> State {
-        let (view, rules) = (Arc::clone(&self.view), Arc::clone(&self.rules));
+        let view = Arc::clone(&self.view);
         State {
-            snapshot: Arc::new(Snapshot::with_codes(view, rules, self.codes.all())),
+            snapshot: Arc::new(Snapshot::with_codes(view, &self.rules, self.codes.all())),
             generation: self.generation,
             failed: self.failed.clone(),
             code_expiry: self.codes.next_expiry(),
