@@ -112,7 +112,8 @@ pub(super) fn add_routes(model: &mut Model) {
     let Some(root) = sdk.upstream.base_path.strip_suffix("/openai") else {
         return;
     };
-    sdk.upstream.base_path = root.to_owned();
+    let root = root.len();
+    sdk.upstream.base_path.truncate(root);
     (sdk.name, sdk.path) = (GROQ_SDK.to_owned(), GROQ_SDK.to_owned());
     model.providers.push(sdk);
 }

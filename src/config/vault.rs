@@ -210,7 +210,7 @@ fn program(text: &str, base: &Path) -> Option<Vec<String>> {
         .first_mut()
         .filter(|program| !program.is_empty())?;
     if program.contains('/') {
-        *program = base.join(&*program).to_str()?.to_owned();
+        *program = base.join(&*program).into_os_string().into_string().ok()?;
     }
     (!arguments.iter().any(|argument| argument.contains('\0'))).then_some(arguments)
 }
