@@ -109,10 +109,11 @@ pub(super) fn add_routes(model: &mut Model) {
     let Some(mut sdk) = groq.cloned().filter(|_| !taken(GROQ_SDK)) else {
         return;
     };
-    let Some(root) = sdk.upstream.base_path.strip_suffix("/openai") else {
+    let root = sdk.upstream.base_path.strip_suffix("/openai");
+    let Some(root) = root.map(str::to_owned) else {
         return;
     };
-    sdk.upstream.base_path = root.to_owned();
+    sdk.upstream.base_path = root;
     (sdk.name, sdk.path) = (GROQ_SDK.to_owned(), GROQ_SDK.to_owned());
     model.providers.push(sdk);
 }

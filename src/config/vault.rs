@@ -210,7 +210,8 @@ fn program(text: &str, base: &Path) -> Option<Vec<String>> {
         .first_mut()
         .filter(|program| !program.is_empty())?;
     if program.contains('/') {
-        *program = base.join(&*program).to_str()?.to_owned();
+        let beside = base.join(&*program);
+        beside.to_str()?.clone_into(program);
     }
     (!arguments.iter().any(|argument| argument.contains('\0'))).then_some(arguments)
 }
