@@ -26,16 +26,16 @@ pub fn run(counts: &[usize]) -> Result<()> {
         let viewed = begun.elapsed();
         let begun = Instant::now();
         let secrets: Vec<&Secret> = view.iter().collect();
-        let masker = app::needles_of(&secrets, Spelling::Bare);
-        let masked = begun.elapsed();
+        let needles = app::needles_of(&secrets, Spelling::Bare);
+        let built = begun.elapsed();
         let memory = resident().saturating_sub(before);
-        drop(masker);
+        drop(needles);
         let database = std::fs::metadata(&config.vault.path)?.len();
         println!(
             "| {count} | {:.2} | {:.1} | {:.1} | {:.1} | {:.1} |",
             import.as_secs_f64(),
             viewed.as_secs_f64() * 1e3,
-            masked.as_secs_f64() * 1e3,
+            built.as_secs_f64() * 1e3,
             megabytes(memory),
             megabytes(database),
         );

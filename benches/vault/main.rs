@@ -5,6 +5,7 @@
 //!
 //! All files lie in a temporary folder, on whatever disk that is: say so beside the numbers. All traffic stays on loopback.
 
+#[allow(dead_code)] // what other benches send
 #[path = "../common/mod.rs"]
 mod common;
 

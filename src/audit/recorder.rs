@@ -164,12 +164,10 @@ impl Recorder {
         let token = Arc::new(());
         let waiter = Waiter::Thread(sender, Arc::downgrade(&token));
         self.handle.shared.push(events, waiter)?;
-        receiver
-            .recv_timeout(time)
-            .map_err(|error| match error {
-                mpsc::RecvTimeoutError::Timeout => Unavailable::Late,
-                mpsc::RecvTimeoutError::Disconnected => Unavailable::Closed,
-            })
+        receiver.recv_timeout(time).map_err(|error| match error {
+            mpsc::RecvTimeoutError::Timeout => Unavailable::Late,
+            mpsc::RecvTimeoutError::Disconnected => Unavailable::Closed,
+        })
     }
 
     /// Whether the log takes writes. Fails with the first write that fails, within half a second of one that hangs, for ten

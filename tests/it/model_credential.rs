@@ -184,70 +184,30 @@ fn p2_elsewhere_it_is_refused_said_and_audited() {
     let two = "Authorization: Bearer x_provider_key\r\nx-api-key: x_provider_key\r\n";
     let one = "Authorization: Bearer x_provider_key\r\n";
     let here = upstream.url();
-    for (pattern, value, options, headers, reason) in [
-        (
-            format!("https://127.0.0.1:{port}"),
-            CREDENTIAL,
-            "",
-            one,
-            "belongs to the destination",
-        ),
-        (
-            "http://127.0.0.1".to_owned(),
-            CREDENTIAL,
-            "",
-            one,
-            "belongs to the destination",
-        ),
-        (
-            format!("http://127.0.0.1:{other}"),
-            CREDENTIAL,
-            "",
-            one,
-            "belongs to the destination",
-        ),
-        (
-            format!("http://127.0.0.2:{port}"),
-            CREDENTIAL,
-            "",
-            one,
-            "belongs to the destination",
-        ),
-        (
-            format!("http://localhost:{port}"),
-            CREDENTIAL,
-            "",
-            one,
-            "belongs to the destination",
-        ),
-        (
-            format!("http://[::1]:{port}"),
-            CREDENTIAL,
-            "",
-            one,
-            "belongs to the destination",
-        ),
-        (
-            "https://api.openai.com".to_owned(),
-            CREDENTIAL,
-            "",
-            one,
-            "belongs to the destination",
-        ),
-        (
-            here.clone(),
-            CREDENTIAL,
-            r#", "allow": ["body", "basic", "query"]"#,
-            one,
-            "header",
-        ),
-        (here.clone(), CREDENTIAL, r#", "allow": []"#, one, "header"),
-        (here.clone(), CREDENTIAL, "", two, "1 times"),
-        (here.clone(), "two\r\nlines: of it", "", one, "line breaks"),
-        (here.clone(), "ends in a line\n", "", one, "line breaks"),
-        (here.clone(), "a\u{7f}control", "", one, "control"),
-    ] {
-        let text = submission(&pattern, value, options);
+    let foreign = "belongs to the destination";
+    let patterns = [
+        format!("https://127.0.0.1:{port}"),
+        "http://127.0.0.1".to_owned(),
+        format!("http://127.0.0.1:{other}"),
+        format!("http://127.0.0.2:{port}"),
+        format!("http://localhost:{port}"),
+        format!("http://[::1]:{port}"),
+        "https://api.openai.com".to_owned(),
+    ];
+    let elsewhere = patterns
+        .iter()
+        .map(|pattern| (&**pattern, CREDENTIAL, "", one, foreign));
+    let allow = r#", "allow": ["body", "basic", "query"]"#;
+    let here_but = [
+        (&*here, CREDENTIAL, allow, one, "header"),
+        (&here, CREDENTIAL, r#", "allow": []"#, one, "header"),
+        (&here, CREDENTIAL, "", two, "1 times"),
+        (&here, "two\r\nlines: of it", "", one, "line breaks"),
+        (&here, "ends in a line\n", "", one, "line breaks"),
+        (&here, "a\u{7f}control", "", one, "control"),
+    ];
+    for (pattern, value, options, headers, reason) in elsewhere.chain(here_but) {
+        let text = submission(pattern, value, options);
         let sidecar = Sidecar::with(&configured(&here, Inject::Placeholder), &text);
         let answer = sidecar.refused(&with_headers(headers));
         assert_eq!(

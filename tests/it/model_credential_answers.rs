@@ -10,6 +10,8 @@ use super::guard_kit::{
 use super::model_kit::{Message, Sidecar, TOKEN, Upstream, Wire, contains};
 use super::model_websocket_kit::{Deflate, PING, Socket, TEXT, open_with};
 
+type Coder = fn(&[u8]) -> Vec<u8>;
+
 const LINE: &str = "Authorization: Bearer x_provider_key\r\nAccept-Encoding: gzip, unknown\r\nRange: bytes=0-9\r\n";
 
 /// What a client gets where upstream answers so, which never holds the value.
@@ -56,7 +58,6 @@ fn p3_no_answer_holds_the_credential_and_another_secret_stays() {
         );
         assert_eq!(String::from_utf8_lossy(&got.body), masked);
     }
-    type Coder = fn(&[u8]) -> Vec<u8>;
     for (coding, coded) in [("gzip", gzip as Coder), ("br", brotli), ("zstd", zstd)] {
         let headers = format!("{json}Content-Encoding: {coding}\r\n");
         let got = get(

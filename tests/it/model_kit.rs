@@ -46,7 +46,7 @@ pub fn housed(config: &Config, folder: &Path) -> Config {
     let mut config = config.clone();
     config.vault.path = folder.join("vault.db");
     config.audit.path = folder.join("audit.log");
-    config.state_dir = folder.to_owned();
+    config.state_dir = folder.into();
     config
 }
 
