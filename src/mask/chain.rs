@@ -49,6 +49,8 @@ const LONGEST: usize = STEPS * JSON_REPEATS;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Chain {
     len: u8,
+    /// There is another of these decoders, which has read over a gap of the root: what the one finds is nothing to the other.
+    pub anew: bool,
     decoders: [Decoder; LONGEST],
 }
 
@@ -56,6 +58,7 @@ impl Chain {
     /// The root text itself.
     pub const ROOT: Self = Self {
         len: 0,
+        anew: false,
         decoders: [Decoder::Json; LONGEST],
     };
 

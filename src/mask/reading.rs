@@ -369,9 +369,10 @@ impl Reading {
             if self.below.iter().any(exists) {
                 continue;
             }
-            let Some(chain) = self.chain.then(*decoder) else {
+            let Some(mut chain) = self.chain.then(*decoder) else {
                 continue;
             };
+            chain.anew |= self.below.iter().any(|below| below.decoder == *decoder);
             self.below.push(Below {
                 decoder: *decoder,
                 decode: Decode::new(*decoder, chain.layers()),
