@@ -10,7 +10,7 @@ use crate::secret::vault::{Access, MasterSource, Opened, Settings, Vault, VaultE
 use crate::secret::{Identity, Limits};
 
 /// Places in the queue of the audit log, at least.
-const QUEUE: usize = 4096;
+const QUEUE: usize = 16 * 1024;
 
 /// Places for each connection that there may be: two for its request of HTTP/1.1, and two for one of HTTP/2, of which as many may be
 /// in flight.

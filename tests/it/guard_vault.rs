@@ -244,6 +244,9 @@ fn p1_rotating_under_load_fails_no_request_and_lets_no_new_value_through() {
                 .unwrap();
             // Acknowledged: from here on nobody may see it.
             *newest.write().unwrap() = text;
+            if n % 5 == 0 {
+                vault.key_rotate(&mut |_, _| {}).unwrap();
+            }
             let wanted = allowed.fetch_add(EACH, Ordering::Relaxed);
             let since = Instant::now();
             while served.load(Ordering::Relaxed) < wanted && since.elapsed() < BOUND {
@@ -253,6 +256,43 @@ fn p1_rotating_under_load_fails_no_request_and_lets_no_new_value_through() {
         over.store(true, Ordering::Relaxed);
     });
     assert!(served.into_inner() >= EACH * ROTATIONS as u64);
+}
+
+#[test]
+fn p5_two_sidecars_share_a_vault_and_its_log() {
+    let upstream = Upstream::bind();
+    let (one, vault, config) = start(&upstream);
+    let two = Sidecar::over_vault(&config, tempfile::tempdir().unwrap());
+    let mut clients = [one.connect(), two.connect()];
+    let mut peers = Vec::new();
+    for client in &mut clients {
+        client.send(post("/p/x", "", b"\"nothing yet\""));
+        let mut peer = upstream.accept();
+        peer.request();
+        peer.send(OK);
+        assert_eq!(client.message("POST").status(), 200);
+        peers.push(peer);
+    }
+    for round in 0..20 {
+        let text = format!("value-of-round-{round:03}");
+        vault
+            .set(secret("x_token", "https://example.com", &text))
+            .unwrap();
+        for (client, peer) in clients.iter_mut().zip(&mut peers) {
+            assert_eq!(through(client, peer, &text), "x_token");
+        }
+    }
+    drop((clients, peers));
+    let state = (one.stop(), two.stop());
+    let log = &config.audit.path;
+    audit::verify(log, &VaultKeeper::new(Arc::new(vault)))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let masked = events(log)
+        .iter()
+        .filter(|event| event["event"] == "mask")
+        .count();
+    assert_eq!(masked, 40);
+    drop(state);
 }
 
 #[test]
