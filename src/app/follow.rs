@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::stock::Followed;
 use crate::guard::Guard;
+use crate::secret::vault::VaultError;
 
 /// Between two looks that nobody asked for.
 const LOOK: Duration = Duration::from_millis(250);
@@ -26,6 +27,7 @@ pub(super) async fn follow(followed: Followed, guard: Arc<Guard>) {
         guard: Arc::clone(&guard),
         unread: None,
         failed_at: Instant::now(),
+        checked: Instant::now(),
         maintained: None,
     };
     loop {
@@ -36,12 +38,14 @@ pub(super) async fn follow(followed: Followed, guard: Arc<Guard>) {
         });
         match looked.await {
             Ok(back) => state = back,
-            // It panicked, or the runtime ends: masking goes on with what there is, and requests that need more are refused.
+            // The runtime ends, or it panicked: then nobody would notice a change any more.
             Err(error) => {
-                return tracing::error!(
-                    panicked = error.is_panic(),
-                    "the vault is followed no more"
-                );
+                if error.is_panic() {
+                    tracing::error!("the vault is followed no more: restart bauta");
+                    let reason = "the vault is followed no more. Restart bauta";
+                    guard.fail(reason, guard.generation().0);
+                }
+                return;
             }
         }
         tokio::select! {
@@ -57,6 +61,8 @@ struct Follower {
     /// Why the vault could not be asked, as it was logged.
     unread: Option<String>,
     failed_at: Instant,
+    /// When all rows were read last.
+    checked: Instant,
     maintained: Option<Instant>,
 }
 
@@ -71,16 +77,29 @@ impl Follower {
         }
         let newest = match vault.generation() {
             Ok(newest) => newest,
+            Err(error @ (VaultError::Broken(_) | VaultError::Replaced(_))) => {
+                // What cannot be opened cannot be masked.
+                let (have, is_good) = self.guard.generation();
+                if is_good {
+                    tracing::error!("no request is served: {error}");
+                }
+                self.failed_at = Instant::now();
+                return self.guard.fail(&error.to_string(), have);
+            }
             Err(error) => return self.not_read(&error.to_string()),
         };
         if self.unread.take().is_some() {
             tracing::info!("the vault can be read again");
         }
         let (have, is_good) = self.guard.generation();
-        if newest == have && (is_good || self.failed_at.elapsed() < LOOK_AGAIN) {
+        // Damage of a row does not show in the number: now and then all of them are read.
+        let is_due = self.checked.elapsed() >= MAINTAIN;
+        if newest == have && !is_due && (is_good || self.failed_at.elapsed() < LOOK_AGAIN) {
             return;
         }
+        self.checked = Instant::now();
         match vault.view(&self.followed.identity) {
+            Ok(_) if newest == have && is_good => {}
             Ok(view) => {
                 let secrets = view.len();
                 self.guard.replace(view, newest);

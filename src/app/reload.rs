@@ -93,7 +93,8 @@ impl Reloader {
         }
         let mut watch = Watch::new(files);
         loop {
-            self.look(live);
+            // It reads files and builds needles: the other tasks of this thread go on elsewhere.
+            tokio::task::block_in_place(|| self.look(live));
             watch.wake().await;
         }
     }

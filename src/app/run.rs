@@ -145,6 +145,8 @@ async fn serve_for(reloader: &mut Reloader) -> Result<Running, StartError> {
 /// The sidecar of a command listens for it alone, on a port that nobody else has, and nobody asks for its health.
 fn beside_a_command(config: &mut Config) {
     config.health = None;
+    // Standard output is the command's.
+    config.audit.stdout = false;
     if let Some(model) = &mut config.model {
         model.listen = Listen::Tcp {
             host: "127.0.0.1".to_owned(),

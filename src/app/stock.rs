@@ -10,7 +10,7 @@ use super::{StartError, vault};
 use crate::audit::{EphemeralKeeper, Keeper, OpenError, Recorder};
 use crate::config::Config;
 use crate::guard::{Guard, Source, VaultKeeper};
-use crate::secret::vault::{Access, Vault, VaultError};
+use crate::secret::vault::{Access, MasterSource, Vault, VaultError};
 use crate::secret::{Identity, Secret, View};
 
 use super::settings;
@@ -58,7 +58,7 @@ impl Stock {
     /// # Errors
     /// Vault or log cannot be opened.
     pub fn vault(config: &Config) -> Result<Self, StartError> {
-        let (vault, notices) = vault::open(config, Access::Create)?;
+        let (vault, notices) = vault::open(config, access(config))?;
         let keeper: Arc<dyn Keeper> = Arc::new(VaultKeeper::new(Arc::clone(&vault)));
         make_folder(&config.audit.path)?;
         let recorder = vault::recorder(config, keeper)?;
@@ -105,6 +105,20 @@ impl Stock {
             identity: vault::identity(config),
         });
         (guard, followed)
+    }
+}
+
+/// A vault is made only where nothing was yet. Where there is a master key, or one is asked for, a vault that is not there is
+/// one that was lost: without it nothing would be masked.
+fn access(config: &Config) -> Access {
+    let is_first = match &vault::settings(config).master {
+        MasterSource::Auto(path) => !path.exists() && !config.audit.path.exists(),
+        _ => false,
+    };
+    if is_first {
+        Access::Create
+    } else {
+        Access::ReadWrite
     }
 }
 

@@ -12,9 +12,9 @@ use crate::secret::{Identity, Limits};
 /// Places in the queue of the audit log, at least.
 const QUEUE: usize = 16 * 1024;
 
-/// Places for each connection that there may be: two for its request of HTTP/1.1, and two for one of HTTP/2, of which as many may be
+/// Places for each connection that there may be: three for its request of HTTP/1.1, and three for one of HTTP/2, of which as many may be
 /// in flight.
-const PLACES: usize = 4;
+const PLACES: usize = 6;
 
 /// Name of the master key's file that is made if no other source is given.
 const MASTER_KEY_FILE: &str = "master.key";

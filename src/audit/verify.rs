@@ -310,6 +310,12 @@ impl Check {
         let last = self.link.map_or(0, |link| link.seq);
         self.seen.last_seq = last;
         if let Some(head) = self.head {
+            // Where nothing was looked at, since it all is before what was asked for, nothing is missing.
+            let last = if self.link.is_none() {
+                self.since.saturating_sub(1).max(last)
+            } else {
+                last
+            };
             if head.seq > last {
                 let (file, line) = self.place;
                 return Err(Finding {
@@ -322,7 +328,7 @@ impl Check {
                     },
                 });
             }
-            self.seen.beyond_head = Some(last - head.seq);
+            self.seen.beyond_head = Some(self.seen.last_seq.saturating_sub(head.seq));
         }
         Ok(self.seen)
     }

@@ -212,6 +212,9 @@ fn rewrap(
     output.say(&format!(
         "the vault now opens with the master key of {source}, and no longer with the one before"
     ))?;
+    output.warning(
+        "sidecars that run go on with the keys that they have: restart them before the next `bauta key rotate`",
+    );
     if to != session.config.vault.master_key {
         let place = session.config.source.unwrap_or(PathBuf::from("bauta.toml"));
         output.warning(&format!(

@@ -12,6 +12,7 @@ use super::output::{Output, Stop};
 use super::{Commands, ConfigFile};
 use crate::audit::{Event, Keeper};
 use crate::config::{self, Config};
+use crate::secret::Identity;
 use crate::secret::vault::{Access, Entry, Filter, Selector, Vault, VaultError};
 
 /// How commands open the vault that change nothing.
@@ -53,6 +54,12 @@ impl<'a> Session<'a> {
             vault,
             commands,
         }
+    }
+
+    /// Who the configured agent is.
+    pub(super) fn identity(&self) -> Identity {
+        let settings = (self.commands.settings)(&self.config);
+        settings.identity.unwrap_or_default()
     }
 
     /// What holds the audit log's key and head.

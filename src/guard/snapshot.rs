@@ -58,6 +58,25 @@ pub struct Snapshot {
     answers: Option<Arc<Snapshot>>,
 }
 
+/// A snapshot of these needles alone, for answers.
+fn of_answers(needles: Needles, rules: &Arc<Rules>) -> Arc<Snapshot> {
+    Arc::new(Snapshot {
+        needles,
+        rules: Arc::clone(rules),
+        clean: CleanNames::default(),
+        view: Arc::new(View::new(Vec::new())),
+        credentials: BTreeMap::new(),
+        answers: None,
+    })
+}
+
+/// A snapshot of the secrets of one key, whatever their `mask`; `None` if the view has none.
+fn alone(view: &View, rules: &Arc<Rules>, key: &str) -> Option<Arc<Snapshot>> {
+    let secrets = view.of(key);
+    let needles = || Needles::with(secrets, &[], |_| true, |key: &str| rules.output.write(key));
+    (!secrets.is_empty()).then(|| of_answers(needles(), rules))
+}
+
 impl Snapshot {
     /// A snapshot of a view by those rules.
     ///
@@ -68,30 +87,20 @@ impl Snapshot {
 
     pub(super) fn with_codes(view: Arc<View>, rules: &Arc<Rules>, codes: &[Issued]) -> Self {
         let write = |key: &str| rules.output.write(key);
-        let of_answers = |needles| {
-            Arc::new(Self {
-                needles,
-                rules: Arc::clone(rules),
-                clean: CleanNames::default(),
-                view: Arc::new(View::new(Vec::new())),
-                credentials: BTreeMap::new(),
-                answers: None,
-            })
-        };
-        let alone = |key: &String| {
-            let secrets = view.of(key);
-            let needles = || Needles::with(secrets, &[], |_| true, write);
-            (!secrets.is_empty()).then(|| (key.clone(), of_answers(needles())))
-        };
-        let credentials = rules.credentials.iter().filter_map(alone).collect();
+        let named = rules.credentials.iter();
+        let credentials = named
+            .filter_map(|key| Some((key.clone(), alone(&view, rules, key)?)))
+            .collect();
         let is_credential = |key: &str| rules.credentials.contains(key);
         let is_unmasked = |secret: &Secret| {
             secret.options().mask == MaskOption::Never && is_credential(secret.key().as_str())
         };
-        let answers = view
-            .iter()
-            .any(is_unmasked)
-            .then(|| of_answers(Needles::with(view.iter(), codes, is_credential, write)));
+        let answers = view.iter().any(is_unmasked).then(|| {
+            of_answers(
+                Needles::with(view.iter(), codes, is_credential, write),
+                rules,
+            )
+        });
         Self {
             needles: Needles::with(view.iter(), codes, |_| false, write),
             rules: Arc::clone(rules),
@@ -106,10 +115,14 @@ impl Snapshot {
     pub fn of_answers(self: &Arc<Self>, answers: &Answers) -> Option<Arc<Self>> {
         let snapshot = match answers {
             Answers::Untouched => return None,
-            Answers::Only(key) => self.credentials.get(key)?,
-            Answers::All => self.answers.as_ref().unwrap_or(self),
+            Answers::Only(key) => match self.credentials.get(key) {
+                Some(alone) => Arc::clone(alone),
+                // The rules name it no more, but the route of this request does still.
+                None => alone(&self.view, &self.rules, key)?,
+            },
+            Answers::All => Arc::clone(self.answers.as_ref().unwrap_or(self)),
         };
-        (!snapshot.is_empty()).then(|| Arc::clone(snapshot))
+        (!snapshot.is_empty()).then_some(snapshot)
     }
 
     /// Whether there is nothing to mask, so that texts need not be read.

@@ -19,8 +19,9 @@ use crate::secret::{Kind, Secret, TotpError, Value, View};
 /// How long a request waits for a change of the vault to be in force that was made before it began.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
-/// Places in the log's queue that a request takes: for what stands in it, and for what stands in its answer.
-pub(super) const SLOTS: usize = 2;
+/// Places in the log's queue that a request takes: for what stands in it, for what stands in its answer, and for what is left
+/// where the answer came before the request's end.
+pub(super) const SLOTS: usize = 3;
 
 /// Why a request is not served: nothing may happen without a trace, nor with values that cannot be looked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -242,7 +243,7 @@ impl Guard {
             reasons.push(unavailable.to_string());
         }
         if let Err(reason) = self.recorder.health() {
-            reasons.push(format!("the audit log cannot be written: {reason}"));
+            reasons.push(reason);
         }
         if let Some(Err(reason)) = self.source.as_ref().map(|source| source.generation()) {
             reasons.push(format!("the vault cannot be read: {reason}"));

@@ -108,6 +108,12 @@ impl Ticket {
         self.desk().total.clone()
     }
 
+    /// Puts into the log that the request was refused for what it held.
+    pub fn refused_for(&self, key: &str, reason: &str) {
+        let event = self.event(Kind::Refuse).key(key);
+        self.refused(event.outcome("refused").reason(reason));
+    }
+
     pub(super) fn refused(&self, event: Event) {
         self.desk().refusals.push(event);
     }
@@ -136,6 +142,14 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.note(&Counts::default());
+        let desk = self.desk();
+        if !desk.open.is_empty() || !desk.refusals.is_empty() {
+            let request_id = self.id.to_string();
+            tracing::error!(
+                request_id,
+                "what was masked is not all in the audit log: its queue is full"
+            );
+        }
     }
 }
 

@@ -78,6 +78,16 @@ impl Chain {
         (chain.steps() <= STEPS).then_some(chain)
     }
 
+    /// The chain with `to` in the place of `from`, if it begins with that and the other is a reading.
+    pub fn with_beginning(&self, from: &Self, to: &Self) -> Option<Self> {
+        let after = self.decoders().strip_prefix(from.decoders())?;
+        let mut chain = (self.anew == from.anew).then_some(*to)?;
+        for decoder in after {
+            chain = chain.then(*decoder)?;
+        }
+        Some(chain)
+    }
+
     /// A row of JSON levels is a step for every six, a row of percent-encodings for every two, all else a step each. So a
     /// decoder that changes nothing can be left out of a chain, and what is left is a reading still.
     fn steps(&self) -> usize {

@@ -59,14 +59,18 @@ impl Findings {
         self.values.len() + self.keys.len()
     }
 
-    /// What the reading `from` found at or after `start` the reading `to`, a copy of it, would have found too: it may share
-    /// a base64 group with what that one finds next, or lie in what is a key in the one and not in the other.
+    /// What the reading `from` and those below it found at or after `start` the reading `to`, a copy of it, would have found
+    /// too: it may share a base64 group with what that one finds next, or lie in what is a key in the one and not in the other.
     pub fn adopt(&mut self, from: &Chain, to: &Chain, start: u64) {
         for found in [&mut self.values, &mut self.keys] {
             self.work += found.len() as u64;
-            let near = |f: &&Found| f.chain == *from && f.end() > start;
-            let copies: Vec<Found> = found.iter().filter(near).cloned().collect();
-            found.extend(copies.into_iter().map(|copy| Found { chain: *to, ..copy }));
+            let near = found.iter().filter(|f| f.end() > start);
+            let copied = |f: &Found| {
+                let chain = f.chain.with_beginning(from, to)?;
+                Some(Found { chain, ..f.clone() })
+            };
+            let copies: Vec<Found> = near.filter_map(copied).collect();
+            found.extend(copies);
         }
     }
 }

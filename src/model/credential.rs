@@ -25,6 +25,9 @@ const CARRIERS: [HeaderName; 4] = [
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
+/// Authentication schemes whose credential stands behind them as it is.
+const SCHEMES: [&str; 2] = ["bearer", "token"];
+
 /// More headers that carry credentials, which never go beside ours.
 const OTHERS: [&str; 8] = [
     "cookie",
@@ -391,8 +394,10 @@ fn parts<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<(&'a str, &'a 
     };
     let credential = text[end..].trim_ascii_start();
     let scheme = &text[..end];
-    // In Basic the credential is coded, and one of two parts.
-    let known = !scheme.eq_ignore_ascii_case("basic");
+    // What is no known scheme may be a value, and stays to be masked. In Basic the credential is coded, and one of two parts.
+    let known = SCHEMES
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
     known.then(|| (&text[..text.len() - credential.len()], credential))
 }
 
@@ -569,6 +574,7 @@ mod tests {
                 Some(("Bearer ", "x_key, Bearer y")),
             ),
             ("Basic eDp5", None),
+            ("an-other-value x_key", None),
             ("BASIC eDp5", None),
             ("", Some(("", ""))),
         ] {

@@ -256,7 +256,9 @@ fn unavailable_mend(unavailable: &Unavailable) -> &'static str {
         Unavailable::Audit => {
             "Make room on its disk, or mend the file that audit.path names and its folder; then bauta goes on by itself"
         }
-        Unavailable::Vault(_) => "Once that is done, bauta goes on by itself",
+        Unavailable::Vault(_) => {
+            "Once it can be read, bauta goes on by itself; after its file was replaced, restart bauta"
+        }
         Unavailable::Behind => "Try again",
     }
 }

@@ -82,6 +82,9 @@ impl Channel {
             Err(failure) => {
                 let (status, code) = failure.kind();
                 (record.status, record.code) = (Some(status), Some(code));
+                if let (Failure::Signed(key), Some(ticket)) = (&failure, record.tally.ticket()) {
+                    ticket.refused_for(key, "it stands in a block that the provider signed");
+                }
                 if unread {
                     record.connection.leave_unread();
                 }

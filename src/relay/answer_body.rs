@@ -87,12 +87,8 @@ pub fn masked(
     tally: &Arc<Tally>,
 ) -> Result<Response<Reply>, Error> {
     let (mut parts, inner) = response.into_parts();
-    let bodiless = *method == Method::HEAD
-        || matches!(
-            parts.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        )
-        || inner.is_end_stream();
+    // Whatever its status says: over HTTP/2 a body can follow any.
+    let bodiless = *method == Method::HEAD || inner.is_end_stream();
     let mask = if bodiless {
         None
     } else {

@@ -33,9 +33,10 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// `-` is standard input, anything else a file.
+    /// `-` and the names that the system gives it are standard input, anything else is a file.
     pub fn new(text: &Path) -> Self {
-        if text.as_os_str() == "-" {
+        const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+        if STDIN.iter().any(|name| text.as_os_str() == *name) {
             Self::Stdin
         } else {
             Self::File(text.to_owned())

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::args::ImportArgs;
-use super::{event, name_json, scope_or_own};
+use super::{event, name_json, scope_or_own, warn_if_unseen};
 use crate::audit::Kind;
 use crate::cli::output::{self, Output, Stop};
 use crate::cli::session::{self, Session};
@@ -55,6 +55,7 @@ pub(super) fn run(
         },
         |vault| vault.import(submission, &scope),
     )?;
+    warn_if_unseen(&session, &scope, output);
     if output.json() {
         let each = names.iter();
         let secrets: Vec<_> = each

@@ -24,9 +24,10 @@ use args::Which;
 
 use super::Commands;
 use super::output::{Output, Stop};
+use super::session::Session;
 use crate::audit::{Event, Kind};
 use crate::config::Config;
-use crate::secret::vault::{Entry, Selector};
+use crate::secret::vault::{Entry, Filter, Selector};
 use crate::secret::{Key, Pattern, Scope};
 
 /// Runs one of them.
@@ -59,6 +60,31 @@ fn scope_or_own(named: Option<&str>, config: &Config) -> Result<Scope, String> {
     match named {
         Some(text) => parsed(text),
         None => parsed(&format!("agent:{}", config.agent.id)),
+    }
+}
+
+/// Says so where the configured agent will not have what was stored: then it is not masked either.
+fn warn_if_unseen(session: &Session<'_>, scope: &Scope, output: Output) {
+    let identity = session.identity();
+    let is_assigned = || {
+        let all = session
+            .vault
+            .entries(&Filter::default())
+            .unwrap_or_default();
+        let mut of_scope = all.iter().filter(|entry| entry.scope == *scope);
+        of_scope.all(|entry| {
+            entry
+                .agents
+                .iter()
+                .any(|one| one.agent == identity.agent)
+        })
+    };
+    let assigned = matches!(scope, Scope::User(_)) && is_assigned();
+    if let Err(unseen) = scope.seen_by(&identity, assigned) {
+        output.warning(&format!(
+            "not masked for agent {}: {unseen}",
+            identity.agent
+        ));
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::args::SetArgs;
-use super::{event, name_json, parsed, scope_or_own};
+use super::{event, name_json, parsed, scope_or_own, warn_if_unseen};
 use crate::audit::Kind;
 use crate::cli::output::{self, Output, Stop};
 use crate::cli::session::{self, Session};
@@ -43,6 +43,7 @@ pub(super) fn run(args: &SetArgs, commands: &Commands, output: Output) -> Result
         || vec![event(Kind::SecretSet, &key, &pattern, &scope)],
         |vault| vault.set(secret.into()),
     )?;
+    warn_if_unseen(&session, &scope, output);
     if output.json() {
         let mut report = name_json(&key, &pattern, &scope);
         report.insert("id".to_owned(), json!(changed.id));

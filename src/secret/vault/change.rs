@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
 use super::contents::{Stored, list, load, write_options};
 use super::envelope::random_id;
 use super::error::VaultError;
@@ -114,12 +117,24 @@ impl<'a> Change<'a> {
     pub(super) fn put(&mut self, secret: &Secret, grace: Duration) -> Result<Changed, VaultError> {
         let there = self.place_of(secret);
         match there {
+            // So that the same file can be imported again and again.
+            Some(at) if self.is_same(at, secret) => Ok(self.changed(at, false)),
             Some(at) => {
                 let options = secret.options().clone();
                 self.supersede(at, secret.value().expose(), options, grace)
             }
             None => self.create(secret),
         }
+    }
+
+    /// Whether a secret has this value and these options already.
+    fn is_same(&self, at: usize, secret: &Secret) -> bool {
+        let stored = &self.all[at];
+        let same = |text: Zeroizing<String>| {
+            let value = secret.value().expose().as_bytes();
+            bool::from(text.as_bytes().ct_eq(value))
+        };
+        stored.options == *secret.options() && self.ring.open(stored.current()).is_some_and(same)
     }
 
     fn place_of(&self, secret: &Secret) -> Option<usize> {

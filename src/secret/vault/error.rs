@@ -31,6 +31,11 @@ pub enum VaultError {
         /// The last format that is known here.
         known: i64,
     },
+    /// The file that is open is no more the one at its path.
+    #[error(
+        "the vault at {0} was removed or replaced while it was open. Stop every sidecar, put the database there without old -wal and -shm files, and start again"
+    )]
+    Replaced(PathBuf),
     /// Another connection holds it.
     #[error("the vault at {0} is locked by another process. Try again, or end that process")]
     Locked(PathBuf),

@@ -43,13 +43,14 @@ pub(super) struct Found {
 impl Sqlite {
     /// Opens the file; with `create`, makes it and its folder if they are not there.
     pub(super) fn open(path: &Path, create: bool) -> Result<Found, VaultError> {
-        let notices = file::prepare(path, create)?;
+        file::prepare(path, create)?;
         let connection = connect(path)?;
         let mut store = Self {
             path: path.to_owned(),
             connection,
         };
         let format = store.examine(create)?;
+        let notices = file::guarded(path)?;
         store.configure().map_err(|error| failed(path, &error))?;
         if format < FORMAT {
             store.migrate()?;

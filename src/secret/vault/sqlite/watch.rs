@@ -2,6 +2,8 @@
 //!
 //! In WAL mode it waits for nobody: it reads what was committed last while others change what they change.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// A connection that looks for changes.
 pub(super) struct Watcher {
     path: PathBuf,
+    /// The file that is open: device and inode.
+    file: Option<(u64, u64)>,
     connection: Connection,
     /// SQLite's number of the last commit that was seen; it is another after each commit of any other connection.
     seen: Option<i64>,
@@ -33,15 +37,26 @@ impl Watcher {
             .map_err(|error| failed(path, &error))?;
         Ok(Self {
             path: path.to_owned(),
+            file: ident(path),
             connection,
             seen: None,
         })
     }
 }
 
+/// Which file stands at a path.
+fn ident(path: &Path) -> Option<(u64, u64)> {
+    let file = fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
 impl Watch for Watcher {
     fn changed(&mut self) -> Result<Option<RootRow>, VaultError> {
         let path = self.path.as_path();
+        // Nobody writes any more to a file that another one took the place of: it would stay as it is for good.
+        if ident(path) != self.file {
+            return Err(VaultError::Replaced(path.to_owned()));
+        }
         let fail = |error| failed(path, &error);
         let version = || {
             let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
@@ -56,9 +71,12 @@ impl Watch for Watcher {
             SqlTransaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)
                 .map_err(fail)?;
         let root = Rows { path, transaction }.root()?;
-        self.seen = Some(now);
         match root {
-            Some(root) => Ok(Some(root)),
+            Some(root) => {
+                self.seen = Some(now);
+                Ok(Some(root))
+            }
+            // Said again each time.
             None => Err(VaultError::Broken(vec!["the row of root".to_owned()])),
         }
     }
