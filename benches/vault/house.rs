@@ -17,10 +17,10 @@ use crate::common::{Random, secrets};
 
 /// Sizes that let 10,000 secrets in.
 pub const LIMITS: Limits = Limits {
-    max_secrets: 1 << 20,
-    max_domains: 1 << 20,
+    max_secrets: 100_000,
+    max_domains: 100_000,
     max_value_bytes: 4096,
-    max_total_bytes: 1 << 30,
+    max_total_bytes: 256 << 20,
 };
 
 /// A configuration with everything that is written below `folder`.

@@ -114,7 +114,8 @@ fn rewrap_changes_the_master_key_and_says_what_to_set() {
     assert_eq!(
         err,
         format!(
-            "warning: bauta.toml names another master key still. Set there, under [vault]: master_key = \"file:{path}\"\n"
+            "warning: sidecars that run go on with the keys that they have: restart them before the next `bauta key rotate`\n\
+             warning: bauta.toml names another master key still. Set there, under [vault]: master_key = \"file:{path}\"\n"
         )
     );
     // The configuration names the old one still.

@@ -341,3 +341,97 @@ fn p1_a_row_that_does_not_open_stops_everything_until_it_is_mended() {
     let mut peer = upstream.accept();
     assert_eq!(peer.request().body, b"x_token");
 }
+
+/// What is done to a vault while a sidecar serves it.
+fn stops_everything(harm: impl Fn(&Config)) {
+    let upstream = Upstream::bind();
+    let (sidecar, vault, config) = start(&upstream);
+    vault
+        .set(secret("x_token", "https://example.com", TOKEN))
+        .unwrap();
+    let mut client = sidecar.connect();
+    client.send(post("/p/x", "", TOKEN.as_bytes()));
+    let mut peer = upstream.accept();
+    assert_eq!(peer.request().body, b"x_token");
+    peer.send(OK);
+    assert_eq!(client.message("POST").status(), 200);
+    drop(vault);
+    harm(&config);
+    let begun = Instant::now();
+    while sidecar.running().ready().is_ok() {
+        assert!(begun.elapsed() < BOUND);
+        thread::yield_now();
+    }
+    // Not ready is said first; once the follower has looked, a quarter of a second later, nothing is served.
+    while !sidecar.running().ready().unwrap_err()[0].contains("masked cannot be read") {
+        assert!(begun.elapsed() < BOUND);
+        thread::yield_now();
+    }
+    drop((client, peer));
+    let answer = sidecar.refused(&with_headers(""));
+    assert_eq!(answer.error(), (503, "vault_unavailable".to_owned()));
+    assert!(upstream.is_untouched());
+}
+
+#[test]
+fn p1_a_vault_that_was_replaced_stops_everything() {
+    stops_everything(|config| {
+        let path = &config.vault.path;
+        std::fs::copy(path, path.with_extension("copy")).unwrap();
+        std::fs::rename(path.with_extension("copy"), path).unwrap();
+    });
+}
+
+#[test]
+fn p1_a_vault_that_was_tampered_with_stops_everything() {
+    stops_everything(|config| {
+        let database = rusqlite::Connection::open(&config.vault.path).unwrap();
+        database
+            .execute("UPDATE root SET mac = zeroblob(32)", [])
+            .unwrap();
+    });
+    stops_everything(|config| {
+        let database = rusqlite::Connection::open(&config.vault.path).unwrap();
+        database.execute("DELETE FROM root", []).unwrap();
+    });
+}
+
+#[test]
+fn p1_a_vault_that_was_lost_is_not_made_anew() {
+    let upstream = Upstream::bind();
+    let (sidecar, vault, config) = start(&upstream);
+    vault
+        .set(secret("x_token", "https://example.com", TOKEN))
+        .unwrap();
+    drop(vault);
+    let state = sidecar.stop();
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = config.vault.path.clone().into_os_string();
+        name.push(suffix);
+        let _ = std::fs::remove_file(name);
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let started = runtime.block_on(app::Running::start_with_vault(&config));
+    let Err(error) = started else {
+        panic!("it serves without the secrets");
+    };
+    assert!(error.to_string().contains("key init"), "{error}");
+    drop(state);
+}
+
+#[test]
+fn the_same_secret_again_is_no_new_version() {
+    let upstream = Upstream::bind();
+    let (sidecar, vault, _) = start(&upstream);
+    for _ in 0..100 {
+        let changed = vault
+            .set(secret("x_token", "https://example.com", TOKEN))
+            .unwrap();
+        assert_eq!(changed.version, 1);
+    }
+    let other = vault
+        .set(secret("x_token", "https://example.com", "another value"))
+        .unwrap();
+    assert_eq!(other.version, 2);
+    drop(sidecar);
+}

@@ -103,6 +103,25 @@ fn p2_the_placeholder_becomes_the_value_wherever_a_client_puts_it() {
 }
 
 #[test]
+fn p1_what_stands_before_the_credential_is_masked_unless_it_is_a_scheme() {
+    let upstream = Upstream::bind();
+    let sidecar = sidecar(&upstream, Inject::Placeholder, "");
+    for (line, expected) in [
+        (
+            format!("Authorization: {TOKEN} x_provider_key"),
+            "x_token x_provider_key".to_owned(),
+        ),
+        (
+            format!("Authorization: {TOKEN} {CREDENTIAL}"),
+            "x_token x_provider_key".to_owned(),
+        ),
+    ] {
+        let got = seen(&sidecar, &upstream, &with_headers(&format!("{line}\r\n")));
+        assert_eq!(got.header("authorization").unwrap(), expected);
+    }
+}
+
+#[test]
 fn what_is_no_placeholder_stays_as_it_is() {
     let upstream = Upstream::bind();
     let mut config = configured(&upstream.url(), Inject::Placeholder);

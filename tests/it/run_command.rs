@@ -610,15 +610,24 @@ fn p4_what_is_written_is_for_its_user_alone_whatever_the_umask() {
 #[test]
 fn a_signal_ends_a_start_that_hangs() {
     let folder = folder(None, "[vault]\nmaster_key = 'exec:[\"./key.sh\"]'\n");
-    let script = folder.path().join("key.sh");
+    let runs = |script: &str| {
+        fs::write(folder.path().join("key.sh"), script).unwrap();
+        let mode = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(folder.path().join("key.sh"), mode).unwrap();
+    };
+    runs(&format!("#!/bin/sh\necho {}\n", "5a".repeat(32)));
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_bauta"))
+        .current_dir(folder.path())
+        .args(["key", "init", "--config", "bauta.toml"])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", text(&made.stderr));
     // Says that it runs, and prints no key.
     let marker = folder.path().join("begun");
-    fs::write(
-        &script,
-        format!("#!/bin/sh\n: > '{}'\nexec sleep 8\n", marker.display()),
-    )
-    .unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+    runs(&format!(
+        "#!/bin/sh\n: > '{}'\nexec sleep 8\n",
+        marker.display()
+    ));
     let mut child = with_vault(folder.path(), &["-q"], &["touch", "ran"])
         .spawn()
         .unwrap();

@@ -72,12 +72,7 @@ fn warn_if_unseen(session: &Session<'_>, scope: &Scope, output: Output) {
             .entries(&Filter::default())
             .unwrap_or_default();
         let mut of_scope = all.iter().filter(|entry| entry.scope == *scope);
-        of_scope.all(|entry| {
-            entry
-                .agents
-                .iter()
-                .any(|one| one.agent == identity.agent)
-        })
+        of_scope.all(|entry| entry.agents.iter().any(|one| one.agent == identity.agent))
     };
     let assigned = matches!(scope, Scope::User(_)) && is_assigned();
     if let Err(unseen) = scope.seen_by(&identity, assigned) {

@@ -11,8 +11,8 @@ use crate::secret::vault::master::{folder_of, make_folder, sync_folder};
 /// The files that SQLite keeps beside the database. It gives new ones the database's mode.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
-/// Makes the file if it may. What is there is not changed: it may be no vault.
-pub(super) fn prepare(path: &Path, create: bool) -> Result<(), VaultError> {
+/// Makes the file if it may, and takes it and its companions away from others. What was mended is said.
+pub(super) fn prepare(path: &Path, create: bool) -> Result<Vec<String>, VaultError> {
     let fail = |error| refused(path, error);
     if create {
         make_folder(folder_of(path)).map_err(fail)?;
@@ -31,15 +31,9 @@ pub(super) fn prepare(path: &Path, create: bool) -> Result<(), VaultError> {
         io::ErrorKind::NotFound => VaultError::NotThere(path.to_owned()),
         _ => fail(error),
     })?;
-    if metadata.is_file() {
-        Ok(())
-    } else {
-        Err(VaultError::NotAVault(path.to_owned()))
+    if !metadata.is_file() {
+        return Err(VaultError::NotAVault(path.to_owned()));
     }
-}
-
-/// Takes the file of a vault, and its companions, away from others. What was mended is said.
-pub(super) fn guarded(path: &Path) -> Result<Vec<String>, VaultError> {
     let mut notices = Vec::new();
     notices.extend(close(path)?);
     for companion in COMPANIONS {

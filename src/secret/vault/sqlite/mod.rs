@@ -9,7 +9,8 @@ mod rows;
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{
@@ -21,6 +22,8 @@ use super::store::{Store, Transaction, Watch};
 
 /// How long a statement waits for another process.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two tries at what it does not wait for by itself.
+const PAUSE: Duration = Duration::from_millis(10);
 /// "Baut": marks the file as ours.
 const APPLICATION_ID: i64 = 0x4261_7574;
 /// From each format to the next. What was published never changes.
@@ -43,14 +46,13 @@ pub(super) struct Found {
 impl Sqlite {
     /// Opens the file; with `create`, makes it and its folder if they are not there.
     pub(super) fn open(path: &Path, create: bool) -> Result<Found, VaultError> {
-        file::prepare(path, create)?;
+        let notices = file::prepare(path, create)?;
         let connection = connect(path)?;
         let mut store = Self {
             path: path.to_owned(),
             connection,
         };
         let format = store.examine(create)?;
-        let notices = file::guarded(path)?;
         store.configure().map_err(|error| failed(path, &error))?;
         if format < FORMAT {
             store.migrate()?;
@@ -99,7 +101,7 @@ impl Sqlite {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        self.use_wal()?;
         for (name, value) in [
             ("synchronous", "FULL"),
             ("foreign_keys", "ON"),
@@ -110,6 +112,19 @@ impl Sqlite {
         }
         connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
         connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))
+    }
+
+    /// Two processes that make one database may both be at this, and then SQLite refuses at once, whatever the busy time is.
+    fn use_wal(&self) -> rusqlite::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let connection = &self.connection;
+            let set = connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
+            match set {
+                Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => sleep(PAUSE),
+                done => return done,
+            }
+        }
     }
 
     /// Brings the schema up to this version's, all or nothing.
@@ -219,6 +234,10 @@ impl Sqlite {
 }
 
 /// What an error of SQLite means here. Its own words are left out: they may quote a statement.
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+}
+
 fn failed(path: &Path, error: &rusqlite::Error) -> VaultError {
     let here = || path.to_owned();
     let Some(code) = error.sqlite_error() else {
