@@ -78,10 +78,11 @@ impl Chain {
         (chain.steps() <= STEPS).then_some(chain)
     }
 
-    /// The chain with `to` in the place of `from`, if it begins with that and the other is a reading.
+    /// The chain with `to` in the place of `from`, if it is that and layers on it, and the other is a reading.
     pub fn with_beginning(&self, from: &Self, to: &Self) -> Option<Self> {
         let after = self.decoders().strip_prefix(from.decoders())?;
-        let mut chain = (self.anew == from.anew).then_some(*to)?;
+        let fits = self.anew == from.anew && after.iter().all(|decoder| decoder.is_layer());
+        let mut chain = fits.then_some(*to)?;
         for decoder in after {
             chain = chain.then(*decoder)?;
         }

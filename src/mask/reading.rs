@@ -394,17 +394,31 @@ impl Reading {
         if let Some(pending) = self.pending(needles) {
             findings.adopt(&self.chain, &chain, pending);
         }
+        self.copy_after_adoption(chain, needles, siblings, findings)
+    }
+
+    fn copy_after_adoption(
+        &self,
+        chain: Chain,
+        needles: &Needles,
+        siblings: usize,
+        findings: &mut Findings,
+    ) -> Self {
         let keep = self.base64.unread().max(self.hex.unread());
         let below = self.below[..siblings].iter().filter_map(|below| {
             let chain = chain.then(below.decoder).filter(|_| !below.over_gap)?;
+            let (reading, all) = (&below.reading, below.reading.below.len());
             Some(Below {
                 decoder: below.decoder,
                 decode: below.decode.clone(),
                 since: below.since,
                 over_gap: false,
-                reading: below
-                    .reading
-                    .copy(chain, needles, below.reading.below.len(), findings),
+                // What was found in a run was adopted with its text's.
+                reading: if below.decoder.is_layer() {
+                    reading.copy_after_adoption(chain, needles, all, findings)
+                } else {
+                    reading.copy(chain, needles, all, findings)
+                },
             })
         });
         Self {

@@ -59,7 +59,7 @@ impl Findings {
         self.values.len() + self.keys.len()
     }
 
-    /// What the reading `from` and those below it found at or after `start` the reading `to`, a copy of it, would have found
+    /// What the reading `from` and those of its runs found at or after `start` the reading `to`, a copy of it, would have found
     /// too: it may share a base64 group with what that one finds next, or lie in what is a key in the one and not in the other.
     pub fn adopt(&mut self, from: &Chain, to: &Chain, start: u64) {
         for found in [&mut self.values, &mut self.keys] {
