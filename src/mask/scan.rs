@@ -65,11 +65,11 @@ impl Findings {
         for found in [&mut self.values, &mut self.keys] {
             self.work += found.len() as u64;
             let near = found.iter().filter(|f| f.end() > start);
-            let copied = |f: &Found| {
+            let adopted = |f: &Found| {
                 let chain = f.chain.with_beginning(from, to)?;
                 Some(Found { chain, ..f.clone() })
             };
-            let copies: Vec<Found> = near.filter_map(copied).collect();
+            let copies: Vec<Found> = near.filter_map(adopted).collect();
             found.extend(copies);
         }
     }
