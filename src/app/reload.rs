@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::task::spawn_blocking;
+
 use super::serve::{ServeError, load_secrets};
 use super::watch::{Mark, Watch};
 use super::{Live, settings};
@@ -76,7 +78,7 @@ impl Reloader {
     }
 
     /// Runs until it is dropped.
-    pub(super) async fn follow(&mut self, live: &Live) {
+    pub(super) async fn follow(mut self, live: Live) {
         let [cert, key] = tls_files(&self.config);
         let files: Vec<PathBuf> = [
             self.config.source.as_deref(),
@@ -93,8 +95,20 @@ impl Reloader {
         }
         let mut watch = Watch::new(files);
         loop {
-            // It reads files and builds needles: the other tasks of this thread go on elsewhere.
-            tokio::task::block_in_place(|| self.look(live));
+            // It reads files, and builds needles.
+            let live = live.clone();
+            let looked = spawn_blocking(move || {
+                self.look(&live);
+                self
+            });
+            match looked.await {
+                Ok(back) => self = back,
+                Err(error) if error.is_panic() => {
+                    return tracing::error!("changed files are followed no more: restart bauta");
+                }
+                // The runtime ends.
+                Err(_) => return,
+            }
             watch.wake().await;
         }
     }

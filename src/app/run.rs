@@ -125,7 +125,7 @@ async fn beside(args: &Run, mut reloader: Reloader, inherited: Inherited) -> Res
     let root = format!("http://{addr}");
     let process = start(args, &reloader, &running, inherited, &root)?;
     let live = running.live.clone();
-    let follow = tokio::spawn(async move { reloader.follow(&live).await });
+    let follow = tokio::spawn(async move { reloader.follow(live).await });
     let status = process.wait(&mut signals).await;
     follow.abort();
     tokio::select! {

@@ -71,7 +71,7 @@ pub fn serve(args: &Serve) -> Result<(), ServeError> {
             None => Running::start_with_vault(reloader.config()).await?,
         };
         let live = running.live.clone();
-        let follow = tokio::spawn(async move { reloader.follow(&live).await });
+        let follow = tokio::spawn(async move { reloader.follow(live).await });
         either(&mut terminate, &mut interrupt).await;
         follow.abort();
         tracing::info!("draining: no new connections; a second signal ends at once");

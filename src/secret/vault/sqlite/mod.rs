@@ -68,16 +68,18 @@ impl Sqlite {
         if self.connection.is_readonly("main").map_err(fail)? {
             return Err(VaultError::ReadOnly(self.path.clone()));
         }
+        // One consistent state: another process may be making it.
+        let state = self.connection.unchecked_transaction().map_err(fail)?;
         let number = |pragma: &str| -> Result<i64, VaultError> {
-            self.connection
+            state
                 .pragma_query_value(None, pragma, |row| row.get(0))
                 .map_err(fail)
         };
         let (format, application) = (number("user_version")?, number("application_id")?);
-        let objects: i64 = self
-            .connection
+        let objects: i64 = state
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
             .map_err(fail)?;
+        drop(state);
         let empty = format == 0 && application == 0 && objects == 0;
         if empty && !create {
             return Err(VaultError::NotThere(self.path.clone()));
