@@ -51,7 +51,8 @@ fn main() -> Result<()> {
     let time = Duration::from_secs_f64(options.seconds);
     requests::run(time, options.test)?;
     load::run(&options.secrets)?;
-    change::run(&options.secrets, if options.test { 3 } else { 100 })
+    // A secret has at most 64 former values.
+    change::run(&options.secrets, if options.test { 3 } else { 60 })
 }
 
 /// The value in the middle, and the one that 99 of 100 do not exceed, in milliseconds.
