@@ -27,7 +27,7 @@ mod watch;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::Mode;
@@ -79,14 +79,6 @@ pub enum StartError {
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] OpenError),
-    /// The folder of the audit log.
-    #[error("cannot make the folder {}: {source}. Check the mode of the one above, or set another state_dir", folder.display())]
-    Folder {
-        /// Which.
-        folder: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
     /// The start was broken off.
     #[error("the start was broken off")]
     BrokenOff,

@@ -2,6 +2,8 @@
 //!
 //! The bodies have the size and shape of an agent's requests to a model. No secret occurs in them: that is the usual case.
 
+use std::fmt::Write as _;
+
 /// A small deterministic generator (xorshift).
 pub struct Random(u64);
 
@@ -44,6 +46,19 @@ pub fn secrets(n: usize, random: &mut Random) -> Vec<Vec<u8>> {
         all.push(value);
     }
     all
+}
+
+/// As many secrets, as they are submitted.
+#[allow(dead_code)] // the engine's bench has no submission
+pub fn submission(count: usize) -> anyhow::Result<String> {
+    let mut text = "{\"https://api.example.com\":{".to_owned();
+    for (i, value) in secrets(count, &mut Random::new()).into_iter().enumerate() {
+        let value = serde_json::to_string(&String::from_utf8(value)?)?;
+        let comma = if i == 0 { "" } else { "," };
+        write!(text, "{comma}\"x_secret_{i}\":{value}")?;
+    }
+    text.push_str("}}");
+    Ok(text)
 }
 
 /// A conversation of `count` messages of a little over `content` characters each, code and prose, in which some 6 % of the

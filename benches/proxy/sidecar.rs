@@ -1,7 +1,6 @@
 //! Bauta as a contestant: a process of this very program, so that it is built as the bench is and can hold more secrets than
 //! the command accepts in a file.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -9,7 +8,7 @@ use bauta::app::Running;
 use bauta::config;
 use bauta::secret::{Limits, Scope, parse_submission};
 
-use crate::common::{Random, secrets};
+use crate::common::submission;
 
 /// The first argument with which this program is the sidecar: then `PORT UPSTREAM SECRETS`.
 pub const SIDECAR: &str = "--sidecar";
@@ -41,15 +40,4 @@ pub fn run(arguments: &[String]) -> Result<()> {
         drop(running);
         Ok(())
     })
-}
-
-fn submission(count: usize) -> Result<String> {
-    let mut text = "{\"https://api.example.com\":{".to_owned();
-    for (i, value) in secrets(count, &mut Random::new()).into_iter().enumerate() {
-        let value = serde_json::to_string(&String::from_utf8(value)?)?;
-        let comma = if i == 0 { "" } else { "," };
-        write!(text, "{comma}\"x_secret_{i}\":{value}")?;
-    }
-    text.push_str("}}");
-    Ok(text)
 }

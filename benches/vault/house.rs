@@ -1,6 +1,5 @@
 //! A configuration with its vault in a temporary folder, and the other ends of the traffic.
 
-use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -13,7 +12,7 @@ use bauta::config::{self, Config};
 use bauta::secret::vault::{Access, Vault};
 use bauta::secret::{Limits, Scope, Submission, parse_submission};
 
-use crate::common::{Random, secrets};
+use crate::common;
 
 /// Sizes that let 10,000 secrets in.
 pub const LIMITS: Limits = Limits {
@@ -45,14 +44,7 @@ pub fn scope(config: &Config) -> Result<Scope> {
 
 /// So many secrets, as they are submitted.
 pub fn submission(count: usize) -> Result<Submission> {
-    let mut text = "{\"https://api.example.com\":{".to_owned();
-    for (i, value) in secrets(count, &mut Random::new()).into_iter().enumerate() {
-        let value = serde_json::to_string(&String::from_utf8(value)?)?;
-        let comma = if i == 0 { "" } else { "," };
-        write!(text, "{comma}\"x_secret_{i}\":{value}")?;
-    }
-    text.push_str("}}");
-    parse_submission(text.into_bytes().into(), &LIMITS)
+    parse_submission(common::submission(count)?.into_bytes().into(), &LIMITS)
         .map_err(|problems| anyhow!("the secrets of the bench are refused: {problems:?}"))
 }
 

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
 use super::{Running, StartError, log, settings};
-use crate::cli::Serve;
+use crate::cli::{self, Serve};
 use crate::config::{self, Config, Level, Log, LogFormat};
 use crate::secret::{self, Problem, Secret, Source, SourceError};
 
@@ -118,7 +118,7 @@ pub(super) struct Loaded {
 pub(super) fn load_secrets(source: &Source, config: &Config) -> Result<Loaded, ServeError> {
     let (bytes, warning) = secret::read(source)?;
     let blank = bytes.trim_ascii().is_empty();
-    let submission = secret::parse_submission(bytes, &settings::secret_limits(config))
+    let submission = secret::parse_submission(bytes, &cli::secret_limits(&config.vault.limits))
         .map_err(|problems| ServeError::Secrets(source.clone(), problems))?;
     let mut warnings: Vec<String> = warning.into_iter().collect();
     warnings.extend(

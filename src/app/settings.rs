@@ -6,7 +6,7 @@ use crate::model::{self, Credential, Settings};
 use crate::net::dial::Target;
 use crate::net::{pool, server};
 use crate::relay;
-use crate::secret::{self, Scope};
+use crate::secret::Scope;
 
 /// Body bytes that are held back for an exact length.
 const BUFFER_BYTES: u64 = 8 << 20;
@@ -48,17 +48,6 @@ fn spelling(spelling: config::Spelling) -> Spelling {
 pub(super) fn scope(config: &Config) -> Scope {
     let id = config.agent.id.parse();
     Scope::Agent(id.expect("the configuration takes for ids what is one"))
-}
-
-/// How large a submission may be.
-pub(super) fn secret_limits(config: &Config) -> secret::Limits {
-    let limits = &config.vault.limits;
-    secret::Limits {
-        max_secrets: limits.max_secrets,
-        max_domains: limits.max_domains,
-        max_value_bytes: limits.max_value_bytes,
-        max_total_bytes: limits.max_total_bytes,
-    }
 }
 
 /// What may change while the channel runs.

@@ -1,8 +1,5 @@
 //! Where the secrets come from and where their uses are written: the vault and its audit log, or memory and a log of its own.
 
-use std::fs::DirBuilder;
-use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,7 +38,6 @@ impl Stock {
     pub fn memory(config: &Config, secrets: Vec<Secret>) -> Result<Self, StartError> {
         let mut config = config.clone();
         config.audit.path = beside(&config.audit.path);
-        make_folder(&config.audit.path)?;
         let keeper: Arc<dyn Keeper> = Arc::new(EphemeralKeeper::new().map_err(OpenError::Keeper)?);
         let recorder = vault::recorder(&config, keeper)?;
         Ok(Self {
@@ -60,7 +56,6 @@ impl Stock {
     pub fn vault(config: &Config) -> Result<Self, StartError> {
         let (vault, notices) = vault::open(config, access(config))?;
         let keeper: Arc<dyn Keeper> = Arc::new(VaultKeeper::new(Arc::clone(&vault)));
-        make_folder(&config.audit.path)?;
         let recorder = vault::recorder(config, keeper)?;
         // The number first: a change in between makes the view newer than it says, never older.
         let generation = vault.generation()?;
@@ -131,21 +126,6 @@ fn beside(path: &Path) -> PathBuf {
         name.push(extension);
     }
     path.with_file_name(name)
-}
-
-/// Makes the folder of a file, for this user alone.
-fn make_folder(path: &Path) -> Result<(), StartError> {
-    let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    else {
-        return Ok(());
-    };
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source: io::Error| StartError::Folder {
-        folder: folder.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::audit::{self, Keeper, OpenError, Recorder};
+use crate::cli;
 use crate::config::{Config, MasterKey};
 use crate::guard::VaultKeeper;
+use crate::secret::Identity;
 use crate::secret::vault::{Access, MasterSource, Opened, Settings, Vault, VaultError};
-use crate::secret::{Identity, Limits};
 
 /// Places in the queue of the audit log, at least.
 const QUEUE: usize = 16 * 1024;
@@ -22,7 +23,6 @@ const MASTER_KEY_FILE: &str = "master.key";
 /// The vault of a configuration in the words of the room that keeps it.
 pub fn settings(config: &Config) -> Settings {
     let vault = &config.vault;
-    let limits = vault.limits;
     Settings {
         path: vault.path.clone(),
         master: match &vault.master_key {
@@ -34,12 +34,7 @@ pub fn settings(config: &Config) -> Settings {
             MasterKey::Env(name) => MasterSource::Env(name.clone()),
             MasterKey::Exec(argv) => MasterSource::Exec(argv.clone()),
         },
-        limits: Limits {
-            max_secrets: limits.max_secrets,
-            max_domains: limits.max_domains,
-            max_value_bytes: limits.max_value_bytes,
-            max_total_bytes: limits.max_total_bytes,
-        },
+        limits: cli::secret_limits(&vault.limits),
         grace: vault.grace,
         identity: Some(identity(config)),
     }

@@ -34,6 +34,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use mask::SyntaxChoice;
 use output::{Output, Stop};
+pub use secrets::limits as secret_limits;
 
 use crate::audit::{Keeper, OpenError, Recorder};
 use crate::config::{Config, Spelling};

@@ -40,7 +40,7 @@ pub(super) fn load(source: &Source, limits: &SecretLimits) -> Result<Loaded, Sto
 }
 
 /// The limits of a configuration in the words of the room that keeps them.
-pub(super) fn limits(limits: &SecretLimits) -> Limits {
+pub fn limits(limits: &SecretLimits) -> Limits {
     Limits {
         max_secrets: limits.max_secrets,
         max_domains: limits.max_domains,

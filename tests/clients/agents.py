@@ -245,13 +245,18 @@ def run(agent, modules, provider, urls):
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            output, _ = process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            end_session(process)
-            output = process.communicate()[0] + b"\nIt did not end in time."
+        return Outcome(*ended(process), *provider.take())
+
+
+def ended(process):
+    """Waits for the end of a process and of its session; the exit code, and what it said."""
+    try:
+        output, _ = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
         end_session(process)
-        return Outcome(process.returncode, output.decode(errors="replace"), *provider.take())
+        output = process.communicate()[0] + b"\nIt did not end in time."
+    end_session(process)
+    return process.returncode, output.decode(errors="replace")
 
 
 def end_session(process):

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import readings
-from agents import CODEX_ARGUMENTS, HIDDEN, LEGIBLE, NAMES, PATIENCE, PROMPT, Outcome, RUNNING, end_session, notes
+from agents import CODEX_ARGUMENTS, HIDDEN, LEGIBLE, NAMES, PATIENCE, PROMPT, Outcome, RUNNING, end_session, ended, notes
 from carriers import SITE
 from scripted_provider import Provider
 from wire import WEBSOCKET
@@ -115,13 +115,7 @@ def beside(binary, folder, options, command):
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    try:
-        output, _ = process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        end_session(process)
-        output = process.communicate()[0] + b"\nIt did not end in time."
-    end_session(process)
-    return process.returncode, output.decode(errors="replace")
+    return ended(process)
 
 
 def judge(folder, outcome, log, keys):

@@ -9,9 +9,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use super::coders::noise;
-use super::model_kit::{BOUND, OK, TOKEN, Upstream, post};
+use super::model_kit::{BOUND, OK, TOKEN, Upstream, Wire, post};
 use super::run_kit::{
     Running, command, connect, folder, run, run_with_input, text, with_vault, write_secrets,
 };
@@ -282,10 +283,8 @@ fn the_command_reaches_its_sidecar_for_as_long_as_it_runs() {
     assert!(TcpStream::connect(addr).is_err());
 }
 
-#[test]
-fn what_is_in_flight_when_the_command_ends_is_answered() {
-    let upstream = Upstream::bind();
-    let folder = folder(Some(&upstream), "");
+/// A command that has ended while a request is in flight, and both ends of that.
+fn gone_with_a_request_in_flight(upstream: &Upstream, folder: &TempDir) -> (Running, Wire, Wire) {
     let (mut running, addr) = Running::script(folder.path(), "read line; echo gone; exit 6");
     let mut client = connect(addr);
     client.send(post("/openai/v1/x", "", b"1"));
@@ -297,6 +296,14 @@ fn what_is_in_flight_when_the_command_ends_is_answered() {
     while TcpStream::connect(addr).is_ok() {
         assert!(begun.elapsed() < BOUND, "the listener stays open");
     }
+    (running, client, peer)
+}
+
+#[test]
+fn what_is_in_flight_when_the_command_ends_is_answered() {
+    let upstream = Upstream::bind();
+    let folder = folder(Some(&upstream), "");
+    let (running, mut client, mut peer) = gone_with_a_request_in_flight(&upstream, &folder);
     peer.send(OK);
     assert_eq!(client.message("POST").status(), 200);
     assert_eq!(running.end().1, Some(6));
@@ -306,17 +313,7 @@ fn what_is_in_flight_when_the_command_ends_is_answered() {
 fn a_signal_cuts_what_is_in_flight_after_the_command() {
     let upstream = Upstream::bind();
     let folder = folder(Some(&upstream), "");
-    let (mut running, addr) = Running::script(folder.path(), "read line; echo gone; exit 6");
-    let mut client = connect(addr);
-    client.send(post("/openai/v1/x", "", b"1"));
-    let mut peer = upstream.accept();
-    peer.request();
-    running.tell("");
-    assert_eq!(running.line(), "gone");
-    let begun = Instant::now();
-    while TcpStream::connect(addr).is_ok() {
-        assert!(begun.elapsed() < BOUND, "the listener stays open");
-    }
+    let (running, mut client, _peer) = gone_with_a_request_in_flight(&upstream, &folder);
     running.signal(Signal::TERM);
     client.end();
     assert_eq!(running.end().1, Some(6));
