@@ -5,8 +5,10 @@
 
 pub mod app;
 pub mod audit;
+pub mod browser;
 pub mod cli;
 pub mod config;
+pub mod fill;
 pub mod guard;
 pub mod mask;
 pub mod model;

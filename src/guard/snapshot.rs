@@ -7,8 +7,7 @@ use super::codes::Issued;
 use super::counts::Owner;
 use super::names::{CleanNames, joined};
 use super::needles::Needles;
-use super::spelling::Spelling;
-use super::{Hits, NameId, Refusal, Signed, Stream, Syntax};
+use super::{Finder, Hits, NameId, Refusal, Signed, Spelling, Stream, Syntax};
 use crate::secret::{MaskOption, Secret, View};
 
 /// How placeholders are written and read, and what is treated apart.
@@ -52,6 +51,7 @@ pub struct Snapshot {
     rules: Arc<Rules>,
     clean: CleanNames,
     view: Arc<View>,
+    finder: Finder,
     /// The needles of each provider's credential alone.
     credentials: BTreeMap<String, Arc<Snapshot>>,
     /// Those of all answers, where requests do not have the same: a credential that is never masked is masked there.
@@ -65,6 +65,7 @@ fn of_answers(needles: Needles, rules: &Arc<Rules>) -> Arc<Snapshot> {
         rules: Arc::clone(rules),
         clean: CleanNames::default(),
         view: Arc::new(View::new(Vec::new())),
+        finder: Finder::default(),
         credentials: BTreeMap::new(),
         answers: None,
     })
@@ -105,6 +106,7 @@ impl Snapshot {
             needles: Needles::with(view.iter(), codes, |_| false, write),
             rules: Arc::clone(rules),
             clean: CleanNames::default(),
+            finder: Finder::new(view.iter().map(|s| s.key().as_str()), &rules.accept),
             view,
             credentials,
             answers,
@@ -192,6 +194,11 @@ impl Snapshot {
     pub fn is_placeholder(&self, text: &str, key: &str) -> bool {
         let mut accepted = self.rules.accept.iter();
         accepted.any(|spelling| spelling.is(text, key))
+    }
+
+    /// Finds the placeholders of its secrets.
+    pub fn finder(&self) -> &Finder {
+        &self.finder
     }
 
     pub(super) fn view(&self) -> &View {

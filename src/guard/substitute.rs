@@ -55,7 +55,32 @@ pub enum Denied {
     Unavailable(#[from] Unavailable),
 }
 
+/// How the value of a secret is entered into a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Into which fields.
+    pub field: secret::Field,
+    /// Whether the page gets the value, or only the request that leaves it.
+    pub fill: secret::Fill,
+    /// Whether it is a one-time code.
+    pub is_code: bool,
+}
+
 impl Ticket {
+    /// How the value is entered that the key stands for at a destination, if it may go there. Leaves no event.
+    ///
+    /// # Errors
+    /// It may not be there.
+    pub fn entry(&self, ask: &Ask<'_>) -> Result<Entry, Denied> {
+        let secret = self.judge(ask)?;
+        let options = secret.options();
+        Ok(Entry {
+            field: options.field,
+            fill: options.fill,
+            is_code: options.kind == secret::Kind::Totp,
+        })
+    }
+
     /// What a text stands for that a client gave as the credential of that key at that place.
     pub fn stands_for(&self, text: &str, ask: &Ask<'_>) -> Stands {
         if self.snapshot.is_placeholder(text, ask.key) {

@@ -26,6 +26,21 @@ impl Spelling {
         [&self.before, key, &self.after].concat()
     }
 
+    /// What stands before the key; empty for a bare key.
+    pub fn before(&self) -> &str {
+        &self.before
+    }
+
+    /// What stands after the key; empty for a bare key.
+    pub fn after(&self) -> &str {
+        &self.after
+    }
+
+    /// Whether it is the key and nothing else.
+    pub fn is_bare(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty()
+    }
+
     /// Whether a text is the placeholder of that key, and nothing else.
     pub fn is(&self, text: &str, key: &str) -> bool {
         let inner = text.strip_prefix(self.before.as_str());

@@ -1,0 +1,12 @@
+//! The browser channel: an agent's tool connects as if we were Chrome, over CDP, and types placeholders; values are inserted on
+//! their own domain, and everything that comes back is masked.
+//!
+//! Invariants: a method without a row in the table is refused; a value is inserted only in the call that checks the origin of
+//! the document that takes it, after its event is durable; nothing of ours (ids, sessions, worlds) is visible to a client; a
+//! session has one owner.
+
+mod command;
+mod settings;
+
+pub use command::{Command, Refusal, Verdict};
+pub use settings::{Captures, Launch, Limits, Settings, Upstream};
