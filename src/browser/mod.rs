@@ -7,9 +7,11 @@
 
 mod command;
 pub mod envelope;
+mod event;
 pub mod hub;
 mod settings;
 pub mod upstream;
 
 pub use command::{Command, Refusal, Verdict};
+pub use event::{Event, Observed};
 pub use settings::{Captures, Launch, Limits, Settings, Upstream};
