@@ -11,7 +11,6 @@ use tokio::task::AbortHandle;
 
 use super::client::Client;
 use super::client::masking::Masking;
-use super::command::{Command, Verdict};
 use super::context::Context;
 use super::endpoint::{self, Access, Failure, Route};
 use super::hub::{CallError, Hub, Incoming, Listed, Notice, StartError};
@@ -25,6 +24,17 @@ use crate::net::host::HostPolicy;
 use crate::net::io::Connection;
 use crate::net::server::Takeover;
 use crate::net::websocket::handshake::{self, Opening, OpeningError};
+
+/// Why there is no channel.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// There is no browser.
+    #[error(transparent)]
+    Browser(#[from] StartError),
+    /// The system has no randomness.
+    #[error("the system has no randomness")]
+    Random,
+}
 
 /// The browser channel. One for all connections.
 pub struct Channel {
@@ -46,7 +56,8 @@ impl Channel {
     ///
     /// # Errors
     /// There is none.
-    pub async fn start(guard: Arc<Guard>, settings: Settings) -> Result<Arc<Self>, StartError> {
+    pub async fn start(guard: Arc<Guard>, settings: Settings) -> Result<Arc<Self>, ChannelError> {
+        let id = endpoint::fresh_id().map_err(|_| ChannelError::Random)?;
         let settings = Arc::new(settings);
         let hub = Hub::start(Arc::clone(&settings)).await?;
         let notices = tokio::spawn(tell(hub.notices())).abort_handle();
@@ -57,7 +68,7 @@ impl Channel {
             places: Arc::new(Semaphore::new(settings.limits.max_clients)),
             pages: Arc::default(),
             shared: Arc::default(),
-            id: endpoint::fresh_id(),
+            id,
             settings,
             hub,
             notices,
@@ -121,7 +132,7 @@ impl Channel {
     /// # Errors
     /// The browser is not there.
     pub fn ready(&self) -> Result<(), String> {
-        if self.hub.is_up() {
+        if self.hub.generation() > 0 {
             Ok(())
         } else {
             Err("there is no browser now; it is started again".to_owned())
