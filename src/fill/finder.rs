@@ -109,7 +109,11 @@ impl Finder {
         let before = memmem::Finder::new(spelling.before());
         let mut from = 0;
         // Beginnings may overlap: in `{{{key}}` the second one counts.
-        while let Some(at) = text.as_bytes().get(from..).and_then(|rest| before.find(rest)) {
+        while let Some(at) = text
+            .as_bytes()
+            .get(from..)
+            .and_then(|rest| before.find(rest))
+        {
             let start = from + at;
             from = start + 1;
             // With nothing before the key, it may be amid a character.
