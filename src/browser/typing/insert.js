@@ -40,12 +40,13 @@ function (wanted) {
   const prototypeOf = (node) => (node instanceof HTMLInputElement ? HTMLInputElement : HTMLTextAreaElement).prototype;
   const valueOf = (node) => read(prototypeOf(node), 'value', node);
   const isDisabled = (node) => Element.prototype.matches.call(node, ':disabled');
-  const isReadOnly = (node) => kindOf(node) !== 'editable' && read(prototypeOf(node), 'readOnly', node);
+  const isField = (node) => node instanceof HTMLInputElement || node instanceof HTMLTextAreaElement;
+  const isReadOnly = (node) => isField(node) && read(prototypeOf(node), 'readOnly', node);
 
   // Where the field's form can send it: origins, and schemes other than http and https. A `javascript:` action and the
   // document's own address send it nowhere else.
   const actionsOf = (node) => {
-    if (!(node instanceof HTMLInputElement || node instanceof HTMLTextAreaElement)) return [];
+    if (!isField(node)) return [];
     const form = read(prototypeOf(node), 'form', node);
     if (!form) return [];
     const here = read(Document.prototype, 'URL', document);
