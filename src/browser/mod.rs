@@ -9,6 +9,7 @@ mod command;
 pub mod envelope;
 mod event;
 pub mod hub;
+pub mod methods;
 mod settings;
 pub mod upstream;
 
