@@ -5,14 +5,19 @@
 //! the document that takes it, after its event is durable; nothing of ours (ids, sessions, worlds) is visible to a client; a
 //! session has one owner.
 
+mod base64;
+pub mod captures;
 mod command;
+mod context;
 pub mod envelope;
 mod event;
 pub mod hub;
 pub mod methods;
+pub mod pages;
 mod settings;
 pub mod upstream;
 
 pub use command::{Command, Refusal, Verdict};
+pub use context::Context;
 pub use event::{Event, Observed};
 pub use settings::{Captures, Launch, Limits, Settings, Upstream};

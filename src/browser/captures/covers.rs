@@ -33,7 +33,8 @@ pub(super) fn covers(tree: &Tree, document: &Document, marks: &Marks) -> Vec<Rec
     for (at, units) in &marks.lines {
         match lines.get(at) {
             Some(lines) => rects.extend(
-                hit(tree, document, *at, lines, units).map(|line| (*at, document.text_boxes.bounds[line])),
+                hit(tree, document, *at, lines, units)
+                    .map(|line| (*at, document.text_boxes.bounds[line])),
             ),
             None => rects.push((*at, layout.bounds[*at])),
         }
@@ -42,7 +43,10 @@ pub(super) fn covers(tree: &Tree, document: &Document, marks: &Marks) -> Vec<Rec
     if marks.in_svg {
         // Each `<use>` may draw it again.
         let all = layout.node_index.iter().enumerate();
-        let uses = all.filter(|&(_, &node)| tree.string(document.nodes.node_name[node]).eq_ignore_ascii_case(b"use"));
+        let uses = all.filter(|&(_, &node)| {
+            tree.string(document.nodes.node_name[node])
+                .eq_ignore_ascii_case(b"use")
+        });
         rects.extend(uses.map(|(at, _)| (at, layout.bounds[at])));
     }
     let reach = Reach::new(tree, document);
@@ -52,7 +56,8 @@ pub(super) fn covers(tree: &Tree, document: &Document, marks: &Marks) -> Vec<Rec
         .map(|(at, rect)| {
             let size = (rect.x1 - rect.x0).min(rect.y1 - rect.y0);
             let more = MARGIN + LEAN * size + reach.of(at);
-            rect.mapped((-document.scroll_offset_x, -document.scroll_offset_y), 1.0).grown(more, more)
+            rect.mapped((-document.scroll_offset_x, -document.scroll_offset_y), 1.0)
+                .grown(more, more)
         })
         .collect()
 }
@@ -72,7 +77,10 @@ fn hit<'a>(
     let fits = lines.iter().map(|&line| end(line)).max() == Some(total)
         && lines.iter().map(|&line| boxes.start[line]).min() == Some(0);
     let holds = move |line: usize| boxes.start[line] <= units.end && end(line) >= units.start;
-    lines.iter().copied().filter(move |&line| !fits || holds(line))
+    lines
+        .iter()
+        .copied()
+        .filter(move |&line| !fits || holds(line))
 }
 
 /// How far beyond its box something is drawn, by shadows, filters and reflections.
@@ -84,7 +92,11 @@ struct Reach<'a> {
 
 impl<'a> Reach<'a> {
     fn new(tree: &'a Tree, document: &'a Document) -> Self {
-        Self { tree, document, boxes: boxes(document) }
+        Self {
+            tree,
+            document,
+            boxes: boxes(document),
+        }
     }
 
     fn of(&self, at: usize) -> f64 {
@@ -120,7 +132,11 @@ pub(super) fn zoom(tree: &Tree, document: &Document, node: usize, frame: f64) ->
     while let Some(here) = node {
         if let Some(&at) = boxes.get(&here) {
             let text = std::str::from_utf8(style_of(tree, document, at, ZOOM)).unwrap_or_default();
-            zoom *= text.parse::<f64>().ok().filter(|zoom| *zoom > 0.0).unwrap_or(1.0);
+            zoom *= text
+                .parse::<f64>()
+                .ok()
+                .filter(|zoom| *zoom > 0.0)
+                .unwrap_or(1.0);
         }
         node = document.parent(here);
     }
@@ -138,7 +154,9 @@ fn boxes(document: &Document) -> BTreeMap<usize, usize> {
 
 fn style_of<'a>(tree: &'a Tree, document: &Document, at: usize, style: usize) -> &'a [u8] {
     let styles = document.layout.styles.get(at);
-    styles.and_then(|styles| styles.get(style)).map_or(&[], |&text| tree.string(text))
+    styles
+        .and_then(|styles| styles.get(style))
+        .map_or(&[], |&text| tree.string(text))
 }
 
 /// The sum of all lengths in a style, whatever they are for.

@@ -48,14 +48,20 @@ pub(super) struct Glance {
     pub(super) may_show: bool,
     /// The ids of its frames.
     pub(super) frames: Vec<String>,
+    /// Its own frame's document, by its loader.
+    pub(super) document: String,
 }
 
 /// Looks at a target on our session.
 ///
 /// # Errors
 /// The browser did not answer as it must; nothing is known then.
-pub(super) async fn glance(hub: &Hub, session: &str, snapshot: &Snapshot) -> Result<Glance, CallError> {
-    let frames = frames(hub, session).await?;
+pub(super) async fn glance(
+    hub: &Hub,
+    session: &str,
+    snapshot: &Snapshot,
+) -> Result<Glance, CallError> {
+    let (frames, document) = frames(hub, session).await?;
     let mut may_show = frames.len() > MOST_FRAMES;
     for frame in &frames {
         if may_show {
@@ -63,11 +69,15 @@ pub(super) async fn glance(hub: &Hub, session: &str, snapshot: &Snapshot) -> Res
         }
         may_show = look(hub, session, frame, snapshot).await?;
     }
-    Ok(Glance { may_show, frames })
+    Ok(Glance {
+        may_show,
+        frames,
+        document,
+    })
 }
 
 /// The frames of a target that are in its process.
-async fn frames(hub: &Hub, session: &str) -> Result<Vec<String>, CallError> {
+async fn frames(hub: &Hub, session: &str) -> Result<(Vec<String>, String), CallError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Answer {
@@ -81,28 +91,44 @@ async fn frames(hub: &Hub, session: &str) -> Result<Vec<String>, CallError> {
         child_frames: Vec<Branch>,
     }
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Frame {
         id: String,
+        loader_id: String,
     }
-    let answer = hub.call(Some(session), "Page.getFrameTree", json!({})).await?;
+    let answer = hub
+        .call(Some(session), "Page.getFrameTree", json!({}))
+        .await?;
     let answer: Answer = read(&answer)?;
+    let document = answer.frame_tree.frame.loader_id.clone();
     let mut ids = Vec::new();
     let mut branches = vec![answer.frame_tree];
     while let Some(branch) = branches.pop() {
         ids.push(branch.frame.id);
         branches.extend(branch.child_frames);
     }
-    Ok(ids)
+    Ok((ids, document))
 }
 
 /// Whether one document may show a value.
-async fn look(hub: &Hub, session: &str, frame: &str, snapshot: &Snapshot) -> Result<bool, CallError> {
+async fn look(
+    hub: &Hub,
+    session: &str,
+    frame: &str,
+    snapshot: &Snapshot,
+) -> Result<bool, CallError> {
     let world = world(hub, session, frame).await?;
     let (texts, html) = tokio::join!(
         evaluate(hub, session, world, COLLECT, true),
         serialised(hub, session, world)
     );
-    let (Remote { value: Some(texts), .. }, html) = (texts?, html?) else {
+    let (
+        Remote {
+            value: Some(texts), ..
+        },
+        html,
+    ) = (texts?, html?)
+    else {
         return Err(CallError::Unreadable);
     };
     // What is in a closed shadow tree is neither read in order nor are its fields.
@@ -124,10 +150,18 @@ async fn look(hub: &Hub, session: &str, frame: &str, snapshot: &Snapshot) -> Res
 fn squeeze(text: &[u8], out: &mut BytesMut) {
     let mut from = 0;
     for (gap, len) in no_room(text) {
-        out.extend(text[from..gap].iter().filter(|byte| !byte.is_ascii_whitespace()));
+        out.extend(
+            text[from..gap]
+                .iter()
+                .filter(|byte| !byte.is_ascii_whitespace()),
+        );
         from = gap + len;
     }
-    out.extend(text[from..].iter().filter(|byte| !byte.is_ascii_whitespace()));
+    out.extend(
+        text[from..]
+            .iter()
+            .filter(|byte| !byte.is_ascii_whitespace()),
+    );
 }
 
 /// What `Runtime.evaluate` answers.
@@ -146,11 +180,19 @@ pub(super) async fn world(hub: &Hub, session: &str, frame: &str) -> Result<i64, 
         execution_context_id: i64,
     }
     let params = json!({"frameId": frame, "worldName": hub.world()});
-    let answer = hub.call(Some(session), "Page.createIsolatedWorld", params).await?;
+    let answer = hub
+        .call(Some(session), "Page.createIsolatedWorld", params)
+        .await?;
     Ok(read::<World>(&answer)?.execution_context_id)
 }
 
-async fn evaluate(hub: &Hub, session: &str, world: i64, expression: &str, by_value: bool) -> Result<Remote, CallError> {
+async fn evaluate(
+    hub: &Hub,
+    session: &str,
+    world: i64,
+    expression: &str,
+    by_value: bool,
+) -> Result<Remote, CallError> {
     #[derive(Deserialize)]
     struct Answer {
         result: Remote,
@@ -167,7 +209,11 @@ async fn serialised(hub: &Hub, session: &str, world: i64) -> Result<Bytes, CallE
     let params = json!({"objectId": object, "includeShadowDOM": true});
     let html = hub.call(Some(session), "DOM.getOuterHTML", params).await;
     // A handle that is not given back lives as long as the document.
-    let release = hub.call(Some(session), "Runtime.releaseObject", json!({"objectId": object}));
+    let release = hub.call(
+        Some(session),
+        "Runtime.releaseObject",
+        json!({"objectId": object}),
+    );
     let (html, _) = (html, release.await);
     html
 }

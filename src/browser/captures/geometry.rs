@@ -36,7 +36,12 @@ impl Rect {
 
     /// The smallest that holds both.
     pub(super) fn hull(self, other: Self) -> Self {
-        Self::around(&[(self.x0, self.y0), (self.x1, self.y1), (other.x0, other.y0), (other.x1, other.y1)])
+        Self::around(&[
+            (self.x0, self.y0),
+            (self.x1, self.y1),
+            (other.x0, other.y0),
+            (other.x1, other.y1),
+        ])
     }
 
     /// What both hold, if that is anything.
@@ -58,7 +63,12 @@ impl Rect {
 
     /// How far the edges of two are apart at most.
     pub(super) fn apart(self, other: Self) -> f64 {
-        let edges = [self.x0 - other.x0, self.y0 - other.y0, self.x1 - other.x1, self.y1 - other.y1];
+        let edges = [
+            self.x0 - other.x0,
+            self.y0 - other.y0,
+            self.x1 - other.x1,
+            self.y1 - other.y1,
+        ];
         edges.into_iter().map(f64::abs).fold(0.0, f64::max)
     }
 
@@ -77,7 +87,9 @@ impl Rect {
     }
 
     fn is_finite(self) -> bool {
-        [self.x0, self.y0, self.x1, self.y1].iter().all(|edge| edge.is_finite())
+        [self.x0, self.y0, self.x1, self.y1]
+            .iter()
+            .all(|edge| edge.is_finite())
     }
 }
 
@@ -87,7 +99,11 @@ pub(super) enum Shown {
     /// It is the viewport's own.
     Itself,
     /// Its viewport of that width and height lies on the parallelogram of these corners.
-    On { corners: [(f64, f64); 4], width: f64, height: f64 },
+    On {
+        corners: [(f64, f64); 4],
+        width: f64,
+        height: f64,
+    },
     /// In a way that is not followed (perspective): within these bounds.
     Within(Rect),
 }
@@ -97,11 +113,17 @@ impl Shown {
     pub(super) fn on(quad: [f64; 8], zoom: f64, width: f64, height: f64) -> Self {
         let point = |at: usize| (quad[at] * zoom, quad[at + 1] * zoom);
         let corners @ [a, b, c, d] = [point(0), point(2), point(4), point(6)];
-        let skew = (a.0 + c.0 - b.0 - d.0).abs().max((a.1 + c.1 - b.1 - d.1).abs());
+        let skew = (a.0 + c.0 - b.0 - d.0)
+            .abs()
+            .max((a.1 + c.1 - b.1 - d.1).abs());
         if skew > 0.5 || !(width > 0.0 && height > 0.0) {
             return Self::Within(Rect::around(&corners));
         }
-        Self::On { corners, width, height }
+        Self::On {
+            corners,
+            width,
+            height,
+        }
     }
 
     /// Where a rectangle of the frame's viewport is; `None`: outside of what the frame shows.
@@ -109,10 +131,17 @@ impl Shown {
         let placed = match self {
             Self::Itself => rect,
             Self::Within(bounds) => bounds,
-            Self::On { corners: [a, b, c, d], width, height } => {
+            Self::On {
+                corners: [a, b, c, d],
+                width,
+                height,
+            } => {
                 let point = |(x, y): (f64, f64)| {
                     let (x, y) = (x / width, y / height);
-                    (a.0 + x * (b.0 - a.0) + y * (d.0 - a.0), a.1 + x * (b.1 - a.1) + y * (d.1 - a.1))
+                    (
+                        a.0 + x * (b.0 - a.0) + y * (d.0 - a.0),
+                        a.1 + x * (b.1 - a.1) + y * (d.1 - a.1),
+                    )
                 };
                 let bounds = Rect::around(&[a, b, c, d]);
                 Rect::around(&rect.corners().map(point)).common(bounds.grown(1.0, 1.0))?

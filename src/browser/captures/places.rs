@@ -55,6 +55,10 @@ pub(super) struct Places {
     pub(super) covers: Vec<Rect>,
     /// What was found.
     pub(super) counts: Counts,
+    /// Whether the page holds a value, drawn or not, or has a part that cannot be read.
+    pub(super) found: bool,
+    /// The main document, by its loader.
+    pub(super) document: String,
 }
 
 /// A page, and the frames of other processes in it.
@@ -78,7 +82,9 @@ struct Part {
 impl Part {
     /// Whether it must be looked at in full, or be covered.
     fn may_show(&self) -> bool {
-        self.glance.as_ref().is_none_or(|(_, glance)| glance.may_show)
+        self.glance
+            .as_ref()
+            .is_none_or(|(_, glance)| glance.may_show)
     }
 }
 
@@ -105,7 +111,14 @@ impl Page<'_> {
     /// Where values are now.
     pub(super) async fn places(&self) -> Result<Places, Blind> {
         let parts = self.parts().await?;
-        let mut places = Places::default();
+        let mut places = Places {
+            document: parts[0]
+                .glance
+                .as_ref()
+                .map(|(_, glance)| glance.document.clone())
+                .unwrap_or_default(),
+            ..Places::default()
+        };
         if !parts.iter().any(Part::may_show) {
             return Ok(places);
         }
@@ -120,7 +133,12 @@ impl Page<'_> {
         }
         let mut scenes: Vec<Option<Scene>> = Vec::new();
         for (at, part) in parts.iter().enumerate() {
-            let scene = if needed[at] { self.scene(&parts, &scenes, part, &mut places.counts).await? } else { None };
+            let scene = if needed[at] {
+                self.scene(&parts, &scenes, part, &mut places.counts)
+                    .await?
+            } else {
+                None
+            };
             scenes.push(scene);
         }
         for at in (1..parts.len()).rev() {
@@ -128,6 +146,7 @@ impl Page<'_> {
                 self.lift(&parts, &mut scenes, at).await?;
             }
         }
+        places.found = !places.counts.is_empty() || parts.iter().any(|part| part.glance.is_none());
         if let Some(Some(scene)) = scenes.into_iter().next() {
             places.covers = scene.covers;
         }
@@ -154,15 +173,31 @@ impl Page<'_> {
         }];
         let mut at = 0;
         while at < parts.len() {
-            let frames = parts[at].glance.as_ref().map_or(&[][..], |(_, glance)| &glance.frames);
-            let is_in = |info: &TargetInfo| info.parent_frame_id.as_ref().is_some_and(|parent| frames.contains(parent));
+            let frames = parts[at]
+                .glance
+                .as_ref()
+                .map_or(&[][..], |(_, glance)| &glance.frames);
+            let is_in = |info: &TargetInfo| {
+                info.parent_frame_id
+                    .as_ref()
+                    .is_some_and(|parent| frames.contains(parent))
+            };
             let (inside, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(is_in);
             others = rest;
             for info in inside {
                 let depth = parts[at].depth + 1;
                 let readable = depth <= MOST_DEPTH && parts.len() < MOST_TARGETS;
-                let glance = if readable { self.glance(&info.target_id).await } else { None };
-                parts.push(Part { target: info.target_id, glance, parent: Some(at), depth });
+                let glance = if readable {
+                    self.glance(&info.target_id).await
+                } else {
+                    None
+                };
+                parts.push(Part {
+                    target: info.target_id,
+                    glance,
+                    parent: Some(at),
+                    depth,
+                });
             }
             at += 1;
         }
@@ -176,7 +211,10 @@ impl Page<'_> {
             let glance = glance(self.hub, &session, self.snapshot).await.ok()?;
             Some((session, glance))
         };
-        tokio::time::timeout(FRAME_PATIENCE, look).await.ok().flatten()
+        tokio::time::timeout(FRAME_PATIENCE, look)
+            .await
+            .ok()
+            .flatten()
     }
 
     /// Looks at a part in full; `None` if it cannot be read, so that all of it must be covered.
@@ -195,26 +233,43 @@ impl Page<'_> {
             self.check_zoom(session, &scene).await?;
             return Ok(Some(scene));
         };
-        let (Some((outer, _)), Some(Some(around))) = (&parts[parent].glance, scenes.get(parent)) else {
+        let (Some((outer, _)), Some(Some(around))) = (&parts[parent].glance, scenes.get(parent))
+        else {
             return Ok(None);
         };
         let Some(owner) = self.owner(outer, &part.target, around).await? else {
             return Ok(None);
         };
         let look = self.read(session, owner.inner, counts);
-        Ok(tokio::time::timeout(FRAME_PATIENCE, look).await.ok().and_then(Result::ok))
+        Ok(tokio::time::timeout(FRAME_PATIENCE, look)
+            .await
+            .ok()
+            .and_then(Result::ok))
     }
 
     /// The documents of a target: what of them is to be covered.
     async fn read(&self, session: &str, frame: f64, counts: &mut Counts) -> Result<Scene, Blind> {
         let params = json!({"computedStyles": STYLES});
-        let answer = self.hub.call(Some(session), "DOMSnapshot.captureSnapshot", params).await?;
+        let answer = self
+            .hub
+            .call(Some(session), "DOMSnapshot.captureSnapshot", params)
+            .await?;
         let tree = Tree::read(&answer).map_err(|_| Blind::Browser)?;
-        let [_, _, width, height] = *tree.documents[0].layout.bounds.first().ok_or(Blind::Browser)?;
+        let [_, _, width, height] = *tree.documents[0]
+            .layout
+            .bounds
+            .first()
+            .ok_or(Blind::Browser)?;
         let mut owners = BTreeMap::new();
         for (at, document) in tree.documents.iter().enumerate() {
             let inside = &document.nodes.content_document_index;
-            owners.extend(inside.index.iter().zip(&inside.value).map(|(&node, &inner)| (inner, (at, node))));
+            owners.extend(
+                inside
+                    .index
+                    .iter()
+                    .zip(&inside.value)
+                    .map(|(&node, &inner)| (inner, (at, node))),
+            );
         }
         let mut zooms = vec![frame; tree.documents.len()];
         let mut shown = vec![Shown::Itself; tree.documents.len()];
@@ -246,9 +301,19 @@ impl Page<'_> {
                 };
                 shown[at] = Shown::on(quad, zooms[outer], width, height);
             }
-            all.extend(covers.into_iter().filter_map(|cover| shown[at].place(cover)));
+            all.extend(
+                covers
+                    .into_iter()
+                    .filter_map(|cover| shown[at].place(cover)),
+            );
         }
-        Ok(Scene { covers: all, width, height, tree, zooms })
+        Ok(Scene {
+            covers: all,
+            width,
+            height,
+            tree,
+            zooms,
+        })
     }
 
     /// The quad of an element's content in its target's viewport; `None`: it is not drawn.
@@ -262,7 +327,11 @@ impl Page<'_> {
             content: [f64; 8],
         }
         let params = json!({"backendNodeId": node});
-        match self.hub.call(Some(session), "DOM.getBoxModel", params).await {
+        match self
+            .hub
+            .call(Some(session), "DOM.getBoxModel", params)
+            .await
+        {
             Ok(answer) => Ok(Some(read::<Answer>(&answer)?.model.content)),
             Err(CallError::Refused { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -270,32 +339,54 @@ impl Page<'_> {
     }
 
     /// The element that shows a frame of another process; `None`: it is not drawn, or gone.
-    async fn owner(&self, session: &str, frame: &str, around: &Scene) -> Result<Option<Owner>, Blind> {
+    async fn owner(
+        &self,
+        session: &str,
+        frame: &str,
+        around: &Scene,
+    ) -> Result<Option<Owner>, Blind> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Answer {
             backend_node_id: i64,
         }
         let params = json!({"frameId": frame});
-        let id = match self.hub.call(Some(session), "DOM.getFrameOwner", params).await {
+        let id = match self
+            .hub
+            .call(Some(session), "DOM.getFrameOwner", params)
+            .await
+        {
             Ok(answer) => read::<Answer>(&answer)?.backend_node_id,
             Err(CallError::Refused { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let documents = around.tree.documents.iter().enumerate();
         let mut found = documents.filter_map(|(at, document)| {
-            let node = document.nodes.backend_node_id.iter().position(|&other| other == id)?;
+            let node = document
+                .nodes
+                .backend_node_id
+                .iter()
+                .position(|&other| other == id)?;
             Some((at, zoom(&around.tree, document, node, around.zooms[at])))
         });
         let Some((at, inner)) = found.next() else {
             return Ok(None);
         };
         let quad = self.content(session, id).await?;
-        Ok(quad.map(|quad| Owner { quad, outer: around.zooms[at], inner }))
+        Ok(quad.map(|quad| Owner {
+            quad,
+            outer: around.zooms[at],
+            inner,
+        }))
     }
 
     /// Puts what is to be covered of a part into the part that it is in.
-    async fn lift(&self, parts: &[Part], scenes: &mut [Option<Scene>], at: usize) -> Result<(), Blind> {
+    async fn lift(
+        &self,
+        parts: &[Part],
+        scenes: &mut [Option<Scene>],
+        at: usize,
+    ) -> Result<(), Blind> {
         let Some(parent) = parts[at].parent else {
             return Ok(());
         };
@@ -328,7 +419,11 @@ impl Page<'_> {
         )
         .await?;
         let is_near = |width: f64| (scene.width - width).abs() <= 24.0_f64.max(width * 0.001);
-        if is_near(inner) || is_near(client) { Ok(()) } else { Err(Blind::Zoomed) }
+        if is_near(inner) || is_near(client) {
+            Ok(())
+        } else {
+            Err(Blind::Zoomed)
+        }
     }
 }
 

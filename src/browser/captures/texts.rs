@@ -15,12 +15,23 @@ use super::tree::{Document, Tree};
 const TEXT_NODE: i64 = 3;
 /// Elements that draw what their attributes or their inside say, in a shadow tree that a snapshot does not show.
 const DRAWS_ATTRIBUTES: [&[u8]; 11] = [
-    b"INPUT", b"TEXTAREA", b"SELECT", b"OPTION", b"OPTGROUP", b"BUTTON", b"IMG", b"OBJECT", b"EMBED", b"VIDEO", b"DETAILS",
+    b"INPUT",
+    b"TEXTAREA",
+    b"SELECT",
+    b"OPTION",
+    b"OPTGROUP",
+    b"BUTTON",
+    b"IMG",
+    b"OBJECT",
+    b"EMBED",
+    b"VIDEO",
+    b"DETAILS",
 ];
 /// Elements that do not begin a block, so that a word goes on over them.
 const INLINE: [&[u8]; 28] = [
-    b"A", b"ABBR", b"B", b"BDI", b"BDO", b"BIG", b"CITE", b"CODE", b"DEL", b"DFN", b"EM", b"FONT", b"I", b"INS", b"KBD", b"LABEL",
-    b"MARK", b"Q", b"S", b"SAMP", b"SMALL", b"SPAN", b"STRONG", b"SUB", b"SUP", b"TT", b"U", b"VAR",
+    b"A", b"ABBR", b"B", b"BDI", b"BDO", b"BIG", b"CITE", b"CODE", b"DEL", b"DFN", b"EM", b"FONT",
+    b"I", b"INS", b"KBD", b"LABEL", b"MARK", b"Q", b"S", b"SAMP", b"SMALL", b"SPAN", b"STRONG",
+    b"SUB", b"SUP", b"TT", b"U", b"VAR",
 ];
 
 /// What is to be covered of a document.
@@ -94,7 +105,13 @@ impl<'a> Texts<'a> {
     fn singly(&mut self) {
         let Document { nodes, layout, .. } = self.document;
         for (at, &text) in layout.text.iter().enumerate() {
-            self.add(text, Owner::Drawn { layout: at, from: 0 });
+            self.add(
+                text,
+                Owner::Drawn {
+                    layout: at,
+                    from: 0,
+                },
+            );
             self.part();
         }
         for node in 0..nodes.node_name.len() {
@@ -103,7 +120,10 @@ impl<'a> Texts<'a> {
                 self.part();
             }
             let name = self.tree.string(nodes.node_name[node]);
-            if DRAWS_ATTRIBUTES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            if DRAWS_ATTRIBUTES
+                .iter()
+                .any(|known| name.eq_ignore_ascii_case(known))
+            {
                 for &value in &nodes.attributes[node] {
                     self.add(value, Owner::Node(node));
                     self.part();
@@ -131,7 +151,13 @@ impl<'a> Texts<'a> {
                 self.part();
             }
             last = Some(block);
-            self.add(text, Owner::Drawn { layout: at, from: 0 });
+            self.add(
+                text,
+                Owner::Drawn {
+                    layout: at,
+                    from: 0,
+                },
+            );
         }
         self.part();
     }
@@ -190,7 +216,9 @@ impl<'a> Texts<'a> {
     pub(super) fn marks(&self, spans: &[Range<usize>]) -> Marks {
         let mut marks = Marks::default();
         for span in spans {
-            let first = self.pieces.partition_point(|piece| piece.at.end <= span.start);
+            let first = self
+                .pieces
+                .partition_point(|piece| piece.at.end <= span.start);
             let hit = self.pieces[first..].iter();
             for piece in hit.take_while(|piece| piece.at.start < span.end) {
                 let start = span.start.saturating_sub(piece.at.start);
@@ -212,7 +240,9 @@ impl<'a> Texts<'a> {
             }
             Owner::Node(node) => {
                 let boxes = self.document.layout.node_index.iter().enumerate();
-                marks.whole.extend(boxes.filter(|&(_, &of)| of == node).map(|(at, _)| at));
+                marks
+                    .whole
+                    .extend(boxes.filter(|&(_, &of)| of == node).map(|(at, _)| at));
                 // What is not laid out itself may be drawn by the field that it stands in.
                 if !self.boxes.contains_key(&node) {
                     marks.whole.extend(self.drawn_by(node));
@@ -229,7 +259,9 @@ impl<'a> Texts<'a> {
         let mut draws = false;
         while let Some(here) = at {
             let name = self.tree.string(self.document.nodes.node_name[here]);
-            draws |= DRAWS_ATTRIBUTES.iter().any(|known| name.eq_ignore_ascii_case(known));
+            draws |= DRAWS_ATTRIBUTES
+                .iter()
+                .any(|known| name.eq_ignore_ascii_case(known));
             if let Some(&layout) = self.boxes.get(&here) {
                 return draws.then_some(layout);
             }

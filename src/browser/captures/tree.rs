@@ -146,14 +146,19 @@ impl Document {
         // A parent comes before its children, so that climbing ends.
         let parents = nodes.parent_index.iter().enumerate();
         columns.iter().all(|&len| len == count)
-            && parents.map(|(at, &parent)| (i64::try_from(at), parent)).all(|(at, parent)| at.is_ok_and(|at| parent < at))
+            && parents
+                .map(|(at, &parent)| (i64::try_from(at), parent))
+                .all(|(at, parent)| at.is_ok_and(|at| parent < at))
             && layout.bounds.len() == layout.node_index.len()
             && layout.text.len() == layout.node_index.len()
             && layout.node_index.iter().all(|&node| node < count)
             && text_boxes.bounds.len() == lines
             && text_boxes.start.len() == lines
             && text_boxes.length.len() == lines
-            && text_boxes.layout_index.iter().all(|&at| at < layout.node_index.len())
+            && text_boxes
+                .layout_index
+                .iter()
+                .all(|&at| at < layout.node_index.len())
             && [&nodes.text_value, &nodes.input_value].iter().all(|rare| {
                 rare.index.len() == rare.value.len() && rare.index.iter().all(|&node| node < count)
             })
