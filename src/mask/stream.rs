@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::found::Findings;
 use super::json::{Step, Tracker};
 use super::needle::Needles;
 use super::reading::Reading;
 use super::resolve::{Edit, Resolver};
-use super::scan::Findings;
 use super::scout;
 use super::signed::{Blocks, Event};
 use super::symbol::{Stretch, Sym};
