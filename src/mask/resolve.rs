@@ -25,6 +25,16 @@ pub(super) struct Resolver {
     pub hits: Hits,
     /// What is not settled waits for whether a block is signed.
     pub waits_for_signature: bool,
+    held: Option<Held>,
+}
+
+/// The first cluster that is not settled, because more may belong to it.
+struct Held {
+    start: u64,
+    /// Where it ends, at the earliest.
+    end: u64,
+    /// How many findings that is told from.
+    seen: usize,
 }
 
 impl Resolver {
@@ -43,6 +53,7 @@ impl Resolver {
     ) -> Result<u64, Refusal> {
         let mut settled = self.before_token(safe);
         self.waits_for_signature = false;
+        self.held = None;
         if !findings.values.all().is_empty() {
             settled = self.settle_values(findings, settled, syntax, blocks, needles)?;
         }
@@ -52,6 +63,25 @@ impl Resolver {
         self.tokens.retain(|(_, end)| *end > settled);
         blocks.forget(settled);
         Ok(settled)
+    }
+
+    /// Where `settle` finds nothing to settle, as far as that is told from what was found since: up to where the text is settled.
+    pub fn still_held(&mut self, findings: &mut Findings, safe: u64) -> Option<u64> {
+        let held = self.held.as_mut()?;
+        let new = &findings.values.all()[held.seen..];
+        findings.work += new.len() as u64 / 4;
+        held.seen += new.len();
+        for value in new {
+            if value.start() < held.start {
+                self.held = None;
+                return None;
+            }
+            if value.start() < held.end {
+                held.end = held.end.max(value.end());
+            }
+        }
+        let start = held.start;
+        (safe < held.end).then(|| self.before_token(safe.min(start)))
     }
 
     /// `at`, or where the bare token begins that it lies in.
@@ -86,6 +116,8 @@ impl Resolver {
             let token = self.token(values, (start, end));
             if end > safe || token.is_some_and(|token| reaches(values, token) > safe) {
                 settled = token.map_or(start, |(first, _)| first.min(start));
+                let seen = values.len() - at;
+                self.held = (end > safe).then_some(Held { start, end, seen });
                 break;
             }
             match (blocks.mode, blocks.fate(start, end)) {
