@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::chain::{Chain, Decoder};
+use super::chain::Chain;
 use super::found::{Findings, Found};
 use super::needle::{NameId, Needles};
 use super::signed::{Blocks, Fate};
@@ -101,11 +101,15 @@ impl Resolver {
         blocks: &mut Blocks,
         needles: &Needles,
     ) -> Result<u64, Refusal> {
-        let mut known = Known::new(findings.keys.all(), &findings.exempt);
+        let (keys, exempt) = (findings.keys.all(), &findings.exempt);
         let values = findings.values.rearrange();
-        let all = values.len() + findings.keys.all().len() + findings.exempt.len();
-        values.retain(|value| !known.holds(value));
-        findings.work += (all as u64 + known.compared) / 4;
+        let mut looked = values.len() as u64;
+        if !keys.is_empty() || !exempt.is_empty() {
+            let mut known = Known::new(keys, exempt);
+            values.retain(|value| !known.holds(value));
+            looked += (keys.len() + exempt.len()) as u64 + known.compared;
+        }
+        findings.work += looked / 4;
         values.sort_by(rank);
         let mut at = 0;
         let mut quoted: Option<(u64, u64)> = None;
@@ -279,12 +283,11 @@ fn protects(key: &Found, value: &Found) -> bool {
 
 /// Leftmost, then longest, then nearest to the raw text, then first registered.
 fn rank(a: &Found, b: &Found) -> std::cmp::Ordering {
-    let chain = |f: &Found| -> (usize, Vec<Decoder>) {
-        (f.chain.decoders().len(), f.chain.decoders().to_vec())
-    };
+    let (one, other) = (a.chain.decoders(), b.chain.decoders());
     (a.start().cmp(&b.start()))
         .then(b.end().cmp(&a.end()))
-        .then_with(|| chain(a).cmp(&chain(b)))
+        .then(one.len().cmp(&other.len()))
+        .then_with(|| one.cmp(other))
         .then(a.rank.cmp(&b.rank))
 }
 
