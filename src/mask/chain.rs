@@ -3,7 +3,7 @@
 use super::Form;
 
 /// A decoder, in the order in which readings are ranked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Decoder {
     /// JSON string escapes.
     Json,
@@ -46,7 +46,7 @@ const PERCENT_REPEATS: usize = 2;
 const LONGEST: usize = STEPS * JSON_REPEATS;
 
 /// The decoders that lead from the root text to a reading, outermost first.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Chain {
     len: u8,
     /// There is another of these decoders, which has read over a gap of the root: what the one finds is nothing to the other.
@@ -76,6 +76,21 @@ impl Chain {
         *chain.decoders.get_mut(so_far.len())? = next;
         chain.len += 1;
         (chain.steps() <= STEPS).then_some(chain)
+    }
+
+    /// The chain without the layers that it ends in: of the text that holds the run.
+    pub fn text(&self) -> Self {
+        let layers = self.decoders().iter().rev().take_while(|d| d.is_layer());
+        let kept = self.decoders().len() - layers.count();
+        let mut chain = Self {
+            anew: self.anew,
+            ..Self::ROOT
+        };
+        for (slot, decoder) in chain.decoders.iter_mut().zip(&self.decoders()[..kept]) {
+            *slot = *decoder;
+            chain.len += 1;
+        }
+        chain
     }
 
     /// The chain with `to` in the place of `from`, if it is that and layers on it, and the other is a reading.

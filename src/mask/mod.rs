@@ -27,6 +27,7 @@ mod ahead;
 mod authority;
 mod chain;
 mod decode;
+mod found;
 mod history;
 mod json;
 mod needle;

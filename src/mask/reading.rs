@@ -10,9 +10,10 @@ use std::collections::VecDeque;
 use super::ahead::Ahead;
 use super::chain::{Chain, Decoder};
 use super::decode::{Decode, Decoded};
+use super::found::Findings;
 use super::history::History;
 use super::needle::Needles;
-use super::scan::{Findings, Scan};
+use super::scan::Scan;
 use super::skim::{Rules, Skimmed, skim};
 use super::symbol::{Stretch, Sym, class};
 

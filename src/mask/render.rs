@@ -2,8 +2,8 @@
 
 use super::Syntax;
 use super::chain::Decoder;
+use super::found::Found;
 use super::needle::Needles;
-use super::scan::Found;
 use super::symbol::Wrap;
 
 /// The text that replaces a cluster of overlapping occurrences, of which the first counts.

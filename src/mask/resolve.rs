@@ -1,10 +1,10 @@
 //! From occurrences to edits: which of them count, which belong together, what is written in their place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::chain::Decoder;
+use super::chain::Chain;
+use super::found::{Findings, Found};
 use super::needle::{NameId, Needles};
-use super::scan::{Findings, Found};
 use super::signed::{Blocks, Fate};
 use super::{Form, Hits, Refusal, Signed, Syntax, render};
 
@@ -25,6 +25,16 @@ pub(super) struct Resolver {
     pub hits: Hits,
     /// What is not settled waits for whether a block is signed.
     pub waits_for_signature: bool,
+    held: Option<Held>,
+}
+
+/// The first cluster that is not settled, because more may belong to it.
+struct Held {
+    start: u64,
+    /// Where it ends, at the earliest.
+    end: u64,
+    /// How many findings that is told from.
+    seen: usize,
 }
 
 impl Resolver {
@@ -41,23 +51,46 @@ impl Resolver {
         blocks: &mut Blocks,
         needles: &Needles,
     ) -> Result<u64, Refusal> {
-        let mut settled = safe;
+        let mut settled = self.before_token(safe);
         self.waits_for_signature = false;
-        if let Some((start, _)) = self
-            .tokens
-            .iter()
-            .find(|(start, end)| *start < safe && safe < *end)
-        {
-            settled = *start;
-        }
-        if !findings.values.is_empty() {
+        self.held = None;
+        if !findings.values.all().is_empty() {
             settled = self.settle_values(findings, settled, syntax, blocks, needles)?;
         }
-        findings.keys.retain(|key| key.end() > settled);
+        let keys = findings.keys.rearrange();
+        keys.retain(|key| key.end() > settled);
         findings.exempt.retain(|(_, end, _)| *end > settled);
         self.tokens.retain(|(_, end)| *end > settled);
         blocks.forget(settled);
         Ok(settled)
+    }
+
+    /// Where `settle` finds nothing to settle, as far as that is told from what was found since: up to where the text is settled.
+    pub fn still_held(&mut self, findings: &mut Findings, safe: u64) -> Option<u64> {
+        let held = self.held.as_mut()?;
+        let new = &findings.values.all()[held.seen..];
+        findings.work += new.len() as u64 / 4;
+        held.seen += new.len();
+        for value in new {
+            if value.start() < held.start {
+                self.held = None;
+                return None;
+            }
+            if value.start() < held.end {
+                held.end = held.end.max(value.end());
+            }
+        }
+        let start = held.start;
+        (safe < held.end).then(|| self.before_token(safe.min(start)))
+    }
+
+    /// `at`, or where the bare token begins that it lies in.
+    fn before_token(&self, at: u64) -> u64 {
+        let around = |(start, end): &&(u64, u64)| *start < at && at < *end;
+        self.tokens
+            .iter()
+            .find(around)
+            .map_or(at, |(start, _)| *start)
     }
 
     fn settle_values(
@@ -68,23 +101,27 @@ impl Resolver {
         blocks: &mut Blocks,
         needles: &Needles,
     ) -> Result<u64, Refusal> {
-        let pairs = findings.values.len() * (1 + findings.keys.len() + findings.exempt.len());
-        findings.work += pairs as u64 / 4;
-        let (keys, exempt) = (&findings.keys, &findings.exempt);
-        findings.values.retain(|value| {
-            let is_known = |e: &(u64, u64, u32)| *e == (value.start(), value.end(), value.rank);
-            !exempt.iter().any(is_known) && !keys.iter().any(|key| protects(key, value))
-        });
-        findings.values.sort_by(rank);
+        let (keys, exempt) = (findings.keys.all(), &findings.exempt);
+        let values = findings.values.rearrange();
+        let mut looked = values.len() as u64;
+        if !keys.is_empty() || !exempt.is_empty() {
+            let mut known = Known::new(keys, exempt);
+            values.retain(|value| !known.holds(value));
+            looked += (keys.len() + exempt.len()) as u64 + known.compared;
+        }
+        findings.work += looked / 4;
+        values.sort_by(rank);
         let mut at = 0;
         let mut quoted: Option<(u64, u64)> = None;
         let mut settled = safe;
-        while at < findings.values.len() {
-            let cluster = cluster(&findings.values[at..]);
+        while at < values.len() {
+            let cluster = cluster(&values[at..]);
             let (start, end) = span(cluster);
-            let token = self.token(&findings.values, (start, end));
-            if end > safe || token.is_some_and(|token| reaches(&findings.values, token) > safe) {
+            let token = self.token(values, (start, end));
+            if end > safe || token.is_some_and(|token| reaches(values, token) > safe) {
                 settled = token.map_or(start, |(first, _)| first.min(start));
+                let seen = values.len() - at;
+                self.held = (end > safe).then_some(Held { start, end, seen });
                 break;
             }
             match (blocks.mode, blocks.fate(start, end)) {
@@ -112,7 +149,7 @@ impl Resolver {
             at += cluster.len();
         }
         self.quote(quoted.map(|(_, end)| end));
-        findings.values.drain(..at);
+        values.drain(..at);
         Ok(settled.min(safe))
     }
 
@@ -157,6 +194,79 @@ fn reaches(values: &[Found], token: (u64, u64)) -> u64 {
     touching.map(Found::end).max().unwrap_or(0)
 }
 
+/// What keeps values from counting: keys that stand in the text already, and strings that short values leave alone.
+struct Known<'a> {
+    exempt: HashSet<(u64, u64, u32)>,
+    /// Keys that protect values of any reading.
+    literal: Keys<'a>,
+    /// Keys that protect values of their own reading, by its chain.
+    encoded: HashMap<Chain, Keys<'a>>,
+    /// Keys that a value was compared with, so far.
+    compared: u64,
+}
+
+/// Keys, by where they start; and where they and those before them end, at the latest.
+#[derive(Default)]
+struct Keys<'a> {
+    keys: Vec<(&'a Found, u64)>,
+}
+
+impl<'a> Known<'a> {
+    fn new(keys: &'a [Found], exempt: &[(u64, u64, u32)]) -> Self {
+        let mut known = Self {
+            exempt: exempt.iter().copied().collect(),
+            literal: Keys::default(),
+            encoded: HashMap::new(),
+            compared: 0,
+        };
+        for key in keys {
+            let same = if key.literal {
+                &mut known.literal
+            } else {
+                known.encoded.entry(key.chain).or_default()
+            };
+            same.keys.push((key, 0));
+        }
+        known.literal.order();
+        known.encoded.values_mut().for_each(Keys::order);
+        known
+    }
+
+    fn holds(&mut self, value: &Found) -> bool {
+        let exempt = &(value.start(), value.end(), value.rank);
+        if self.exempt.contains(exempt) {
+            return true;
+        }
+        let encoded = self.encoded.get(&value.chain);
+        let compared = &mut self.compared;
+        let mut protected = |keys: &Keys| {
+            let mut around = keys.around(value).iter().inspect(|_| *compared += 1);
+            around.any(|(key, _)| protects(key, value))
+        };
+        protected(&self.literal) || encoded.is_some_and(protected)
+    }
+}
+
+impl<'a> Keys<'a> {
+    fn order(&mut self) {
+        self.keys.sort_by_key(|(key, _)| key.start());
+        let mut furthest = 0;
+        for (key, reach) in &mut self.keys {
+            furthest = furthest.max(key.end());
+            *reach = furthest;
+        }
+    }
+
+    /// Those among which all are that the value lies in.
+    fn around(&self, value: &Found) -> &[(&'a Found, u64)] {
+        let from = self.keys.partition_point(|(_, reach)| *reach < value.end());
+        let to = self
+            .keys
+            .partition_point(|(key, _)| key.start() <= value.start());
+        self.keys.get(from..to).unwrap_or_default()
+    }
+}
+
 /// A key that stands in the text already keeps a value inside its own letters from being replaced.
 fn protects(key: &Found, value: &Found) -> bool {
     let inside = key.start() <= value.start() && value.end() <= key.end();
@@ -173,12 +283,11 @@ fn protects(key: &Found, value: &Found) -> bool {
 
 /// Leftmost, then longest, then nearest to the raw text, then first registered.
 fn rank(a: &Found, b: &Found) -> std::cmp::Ordering {
-    let chain = |f: &Found| -> (usize, Vec<Decoder>) {
-        (f.chain.decoders().len(), f.chain.decoders().to_vec())
-    };
+    let (one, other) = (a.chain.decoders(), b.chain.decoders());
     (a.start().cmp(&b.start()))
         .then(b.end().cmp(&a.end()))
-        .then_with(|| chain(a).cmp(&chain(b)))
+        .then(one.len().cmp(&other.len()))
+        .then_with(|| one.cmp(other))
         .then(a.rank.cmp(&b.rank))
 }
 

@@ -5,75 +5,13 @@ use aho_corasick::automaton::StateID;
 
 use super::authority::Authority;
 use super::chain::Chain;
+use super::found::{Findings, Found};
 use super::history::History;
-use super::json::StringEnd;
-use super::needle::{Kind, NameId, Needles, Rule};
-use super::opaque::Opaque;
+use super::needle::{Kind, Needles, Rule};
 use super::skim::Skimmed;
 use super::symbol::{Stretch, Sym};
 use super::wait::{Fate, Wait};
 use super::word::{self, BESIDE, LONGEST_CHAR};
-
-/// An occurrence of a value or of a key.
-#[derive(Clone)]
-pub(super) struct Found {
-    pub chain: Chain,
-    pub name: NameId,
-    /// Rank of the value's registration.
-    pub rank: u32,
-    pub first: Sym,
-    pub last: Sym,
-    /// It stands in the raw text as it is.
-    pub literal: bool,
-}
-
-impl Found {
-    pub fn start(&self) -> u64 {
-        self.first.start
-    }
-
-    pub fn end(&self) -> u64 {
-        self.last.end
-    }
-}
-
-/// What all readings of a text report to.
-#[derive(Default)]
-pub(super) struct Findings {
-    pub values: Vec<Found>,
-    pub keys: Vec<Found>,
-    /// Values that do not count because they are the whole of a string that short values leave alone: the raw span and the
-    /// rank. Other readings of the same string may find them too.
-    pub exempt: Vec<(u64, u64, u32)>,
-    /// The string that the raw byte at hand closes.
-    pub closing: Option<StringEnd>,
-    /// What is opaque of the string that the raw byte at hand stands in or closes.
-    pub opaque: Opaque,
-    /// Symbols scanned so far, in all readings, and findings gone through again.
-    pub work: u64,
-}
-
-impl Findings {
-    /// How many wait to be settled.
-    pub fn len(&self) -> usize {
-        self.values.len() + self.keys.len()
-    }
-
-    /// What the reading `from` and those of its runs found at or after `start` the reading `to`, a copy of it, would have found
-    /// too: it may share a base64 group with what that one finds next, or lie in what is a key in the one and not in the other.
-    pub fn adopt(&mut self, from: &Chain, to: &Chain, start: u64) {
-        for found in [&mut self.values, &mut self.keys] {
-            self.work += found.len() as u64;
-            let near = found.iter().filter(|f| f.end() > start);
-            let adopted = |f: &Found| {
-                let chain = f.chain.with_beginning(from, to)?;
-                Some(Found { chain, ..f.clone() })
-            };
-            let copies: Vec<Found> = near.filter_map(adopted).collect();
-            found.extend(copies);
-        }
-    }
-}
 
 /// What stands before the first symbol of a history.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::found::Findings;
 use super::json::{Step, Tracker};
 use super::needle::Needles;
 use super::reading::Reading;
 use super::resolve::{Edit, Resolver};
-use super::scan::Findings;
 use super::scout;
 use super::signed::{Blocks, Event};
 use super::symbol::{Stretch, Sym};
@@ -145,7 +145,12 @@ impl Stream {
             self.read(&piece[at..to])?;
             at = to;
         }
-        self.settle()
+        let safe = self.safe();
+        if let Some(settled) = self.resolver.still_held(&mut self.findings, safe) {
+            self.settled = self.settled.max(settled);
+            return Ok(());
+        }
+        self.settle_to(safe)
     }
 
     /// Reads every byte in all readings.
@@ -318,10 +323,15 @@ impl Stream {
     }
 
     fn settle(&mut self) -> Result<(), Refusal> {
+        let safe = self.safe();
+        self.settle_to(safe)
+    }
+
+    /// Up to here no reading has anything under way.
+    fn safe(&self) -> u64 {
         let token = self.tracker.as_ref().and_then(Tracker::open_token);
         let pending = self.root.pending(&self.needles);
-        let safe = pending.into_iter().chain(token).min().unwrap_or(self.at);
-        self.settle_to(safe)
+        pending.into_iter().chain(token).min().unwrap_or(self.at)
     }
 
     fn settle_to(&mut self, safe: u64) -> Result<(), Refusal> {

@@ -179,3 +179,23 @@ fn p8_what_reading_costs_has_a_limit() {
         }
     }
 }
+
+#[test]
+fn p8_what_is_refused_does_not_depend_on_the_pieces() {
+    let mut builder = Masker::builder();
+    let name = builder.name("x_key", "x_key");
+    builder.value(name, b"zz", Rule::Anywhere);
+    let masker = builder.build();
+    // One occurrence overlaps the next: all wait for the last, and none may be gone through again with every piece.
+    let text = "z".repeat(20_000);
+    for piece in [text.len(), 1] {
+        let mut stream = masker.stream(Syntax::Text);
+        let mut out = Vec::new();
+        for bytes in text.as_bytes().chunks(piece) {
+            let taken = stream.push(Bytes::copy_from_slice(bytes), &mut out);
+            assert_eq!(taken, Ok(()), "in pieces of {piece}");
+        }
+        assert_eq!(stream.finish(&mut out), Ok(()), "in pieces of {piece}");
+        assert_eq!(out.concat(), b"x_key", "in pieces of {piece}");
+    }
+}

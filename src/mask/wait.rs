@@ -1,9 +1,9 @@
 //! Matches that count only if what follows them allows: word edges, URL authorities, whole JSON strings.
 
 use super::authority::Authority;
+use super::found::Found;
 use super::json::StringEnd;
 use super::needle::{Kind, Pattern};
-use super::scan::Found;
 use super::symbol::{Sym, class};
 use super::word::{self, LONGEST_CHAR};
 

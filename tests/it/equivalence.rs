@@ -262,6 +262,17 @@ const ONCE_DIFFERENT: &[(u8, Syntax, &str)] = &[
     (7, Syntax::Text, r"AA0IHF6\r\n\tejJ6"),
     // A match that ends inside hex digits.
     (8, Syntax::Text, "%MWRlYWRiZWVmejoK"),
+    // Many readings that find the same in a row, when more of them wake: and keys among what they find.
+    (
+        7,
+        Syntax::Form,
+        r"%2525aa&%25\\\\\q%7a%7azzzzzzzzzzzzzzzzz%7azzzzzzzzzzzzzzazza\\\qazzzz\\=aa",
+    ),
+    (
+        7,
+        Syntax::Form,
+        r"%2525aa&%25\\\\\q%7a%7azzzzzzzzzzzzzzzzz%7azzzzzzzzzzzzzzazza\\\qazzzz\\=aa$x_k$x_l$x_k$x_l$zz$x_k$zzzzzz",
+    ),
     // A value in base64 in HTML in base64.
     (
         5,
