@@ -19,7 +19,7 @@ mod inspect;
 mod listing;
 mod mend;
 pub mod methods;
-mod pages;
+pub mod pages;
 mod settings;
 mod streams;
 mod typing;
