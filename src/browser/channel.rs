@@ -180,7 +180,7 @@ impl Channel {
             guard: Arc::clone(&self.guard),
             settings: Arc::clone(&self.settings),
             pages: Arc::clone(&self.pages),
-            // CASTS
+            casts: Arc::default(),
         };
         Ok((context, incoming))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::captures::Casts;
 use super::hub::{Hub, Member};
 use super::pages::Pages;
 use super::settings::Settings;
@@ -20,4 +21,6 @@ pub struct Context {
     pub settings: Arc<Settings>,
     /// The documents in which values were inserted, of all clients.
     pub pages: Arc<Pages>,
+    /// Where values were in its screencasts.
+    pub casts: Arc<Casts>,
 }

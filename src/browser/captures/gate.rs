@@ -1,0 +1,243 @@
+//! The cheap look: does anything in a target's documents hold a value?
+//!
+//! It reads the serialised documents (attributes, texts by themselves) and, in an isolated world that the page cannot reach, their
+//! texts in order and what their fields hold. It may say yes where nothing is drawn; it says no only where the full look would find
+//! nothing but what a style sheet writes itself (`content: "…"`).
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::spans::spans;
+use super::texts::no_room;
+use crate::browser::hub::{CallError, Hub};
+use crate::guard::{Counts, Snapshot};
+
+/// Most frames of a target that are looked at; with more, its documents are looked at in full.
+const MOST_FRAMES: usize = 64;
+
+/// Walks a document's nodes and open shadow trees: texts with a line end around what begins a block, then the fields' values.
+///
+/// The world has prototypes of its own, and their getters are called as such: a form's or a document's named children would stand
+/// in front of them. Lone surrogates are no part of a value, and no JSON reader takes them.
+const COLLECT: &str = r"(() => {
+  const getter = (of, name) => { const get = Object.getOwnPropertyDescriptor(of.prototype, name).get; return (on) => get.call(on); };
+  const type = getter(Node, 'nodeType'), last = getter(Node, 'lastChild'), previous = getter(Node, 'previousSibling');
+  const data = getter(CharacterData, 'data'), tag = getter(Element, 'tagName'), shadow = getter(Element, 'shadowRoot');
+  const inline = new Set('A ABBR B BDI BDO BIG CITE CODE DEL DFN EM FONT I INS KBD LABEL MARK Q S SAMP SMALL SPAN STRONG SUB SUP TT U VAR WBR'.split(' '));
+  const out = [], fields = [], stack = [document];
+  while (stack.length) {
+    const node = stack.pop();
+    if (node === null) { out.push('\n'); continue; }
+    const kind = type(node);
+    if (kind === 3) { out.push(data(node)); continue; }
+    if (kind === 1) {
+      if (!inline.has(tag(node))) { out.push('\n'); stack.push(null); }
+      if (node instanceof HTMLInputElement || node instanceof HTMLTextAreaElement) fields.push(node.value);
+      const root = shadow(node);
+      if (root) stack.push(root);
+    }
+    for (let child = last(node); child; child = previous(child)) stack.push(child);
+  }
+  return (out.join('') + '\n' + fields.join('\n')).toWellFormed();
+})()";
+
+/// What a look at a target said.
+pub(super) struct Glance {
+    /// Whether values may be drawn in it.
+    pub(super) may_show: bool,
+    /// The ids of its frames.
+    pub(super) frames: Vec<String>,
+    /// Its own frame's document, by its loader.
+    pub(super) document: String,
+}
+
+/// Looks at a target on our session.
+///
+/// # Errors
+/// The browser did not answer as it must; nothing is known then.
+pub(super) async fn glance(
+    hub: &Hub,
+    session: &str,
+    snapshot: &Snapshot,
+) -> Result<Glance, CallError> {
+    let (frames, document) = frames(hub, session).await?;
+    let mut may_show = frames.len() > MOST_FRAMES;
+    for frame in &frames {
+        if may_show {
+            break;
+        }
+        may_show = look(hub, session, frame, snapshot).await?;
+    }
+    Ok(Glance {
+        may_show,
+        frames,
+        document,
+    })
+}
+
+/// The frames of a target that are in its process.
+async fn frames(hub: &Hub, session: &str) -> Result<(Vec<String>, String), CallError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answer {
+        frame_tree: Branch,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Branch {
+        frame: Frame,
+        #[serde(default)]
+        child_frames: Vec<Branch>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Frame {
+        id: String,
+        loader_id: String,
+    }
+    let answer = hub
+        .call(Some(session), "Page.getFrameTree", json!({}))
+        .await?;
+    let answer: Answer = read(&answer)?;
+    let document = answer.frame_tree.frame.loader_id.clone();
+    let mut ids = Vec::new();
+    let mut branches = vec![answer.frame_tree];
+    while let Some(branch) = branches.pop() {
+        ids.push(branch.frame.id);
+        branches.extend(branch.child_frames);
+    }
+    Ok((ids, document))
+}
+
+/// Whether one document may show a value.
+async fn look(
+    hub: &Hub,
+    session: &str,
+    frame: &str,
+    snapshot: &Snapshot,
+) -> Result<bool, CallError> {
+    let world = world(hub, session, frame).await?;
+    let (texts, html) = tokio::join!(
+        evaluate(hub, session, world, COLLECT, true),
+        serialised(hub, session, world)
+    );
+    let (
+        Remote {
+            value: Some(texts), ..
+        },
+        html,
+    ) = (texts?, html?)
+    else {
+        return Err(CallError::Unreadable);
+    };
+    // What is in a closed shadow tree is neither read in order nor are its fields.
+    if memchr::memmem::find(&html, br#"shadowrootmode=\"closed\""#).is_some() {
+        return Ok(true);
+    }
+    let mut text = BytesMut::with_capacity(texts.len() * 2 + html.len() + 2);
+    text.put_slice(texts.as_bytes());
+    text.put_u8(b'\n');
+    squeeze(texts.as_bytes(), &mut text);
+    text.put_u8(b'\n');
+    // As JSON has it: the masker reads its escapes.
+    text.put_slice(&html);
+    let found = spans(snapshot, &text.freeze(), &mut Counts::default());
+    Ok(!found.is_ok_and(|found| found.is_empty()))
+}
+
+/// The text without blanks, line ends and what takes no room: letters that are drawn side by side, whatever the markup.
+fn squeeze(text: &[u8], out: &mut BytesMut) {
+    let mut from = 0;
+    for (gap, len) in no_room(text) {
+        out.extend(
+            text[from..gap]
+                .iter()
+                .filter(|byte| !byte.is_ascii_whitespace()),
+        );
+        from = gap + len;
+    }
+    out.extend(
+        text[from..]
+            .iter()
+            .filter(|byte| !byte.is_ascii_whitespace()),
+    );
+}
+
+/// What `Runtime.evaluate` answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Remote {
+    value: Option<String>,
+    object_id: Option<String>,
+}
+
+/// Our isolated world in a frame; made if it is not there.
+pub(super) async fn world(hub: &Hub, session: &str, frame: &str) -> Result<i64, CallError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct World {
+        execution_context_id: i64,
+    }
+    let params = json!({"frameId": frame, "worldName": hub.world()});
+    let answer = hub
+        .call(Some(session), "Page.createIsolatedWorld", params)
+        .await?;
+    Ok(read::<World>(&answer)?.execution_context_id)
+}
+
+async fn evaluate(
+    hub: &Hub,
+    session: &str,
+    world: i64,
+    expression: &str,
+    by_value: bool,
+) -> Result<Remote, CallError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        result: Remote,
+    }
+    let params = json!({"expression": expression, "contextId": world, "returnByValue": by_value, "silent": true});
+    let answer = hub.call(Some(session), "Runtime.evaluate", params).await?;
+    Ok(read::<Answer>(&answer)?.result)
+}
+
+/// The document of a world as HTML, with all shadow trees: the answer as it came, in JSON.
+async fn serialised(hub: &Hub, session: &str, world: i64) -> Result<Bytes, CallError> {
+    let document = evaluate(hub, session, world, "document", false).await?;
+    let object = document.object_id.ok_or(CallError::Unreadable)?;
+    let params = json!({"objectId": object, "includeShadowDOM": true});
+    let html = hub.call(Some(session), "DOM.getOuterHTML", params).await;
+    // A handle that is not given back lives as long as the document.
+    let release = hub.call(
+        Some(session),
+        "Runtime.releaseObject",
+        json!({"objectId": object}),
+    );
+    let (html, _) = (html, release.await);
+    html
+}
+
+/// A number that an expression gives in our world.
+pub(super) async fn numbers<const N: usize>(
+    hub: &Hub,
+    session: &str,
+    frame: &str,
+    expression: &str,
+) -> Result<[f64; N], CallError> {
+    let world = world(hub, session, frame).await?;
+    let answer = evaluate(hub, session, world, expression, true).await?;
+    let text = answer.value.ok_or(CallError::Unreadable)?;
+    let mut numbers = [0.0; N];
+    let mut words = text.split(' ');
+    for number in &mut numbers {
+        let word = words.next().and_then(|word| word.parse().ok());
+        *number = word.ok_or(CallError::Unreadable)?;
+    }
+    Ok(numbers)
+}
+
+/// Reads an answer.
+pub(super) fn read<'de, T: Deserialize<'de>>(answer: &'de [u8]) -> Result<T, CallError> {
+    serde_json::from_slice(answer).map_err(|_| CallError::Unreadable)
+}
