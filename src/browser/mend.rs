@@ -146,6 +146,7 @@ pub(super) fn mend(original: &[u8], masked: &[u8]) -> Result<Option<Vec<u8>>, Mi
         out: Vec::new(),
         copied: 0,
         stack: Vec::new(),
+        opened: false,
     };
     walk.message()?;
     Ok((walk.copied > 0).then(|| {
@@ -162,12 +163,18 @@ struct Walk<'a> {
     copied: usize,
     /// What is open: the place of each, and whether it is an object.
     stack: Vec<(Place, bool)>,
+    /// The last of them was opened just now, and is not empty.
+    opened: bool,
 }
 
 impl Walk<'_> {
     fn message(&mut self) -> Result<(), Misaligned> {
         self.value(Place::Message, Text::Masked)?;
         while let Some((place, object)) = self.stack.last().copied() {
+            if std::mem::take(&mut self.opened) {
+                self.next_in(place, object)?;
+                continue;
+            }
             let close = if object { b'}' } else { b']' };
             match self.both()? {
                 b',' => {
@@ -222,9 +229,9 @@ impl Walk<'_> {
                 if self.both().is_ok_and(|byte| byte == close) {
                     return self.step();
                 }
-                // An object in a place of its own has that place; the items of a list are asked for it.
                 self.stack.push((place, object));
-                self.next_in(place, object)
+                self.opened = true;
+                Ok(())
             }
             b'"' => {
                 let old = self.old.string()?;

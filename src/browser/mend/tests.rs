@@ -12,9 +12,14 @@ fn mask(text: &str) -> String {
     let mut out = String::new();
     let mut in_string = false;
     let mut word = String::new();
+    let mut escaped = false;
     for c in text.chars().chain(['\0']) {
         if c.is_ascii_alphanumeric() || c == '_' {
             word.push(c);
+            // The letter of an escape is no part of a word.
+            if std::mem::take(&mut escaped) {
+                out.push_str(&std::mem::take(&mut word));
+            }
             continue;
         }
         match (word == PIN, in_string) {
@@ -23,9 +28,10 @@ fn mask(text: &str) -> String {
             _ => out.push_str(&word),
         }
         word.clear();
-        if c == '"' {
+        if c == '"' && !escaped {
             in_string = !in_string;
         }
+        escaped = in_string && c == '\\' && !escaped;
         if c != '\0' {
             out.push(c);
         }
