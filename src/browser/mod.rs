@@ -6,7 +6,7 @@
 //! session has one owner.
 
 mod base64;
-mod captures;
+pub mod captures;
 mod channel;
 mod client;
 mod command;
@@ -15,7 +15,7 @@ mod endpoint;
 pub mod envelope;
 mod event;
 pub mod hub;
-mod inspect;
+pub mod inspect;
 mod listing;
 mod mend;
 pub mod methods;

@@ -1,0 +1,146 @@
+//! What is in a command, where the method's name does not decide: addresses, targets, files, headers, requests that wait, cookies,
+//! the clipboard, worlds of script.
+//!
+//! A command comes to [`Inspector::take`] with the handler that its row in the method table names; the parameters that matter are
+//! read, and it passes, goes on with others, is answered, or refused. Events that the table marks come to [`Inspector::observe`],
+//! from which an inspector learns what it judges by, and which drops what is ours.
+//!
+//! Invariants: what cannot be read is refused; a value is written only for a destination that is known, after its event is durable;
+//! no value is kept; no lock is held while something is awaited; all that is remembered is bounded, and forgetting refuses.
+//!
+//! It types nothing, takes no pictures, and reads no streams.
+
+mod base64;
+mod certificates;
+mod clipboard;
+mod draft;
+mod fetch;
+mod files;
+mod header;
+mod navigate;
+mod params;
+mod paused;
+mod said;
+mod target;
+mod url;
+mod world;
+mod worlds;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use self::paused::Paused;
+use self::said::Said;
+use self::worlds::Worlds;
+use super::context::Context;
+use super::methods::{self, Handler};
+use super::{Command, Event, Observed, Refusal, Verdict};
+use crate::guard::{About, Ticket};
+
+pub use files::downloads_default;
+
+/// What all clients' inspectors have in common.
+#[derive(Default)]
+pub struct Shared(Mutex<Common>);
+
+#[derive(Default)]
+struct Common {
+    /// Who made a browser context, while that client is there.
+    contexts: HashMap<Box<str>, Weak<()>>,
+    /// Requests that left with a value in a header.
+    sent: HashSet<Box<str>>,
+}
+
+/// Browser contexts and requests that are remembered.
+const MOST_SHARED: usize = 16_384;
+
+/// Looks into one client's commands and events.
+pub struct Inspector {
+    shared: Arc<Shared>,
+    /// Lives as long as the client.
+    here: Arc<()>,
+    said: Said,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    worlds: Worlds,
+    paused: Paused,
+}
+
+impl Inspector {
+    /// For a new client.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            here: Arc::new(()),
+            said: Said::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Decides about a command whose row names that handler. For typing it only says whether the key would copy; reads pass.
+    pub async fn take(&self, context: &Context, handler: Handler, command: &Command) -> Verdict {
+        let judged = match handler {
+            Handler::Navigate => self.navigate(context, command).await,
+            Handler::Target => self.target(context, command).await,
+            Handler::Files => files::take(context, command).await,
+            Handler::Fetch => self.fetch(context, command).await,
+            Handler::Header => self.header(context, command).await,
+            Handler::Cookie => self.cookie(context, command).await,
+            Handler::Typing => clipboard::key(context, command).await,
+            Handler::Clipboard => clipboard::permission(context, command).await,
+            Handler::World => self.world(context, command).await,
+            Handler::Certificates => certificates::take(command),
+            Handler::Tracing => certificates::tracing(command),
+            Handler::Reads => Ok(Verdict::Pass),
+            Handler::Capture | Handler::Stream | Handler::Close => {
+                Err(Refusal::new("nobody takes this command"))
+            }
+        };
+        judged.unwrap_or_else(Verdict::Refuse)
+    }
+
+    /// Sees an event that the method table marks.
+    #[allow(clippy::unused_async)] // Its callers are ready for it to wait.
+    pub async fn observe(&self, context: &Context, event: &Event<'_>) -> Observed {
+        match methods::observer(event.method) {
+            Some(Handler::World) => self.see_world(context, event),
+            Some(Handler::Fetch) => self.see_request(context, event),
+            Some(Handler::Target) => self.see_target(context, event),
+            _ => Observed::Keep,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What an entry says is put in as a whole, or not at all.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn common(&self) -> MutexGuard<'_, Common> {
+        // As above.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Admits a command that may hold placeholders. `place`: of what the log speaks, such as an origin and a frame.
+async fn admit(context: &Context, command: &Command, place: &str) -> Result<Ticket, Refusal> {
+    let about = About {
+        channel: "browser",
+        target: place.into(),
+        method: methods::rule(&command.method).1,
+    };
+    let ticket = context.guard.admit(about).await;
+    ticket.map_err(|unavailable| Refusal::new(unavailable.to_string()))
+}
+
+/// Whether a page may be led to an address.
+///
+/// # Errors
+/// It is of a scheme that reaches files, the browser itself, or other programs.
+pub fn check_url(url: &str) -> Result<(), Refusal> {
+    url::check(url).map(drop)
+}
