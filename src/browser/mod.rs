@@ -6,7 +6,10 @@
 //! session has one owner.
 
 mod command;
+pub mod envelope;
+pub mod hub;
 mod settings;
+pub mod upstream;
 
 pub use command::{Command, Refusal, Verdict};
 pub use settings::{Captures, Launch, Limits, Settings, Upstream};
