@@ -6,10 +6,14 @@
 //! session has one owner.
 
 mod command;
+mod context;
 pub mod envelope;
 pub mod hub;
+pub mod pages;
 mod settings;
+pub mod typing;
 pub mod upstream;
 
 pub use command::{Command, Refusal, Verdict};
+pub use context::Context;
 pub use settings::{Captures, Launch, Limits, Settings, Upstream};
