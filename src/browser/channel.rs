@@ -1,6 +1,7 @@
 //! The channel itself: one browser, its clients, and the requests by which they come.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -11,7 +12,6 @@ use tokio::task::AbortHandle;
 
 use super::client::Client;
 use super::client::masking::Masking;
-use super::command::{Command, Verdict};
 use super::context::Context;
 use super::endpoint::{self, Access, Failure, Route};
 use super::hub::{CallError, Hub, Incoming, Listed, Notice, StartError};
@@ -26,6 +26,17 @@ use crate::net::io::Connection;
 use crate::net::server::Takeover;
 use crate::net::websocket::handshake::{self, Opening, OpeningError};
 
+/// Why there is no channel.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// There is no browser.
+    #[error(transparent)]
+    Browser(#[from] StartError),
+    /// The system has no randomness.
+    #[error("the system has no randomness")]
+    Random,
+}
+
 /// The browser channel. One for all connections.
 pub struct Channel {
     guard: Arc<Guard>,
@@ -38,6 +49,7 @@ pub struct Channel {
     places: Arc<Semaphore>,
     /// What the browser is called in its WebSocket's address.
     id: String,
+    is_up: Arc<AtomicBool>,
     notices: AbortHandle,
 }
 
@@ -46,10 +58,12 @@ impl Channel {
     ///
     /// # Errors
     /// There is none.
-    pub async fn start(guard: Arc<Guard>, settings: Settings) -> Result<Arc<Self>, StartError> {
+    pub async fn start(guard: Arc<Guard>, settings: Settings) -> Result<Arc<Self>, ChannelError> {
+        let id = endpoint::fresh_id().map_err(|_| ChannelError::Random)?;
         let settings = Arc::new(settings);
         let hub = Hub::start(Arc::clone(&settings)).await?;
-        let notices = tokio::spawn(tell(hub.notices())).abort_handle();
+        let is_up = Arc::new(AtomicBool::new(true));
+        let notices = tokio::spawn(tell(hub.notices(), Arc::clone(&is_up))).abort_handle();
         Ok(Arc::new(Self {
             guard,
             hosts: HostPolicy::new(&settings.hosts),
@@ -57,9 +71,10 @@ impl Channel {
             places: Arc::new(Semaphore::new(settings.limits.max_clients)),
             pages: Arc::default(),
             shared: Arc::default(),
-            id: endpoint::fresh_id(),
+            id,
             settings,
             hub,
+            is_up,
             notices,
         }))
     }
@@ -121,7 +136,7 @@ impl Channel {
     /// # Errors
     /// The browser is not there.
     pub fn ready(&self) -> Result<(), String> {
-        if self.hub.is_up() {
+        if self.is_up.load(Ordering::Relaxed) {
             Ok(())
         } else {
             Err("there is no browser now; it is started again".to_owned())
@@ -165,6 +180,7 @@ impl Channel {
             guard: Arc::clone(&self.guard),
             settings: Arc::clone(&self.settings),
             pages: Arc::clone(&self.pages),
+            casts: Arc::default(),
         };
         Ok((context, incoming))
     }
@@ -264,16 +280,18 @@ fn no_target(error: CallError) -> Failure {
 }
 
 /// Says what happens to the browser.
-async fn tell(mut notices: broadcast::Receiver<Notice>) {
+async fn tell(mut notices: broadcast::Receiver<Notice>, is_up: Arc<AtomicBool>) {
     loop {
         match notices.recv().await {
             Ok(Notice::Lost(why)) => {
+                is_up.store(false, Ordering::Relaxed);
                 tracing::error!(reason = &*why, "the browser is gone; it is started again");
             }
             Ok(Notice::Failed(why)) => {
                 tracing::error!(reason = &*why, "the browser does not start; it is tried again");
             }
             Ok(Notice::Restarted(generation)) => {
+                is_up.store(true, Ordering::Relaxed);
                 tracing::info!(generation, "the browser is there again");
             }
             Err(broadcast::error::RecvError::Lagged(_)) => {}

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
-use rustls::crypto::aws_lc_rs;
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
@@ -324,14 +323,12 @@ fn authority(request: &Parts, local: Option<SocketAddr>) -> String {
 }
 
 /// An id for the browser, which nobody can guess.
-pub(super) fn fresh_id() -> String {
+pub(super) fn fresh_id() -> Result<String, getrandom::Error> {
     let mut bytes = [0_u8; 16];
-    // Without randomness there was no TLS and no vault either.
-    let filled = aws_lc_rs::default_provider().secure_random.fill(&mut bytes);
-    filled.expect("the system has randomness");
+    getrandom::fill(&mut bytes)?;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-    parts.join("-")
+    Ok(parts.join("-"))
 }
 
 #[cfg(test)]

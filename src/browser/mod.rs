@@ -7,17 +7,27 @@
 
 mod base64;
 pub mod captures;
+mod channel;
+mod client;
 mod command;
 mod context;
+mod endpoint;
 pub mod envelope;
 mod event;
 pub mod hub;
+mod inspect;
+mod listing;
+mod mend;
 pub mod methods;
 pub mod pages;
 mod settings;
+mod streams;
+mod typing;
 pub mod upstream;
 
+pub use channel::{Channel, ChannelError};
 pub use command::{Command, Refusal, Verdict};
 pub use context::Context;
 pub use event::{Event, Observed};
+pub use hub::StartError;
 pub use settings::{Captures, Launch, Limits, Settings, Upstream};

@@ -87,16 +87,18 @@ impl Dispatcher {
     /// Runs until something ends the client.
     pub(super) async fn run(&mut self, mut messages: mpsc::Receiver<Bytes>) -> End {
         loop {
+            let (overtaking, pause, has_room) =
+                (self.overtaking(), self.pause(), self.has_room());
             let step = tokio::select! {
                 biased;
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
-                message = messages.recv(), if self.has_room() => match message {
+                message = messages.recv(), if has_room => match message {
                     Some(message) => self.take(message).await,
                     // Its sender ends the client.
                     None => pending().await,
                 },
-                () = until(self.overtaking()) => self.overtake().await,
-                () = until(self.pause()) => {
+                () = until(overtaking) => self.overtake().await,
+                () = until(pause) => {
                     self.after_pause();
                     Ok(())
                 }

@@ -62,7 +62,7 @@ impl From<Unmasked> for Unsent {
 }
 
 impl Masking {
-    pub(super) fn new(ticket: Ticket) -> Self {
+    pub(in crate::browser) fn new(ticket: Ticket) -> Self {
         Self {
             ticket,
             open: Mutex::default(),

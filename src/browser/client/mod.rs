@@ -108,11 +108,11 @@ impl Client {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Attached {
-            session_id: Arc<str>,
+            session_id: Box<str>,
         }
         let attached: Attached =
             serde_json::from_slice(&answer.await?).map_err(|_| CallError::Unreadable)?;
-        self.root = Some(attached.session_id);
+        self.root = Some(attached.session_id.into());
         Ok(self)
     }
 

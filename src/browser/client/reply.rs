@@ -6,9 +6,6 @@ use serde_json::json;
 use crate::browser::Refusal;
 
 /// JSON-RPC's codes.
-pub(super) const PARSE_ERROR: i32 = -32700;
-pub(super) const INVALID_REQUEST: i32 = -32600;
-pub(super) const METHOD_NOT_FOUND: i32 = -32601;
 pub(super) const SERVER_ERROR: i32 = -32000;
 pub(super) const SESSION_NOT_FOUND: i32 = -32001;
 
@@ -24,11 +21,6 @@ pub(super) fn refused(id: i64, session: Option<&str>, refusal: &Refusal) -> Byte
     let error = json!({ "code": refusal.code, "message": refusal.text });
     let text = format!("{{\"id\":{id},\"error\":{error}").into_bytes();
     close(text, session)
-}
-
-/// The answer to a message that is no command: there is no number to answer to.
-pub(super) fn no_command(code: i32, text: &str) -> Bytes {
-    Bytes::from(json!({ "error": { "code": code, "message": text } }).to_string())
 }
 
 fn close(mut text: Vec<u8>, session: Option<&str>) -> Bytes {
@@ -54,10 +46,6 @@ mod tests {
             (
                 refused(7, Some("S"), &Refusal::new("no \"x\"")),
                 r#"{"id":7,"error":{"code":-32000,"message":"no \"x\""},"sessionId":"S"}"#,
-            ),
-            (
-                no_command(PARSE_ERROR, "JSON: parse"),
-                r#"{"error":{"code":-32700,"message":"JSON: parse"}}"#,
             ),
         ] {
             assert_eq!(answer, expected.as_bytes());

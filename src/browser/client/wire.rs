@@ -181,13 +181,10 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
         let mut left = writer.queued();
         loop {
             let flushed = timeout(STEP, writer.flush()).await;
+            self.pulse.beat(left - writer.queued());
+            left = writer.queued();
             if let Ok(flushed) = flushed {
-                self.pulse.beat();
                 return flushed.map_err(|_| End::Lost);
-            }
-            if writer.queued() < left {
-                left = writer.queued();
-                self.pulse.beat();
             }
         }
     }

@@ -31,7 +31,7 @@ pub struct Listed {
 }
 
 /// What browser it is, for `/json/version`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Version {
     /// `Chrome/156.0.8078.79`.
     pub browser: String,
@@ -90,6 +90,17 @@ impl Event {
             .clone()
             .map_or(b"{}", |range| &self.message[range])
     }
+}
+
+/// What happened to the browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It ended or its connection broke; it is started again.
+    Lost(Arc<str>),
+    /// A start failed; it is tried again.
+    Failed(Arc<str>),
+    /// It is there again, as this generation.
+    Restarted(u64),
 }
 
 /// Why a command was not answered with a result.
