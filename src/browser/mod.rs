@@ -15,14 +15,14 @@ mod endpoint;
 pub mod envelope;
 mod event;
 pub mod hub;
-mod inspect;
+pub mod inspect;
 mod listing;
 mod mend;
 pub mod methods;
 pub mod pages;
 mod settings;
 mod streams;
-mod typing;
+pub mod typing;
 pub mod upstream;
 
 pub use channel::{Channel, ChannelError};

@@ -270,21 +270,9 @@ impl Kit {
             session: self.attach(&target).await,
             target,
         };
-        self.loaded(&tab, "about:blank").await;
+        self.until(&tab, "document.readyState === 'complete' && location.href !== 'about:blank'")
+            .await;
         tab
-    }
-
-    /// Waits until the tab shows a whole page, and not that one.
-    pub async fn loaded(&mut self, tab: &Tab, not: &str) {
-        let look = format!("document.readyState === 'complete' && location.href !== '{not}'");
-        let params = json!({"expression": look, "returnByValue": true});
-        loop {
-            let seen = self.call(Some(&tab.session), "Runtime.evaluate", params.clone());
-            // A context that goes with its document says so.
-            if seen.await.is_ok_and(|seen| seen["result"]["value"] == true) {
-                return;
-            }
-        }
     }
 
     pub async fn attach(&mut self, target: &str) -> String {
@@ -302,12 +290,21 @@ impl Kit {
         result["result"]["value"].take()
     }
 
-    /// Waits until an expression holds there.
+    /// Waits until an expression holds there, whatever document comes meanwhile.
     pub async fn until(&mut self, tab: &Tab, condition: &str) {
-        let poll = format!(
-            "new Promise((done) => {{ const look = () => ({condition}) ? done(true) : setTimeout(look, 5); look(); }})"
-        );
-        self.eval(tab, &poll).await;
+        let look = format!("new Promise((done) => setTimeout(() => done(!!({condition})), 5))");
+        let params = json!({"expression": look, "returnByValue": true, "awaitPromise": true});
+        let waits = async {
+            loop {
+                let seen = self.call(Some(&tab.session), "Runtime.evaluate", params.clone());
+                // A context that goes with its document says so.
+                if seen.await.is_ok_and(|seen| seen["result"]["value"] == true) {
+                    return;
+                }
+            }
+        };
+        let done = timeout(PATIENCE, waits).await;
+        done.unwrap_or_else(|_| panic!("never: {condition}"));
     }
 
     pub async fn insert(&mut self, tab: &Tab, text: &str) -> Result<Value, String> {

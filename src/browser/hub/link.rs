@@ -33,23 +33,8 @@ const MOST_IN_FLIGHT: usize = 16_384;
 /// How long a client's command may wait for room.
 const ROOM: Duration = Duration::from_secs(30);
 
-/// The parameters of a command of ours.
-pub(super) enum Params {
-    None,
-    Plain(Vec<u8>),
-    /// They hold a value.
-    Wiped(Zeroizing<Vec<u8>>),
-}
-
-impl Params {
-    fn len(&self) -> usize {
-        match self {
-            Self::None => 0,
-            Self::Plain(bytes) => bytes.len(),
-            Self::Wiped(bytes) => bytes.len(),
-        }
-    }
-}
+/// The parameters of a command of ours: an object's text, wiped when it goes, for it may hold a value.
+pub(super) type Params = Option<Zeroizing<Vec<u8>>>;
 
 /// Whose an answer is.
 pub(super) enum Waiting {
@@ -147,6 +132,22 @@ impl State {
         }
     }
 
+    /// Takes a client's place, which learns why; what waits for it is still received, unless `at_once`. Its root.
+    pub(super) fn unseat(
+        &mut self,
+        member: u64,
+        reason: &Arc<str>,
+        at_once: bool,
+    ) -> Option<Arc<str>> {
+        let seat = self.seats.remove(&member)?;
+        seat.queue.end(reason, at_once);
+        self.pending.retain(|_, pending| {
+            !matches!(pending.waiting, Waiting::Client { member: of, .. } if of == member)
+        });
+        self.forget(&seat.root);
+        Some(seat.root)
+    }
+
     /// Fails the calls on some sessions. A client's commands stay: the browser may answer them still.
     fn fail_calls(&mut self, on: impl Fn(Option<&str>) -> bool) {
         let ids: Vec<i32> = self
@@ -201,7 +202,7 @@ fn after(id: i32) -> i32 {
 /// What waits to be written, with its share of the room.
 pub(super) struct Queued {
     pub(super) outgoing: Outgoing,
-    _room: Option<OwnedSemaphorePermit>,
+    pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
 /// One connection.
@@ -267,7 +268,7 @@ impl Link {
                 named: true,
             });
             let attach = "Target.attachToBrowserTarget";
-            self.put(id, attach, None, &Params::None, None);
+            self.put(id, attach, None, &None, None);
         }
         let told = timeout(limit, told).await.map_err(|_| CallError::Timeout)?;
         told.map_err(|_| CallError::Gone)?
@@ -281,7 +282,8 @@ impl Link {
         method: &str,
         params: Params,
     ) -> Result<Bytes, CallError> {
-        let size = params.len() + method.len() + rewrite::ENVELOPE;
+        let size = params.as_ref().map_or(0, |params| params.len());
+        let size = size + method.len() + rewrite::ENVELOPE;
         if size > self.most {
             return Err(CallError::TooLarge);
         }
@@ -376,7 +378,7 @@ impl Link {
         }
 
         let params = serde_json::json!({ "targetId": target, "flatten": true }).to_string();
-        let params = Params::Plain(params.into_bytes());
+        let params = Some(params.into_bytes().into());
         let attach = "Target.attachToTarget";
         let result = self.call(Owner::Ours, None, attach, params).await?;
         let attached: Attached =
@@ -384,11 +386,10 @@ impl Link {
         Ok(attached.session.into())
     }
 
-    /// Events of a session of ours from now on.
-    pub(super) fn events(&self, session: &str) -> Result<Events, CallError> {
+    /// Events of a session of ours from now on; `None`: our own browser session.
+    pub(super) fn events(&self, session: Option<&str>) -> Result<Events, CallError> {
         let mut state = self.state();
-        let session = state.sessions.named(session, Owner::Ours);
-        let session = Arc::clone(&session.ok_or(CallError::NotYours)?.id);
+        let session = self.session_of(&state, Owner::Ours, session)?;
         let (subscriber, events) = Events::new();
         state
             .subscribers
@@ -470,20 +471,26 @@ impl Link {
         params: &Params,
         room: Option<OwnedSemaphorePermit>,
     ) {
-        let outgoing = match params {
-            Params::None => Outgoing::Message(rewrite::command(id, method, session, None)),
-            Params::Plain(params) => {
-                Outgoing::Message(rewrite::command(id, method, session, Some(params)))
-            }
-            Params::Wiped(params) => {
-                Outgoing::Wiped(rewrite::wiped_command(id, method, session, params))
-            }
-        };
-        self.queue(outgoing, room);
+        let params = params.as_ref().map(|params| &params[..]);
+        let message = rewrite::command(id, method, session, params);
+        self.queue(Outgoing::Message(message), room);
     }
 
-    /// Queues what needs no number. After the end it goes nowhere.
-    pub(super) fn queue(&self, outgoing: Outgoing, room: Option<OwnedSemaphorePermit>) {
+    /// Answers a ping, unless so much waits already that nobody would miss it.
+    pub(super) fn pong(&self, payload: Bytes) {
+        let size = u32::try_from(payload.len()).unwrap_or(u32::MAX).max(1);
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(size) {
+            self.queue(Outgoing::Pong(payload), Some(room));
+        }
+    }
+
+    /// Asks for a sign of life.
+    pub(super) fn ping(&self) {
+        self.queue(Outgoing::Ping, None);
+    }
+
+    /// Queues something. After the end it goes nowhere.
+    fn queue(&self, outgoing: Outgoing, room: Option<OwnedSemaphorePermit>) {
         let _ = self.out.send(Queued {
             outgoing,
             _room: room,
@@ -498,14 +505,8 @@ impl Link {
     }
 
     /// A client leaves, or is cut: it gets nothing more, its root is detached, and all that hung on it is forgotten.
-    pub(super) fn leave(&self, member: u64) {
+    pub(super) fn leave(&self, member: u64, reason: &str) {
         let mut state = self.state();
-        let Some(seat) = state.seats.remove(&member) else {
-            return;
-        };
-        state.pending.retain(|_, pending| {
-            !matches!(pending.waiting, Waiting::Client { member: of, .. } if of == member)
-        });
         // A target that waits when all who could let it run are gone would wait for ever.
         let sessions = state.sessions.of(Owner::Member(member));
         let waiting = sessions.filter(|session| session.waiting);
@@ -513,20 +514,21 @@ impl Link {
         for session in waiting {
             self.let_run(&mut state, &session);
         }
-        self.detach(&mut state, None, &seat.root);
-        state.forget(&seat.root);
+        if let Some(root) = state.unseat(member, &reason.into(), true) {
+            self.detach(&mut state, None, &root);
+        }
     }
 
     /// Lets a target run that waits for it.
     pub(super) fn let_run(&self, state: &mut State, session: &str) {
         let run = "Runtime.runIfWaitingForDebugger";
-        self.post(state, run, Some(session), &Params::None);
+        self.post(state, run, Some(session), &None);
     }
 
     /// Detaches a session from the one on which it was attached; `None`: from the connection itself.
     pub(super) fn detach(&self, state: &mut State, on: Option<&str>, session: &str) {
         let params = serde_json::json!({ "sessionId": session }).to_string();
-        let params = Params::Plain(params.into_bytes());
+        let params = Some(params.into_bytes().into());
         self.post(state, "Target.detachFromTarget", on, &params);
     }
 
@@ -566,6 +568,15 @@ impl Link {
             .ok()
             .and_then(|reason| reason.clone())
             .unwrap_or_else(|| "the connection ended".into())
+    }
+}
+
+/// Ends the connection when the task that holds it ends, however that does.
+pub(super) struct EndsWith(pub(super) Arc<Link>);
+
+impl Drop for EndsWith {
+    fn drop(&mut self) {
+        self.0.die("the connection was ended");
     }
 }
 

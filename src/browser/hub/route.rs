@@ -14,13 +14,13 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::link::{Link, Seat, State, Waiting};
+use super::link::{EndsWith, Link, Seat, State, Waiting};
 use super::queue::{Pushed, Queue};
 use super::rewrite;
 use super::sessions::Owner;
 use super::types::{CallError, Event, FromBrowser, Target};
 use crate::browser::envelope::{self, Envelope};
-use crate::browser::upstream::{Outgoing, Reader, Received};
+use crate::browser::upstream::{Reader, Received};
 
 /// Methods of events whose names are kept, so that each event need not bring its own.
 const MOST_METHODS: usize = 1024;
@@ -97,6 +97,7 @@ impl Router {
 
     /// Routes until the connection ends, and says so to everybody.
     pub(super) async fn run(mut self) {
+        let _ends = EndsWith(Arc::clone(&self.link));
         let reason = match self.route_all().await {
             Ok(()) => "the browser closed its end".to_owned(),
             Err(error) => format!("the connection to the browser broke: {error}"),
@@ -109,7 +110,7 @@ impl Router {
             match received {
                 Received::Message(message) => self.message(message).await,
                 Received::TooLarge(head) => self.too_large(&head).await,
-                Received::Ping(payload) => self.link.queue(Outgoing::Pong(payload), None),
+                Received::Ping(payload) => self.link.pong(payload),
                 Received::Pong => {}
             }
         }
@@ -124,7 +125,7 @@ impl Router {
         if let Ok(received) = timeout(SILENCE, self.reader.next()).await {
             return received;
         }
-        self.link.queue(Outgoing::Ping, None);
+        self.link.ping();
         match timeout(SILENCE, self.reader.next()).await {
             Ok(received) => received,
             Err(_) => Err(io::Error::other("it answers nothing")),
@@ -200,7 +201,7 @@ impl Router {
             && let Owner::Member(member) = owner
         {
             // It left before it had come.
-            self.link.leave(member);
+            self.link.leave(member, "it left before it had come");
         }
     }
 
@@ -295,13 +296,10 @@ impl Router {
                 // Without it nothing of ours works: the supervisor starts anew.
                 Owner::Ours => return Way::End,
                 Owner::Member(member) => {
-                    if let Some(seat) = state.seats.get(&member) {
-                        seat.queue
-                            .end(&"its browser session was detached".into(), false);
-                    }
+                    let reason = "its browser session was detached".into();
+                    state.unseat(member, &reason, false);
                 }
             }
-            state.forget(id);
             return Way::Nowhere;
         }
         // Announced by the session on which it was attached, and by no other.
@@ -391,8 +389,7 @@ async fn deliver(
             client = member,
             "a client that took nothing for too long is cut"
         );
-        queue.end(&"it took its messages too slowly".into(), true);
-        link.leave(member);
+        link.leave(member, "it took its messages too slowly");
     }
 }
 
@@ -459,7 +456,7 @@ fn answered(head: &[u8]) -> Option<i32> {
 /// Whether a target belongs to the browser's own windows, and not to what it shows. A new tab's page is the client's.
 fn is_chromes_own(kind: &str, url: &str) -> bool {
     let own = ["chrome://", "chrome-untrusted://", "devtools://"];
-    let new_tab = ["chrome://newtab/", "chrome://new-tab-page/"];
+    let new_tab = ["chrome://newtab/", "chrome://new-tab-page"];
     match kind {
         "browser_ui" => true,
         "tab" => {

@@ -72,7 +72,11 @@ mod tests {
             assert_eq!(out.len(), length(plain.len()));
             for text in [coded, coded.trim_end_matches('=')] {
                 let bytes = decode(text);
-                assert_eq!(bytes.map(|bytes| bytes.to_vec()), Some(plain.into()), "{text}");
+                assert_eq!(
+                    bytes.map(|bytes| bytes.to_vec()),
+                    Some(plain.into()),
+                    "{text}"
+                );
             }
         }
         for text in ["a", "ab cd", "ab-_", "Zg===", "Z=g=", "abcde"] {

@@ -14,7 +14,11 @@ pub fn take(command: &Command) -> Result<Verdict, Refusal> {
         by_client: Option<bool>,
         action: Option<String>,
     }
-    let Switch { ignore, by_client, action } = read(command)?;
+    let Switch {
+        ignore,
+        by_client,
+        action,
+    } = read(command)?;
     let action_is_safe = action.is_none_or(|action| action == "cancel");
     if ignore == Some(true) || by_client == Some(true) || !action_is_safe {
         return Err(Refusal::new(
@@ -36,7 +40,9 @@ pub fn tracing(command: &Command) -> Result<Verdict, Refusal> {
     }
     let start: Start = read(command)?;
     let is_text = start.stream_format.is_none_or(|format| format == "json")
-        && start.stream_compression.is_none_or(|coding| coding == "none")
+        && start
+            .stream_compression
+            .is_none_or(|coding| coding == "none")
         && start.perfetto_config.is_none();
     if !is_text {
         return Err(Refusal::new(
@@ -54,16 +60,56 @@ mod tests {
     #[test]
     fn errors_of_certificates_count() {
         for (method, params, passes) in [
-            ("Security.setIgnoreCertificateErrors", r#"{"ignore":false}"#, true),
-            ("Security.setIgnoreCertificateErrors", r#"{"ignore":true}"#, false),
-            ("Security.setIgnoreCertificateErrors", r#"{"ignore":1}"#, false),
-            ("Security.setIgnoreCertificateErrors", r#"{"ignore":false,"ignore":true}"#, false),
-            ("Security.setIgnoreCertificateErrors", r#"{"ignore":false,"\u0069gnore":true}"#, false),
-            ("Security.setIgnoreCertificateErrors", r#"{"ignore":/**/true}"#, false),
-            ("Security.setOverrideCertificateErrors", r#"{"override":true}"#, false),
-            ("Security.setOverrideCertificateErrors", r#"{"override":false}"#, true),
-            ("Security.handleCertificateError", r#"{"eventId":1,"action":"continue"}"#, false),
-            ("Security.handleCertificateError", r#"{"eventId":1,"action":"cancel"}"#, true),
+            (
+                "Security.setIgnoreCertificateErrors",
+                r#"{"ignore":false}"#,
+                true,
+            ),
+            (
+                "Security.setIgnoreCertificateErrors",
+                r#"{"ignore":true}"#,
+                false,
+            ),
+            (
+                "Security.setIgnoreCertificateErrors",
+                r#"{"ignore":1}"#,
+                false,
+            ),
+            (
+                "Security.setIgnoreCertificateErrors",
+                r#"{"ignore":false,"ignore":true}"#,
+                false,
+            ),
+            (
+                "Security.setIgnoreCertificateErrors",
+                r#"{"ignore":false,"\u0069gnore":true}"#,
+                false,
+            ),
+            (
+                "Security.setIgnoreCertificateErrors",
+                r#"{"ignore":/**/true}"#,
+                false,
+            ),
+            (
+                "Security.setOverrideCertificateErrors",
+                r#"{"override":true}"#,
+                false,
+            ),
+            (
+                "Security.setOverrideCertificateErrors",
+                r#"{"override":false}"#,
+                true,
+            ),
+            (
+                "Security.handleCertificateError",
+                r#"{"eventId":1,"action":"continue"}"#,
+                false,
+            ),
+            (
+                "Security.handleCertificateError",
+                r#"{"eventId":1,"action":"cancel"}"#,
+                true,
+            ),
         ] {
             let verdict = take(&command(method, params));
             assert_eq!(verdict.is_ok(), passes, "{params}");
@@ -74,7 +120,10 @@ mod tests {
     fn traces_are_json() {
         for (params, passes) in [
             ("{}", true),
-            (r#"{"categories":"a","transferMode":"ReturnAsStream","streamFormat":"json"}"#, true),
+            (
+                r#"{"categories":"a","transferMode":"ReturnAsStream","streamFormat":"json"}"#,
+                true,
+            ),
             (r#"{"streamCompression":"none"}"#, true),
             (r#"{"streamCompression":"gzip"}"#, false),
             (r#"{"streamFormat":"proto"}"#, false),

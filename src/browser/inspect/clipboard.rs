@@ -35,12 +35,18 @@ impl Key {
         let modifiers = self.modifiers.unwrap_or_default();
         let codes = [self.windows_virtual_key_code, self.native_virtual_key_code];
         let is = |key: &str, code: &str, number: i64| {
-            self.key.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(key))
-                || self.code.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(code))
+            self.key
+                .as_deref()
+                .is_some_and(|name| name.eq_ignore_ascii_case(key))
+                || self
+                    .code
+                    .as_deref()
+                    .is_some_and(|name| name.eq_ignore_ascii_case(code))
                 || codes.contains(&Some(number))
         };
         let letter = is("c", "KeyC", 67) || is("x", "KeyX", 88) || is("Insert", "Insert", 45);
-        modifiers & (CONTROL | META) != 0 && letter || modifiers & SHIFT != 0 && is("Delete", "Delete", 46)
+        modifiers & (CONTROL | META) != 0 && letter
+            || modifiers & SHIFT != 0 && is("Delete", "Delete", 46)
     }
 }
 
@@ -75,14 +81,19 @@ pub async fn permission(context: &Context, command: &Command) -> Result<Verdict,
     struct Named {
         name: String,
     }
-    let Grant { permissions, permission } = read(command)?;
+    let Grant {
+        permissions,
+        permission,
+    } = read(command)?;
     let named = permission.map(|permission| permission.name);
     let mut all = permissions.into_iter().flatten().chain(named);
     if !all.any(|name| name.to_ascii_lowercase().contains("clipboard")) {
         return Ok(Verdict::Pass);
     }
     let targets = context.hub.targets().await.map_err(super::params::failed)?;
-    let pages = targets.iter().filter(|listed| &*listed.target.kind == "page");
+    let pages = targets
+        .iter()
+        .filter(|listed| &*listed.target.kind == "page");
     for listed in pages {
         if context.pages.is_live(&context.hub, &listed.target.id).await {
             return Err(refusal());
@@ -109,15 +120,27 @@ mod tests {
             (r#"{"type":"keyDown","key":"C","modifiers":2}"#, true),
             (r#"{"type":"rawKeyDown","key":"x","modifiers":4}"#, true),
             (r#"{"type":"keyDown","code":"KeyC","modifiers":10}"#, true),
-            (r#"{"type":"keyDown","windowsVirtualKeyCode":67,"modifiers":2}"#, true),
-            (r#"{"type":"keyDown","windowsVirtualKeyCode":45,"modifiers":2}"#, true),
+            (
+                r#"{"type":"keyDown","windowsVirtualKeyCode":67,"modifiers":2}"#,
+                true,
+            ),
+            (
+                r#"{"type":"keyDown","windowsVirtualKeyCode":45,"modifiers":2}"#,
+                true,
+            ),
             (r#"{"type":"keyDown","key":"Delete","modifiers":8}"#, true),
             (r#"{"type":"keyDown","commands":["Copy"]}"#, true),
-            (r#"{"type":"keyDown","commands":["selectAll","cut:"]}"#, true),
+            (
+                r#"{"type":"keyDown","commands":["selectAll","cut:"]}"#,
+                true,
+            ),
             (r#"{"type":"keyDown","key":"c"}"#, false),
             (r#"{"type":"keyDown","key":"C","modifiers":8}"#, false),
             (r#"{"type":"keyDown","key":"v","modifiers":2}"#, false),
-            (r#"{"type":"keyDown","key":"a","modifiers":2,"commands":["selectAll"]}"#, false),
+            (
+                r#"{"type":"keyDown","key":"a","modifiers":2,"commands":["selectAll"]}"#,
+                false,
+            ),
             (r#"{"type":"keyDown","key":"Delete"}"#, false),
         ] {
             let key_event: Key = serde_json::from_str(key).unwrap();

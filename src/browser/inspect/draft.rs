@@ -142,13 +142,23 @@ impl Draft {
         for key in &keys {
             let kept = self.spots(key);
             let spots: Vec<Spot<'_>> = kept.iter().map(Kept::spot).collect();
-            let ask = Ask { key, spots: &spots, destination };
-            ticket.entry(&ask).map_err(|denied| said.denied(ticket, key, &denied))?;
+            let ask = Ask {
+                key,
+                spots: &spots,
+                destination,
+            };
+            ticket
+                .entry(&ask)
+                .map_err(|denied| said.denied(ticket, key, &denied))?;
         }
         for key in &keys {
             let kept = self.spots(key);
             let spots: Vec<Spot<'_>> = kept.iter().map(Kept::spot).collect();
-            let ask = Ask { key, spots: &spots, destination };
+            let ask = Ask {
+                key,
+                spots: &spots,
+                destination,
+            };
             let done = ticket.substitute(&ask, |value| {
                 each_hole(&mut self.parts, &mut |hole| {
                     if hole.key == *key {
@@ -245,8 +255,17 @@ fn inside(text: &str) -> Zeroizing<Vec<u8>> {
             '"' | '\\' => out.extend_from_slice(&[b'\\', u8::try_from(c).unwrap_or_default()]),
             c if c < ' ' => {
                 let code = u32::from(c);
-                let digit = |n: u32| char::from_digit(n, 16).map_or(b'0', |c| u8::try_from(c).unwrap_or(b'0'));
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(code >> 4), digit(code & 15)]);
+                let digit = |n: u32| {
+                    char::from_digit(n, 16).map_or(b'0', |c| u8::try_from(c).unwrap_or(b'0'))
+                };
+                out.extend_from_slice(&[
+                    b'\\',
+                    b'u',
+                    b'0',
+                    b'0',
+                    digit(code >> 4),
+                    digit(code & 15),
+                ]);
             }
             c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
@@ -276,7 +295,10 @@ mod tests {
         let text = "a\"\\\n\u{1}\u{f6}/ %:@";
         let json = format!("\"{}\"", String::from_utf8(inside(text).to_vec()).unwrap());
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-        assert_eq!(percent(text).as_slice(), b"a%22%5C%0A%01%C3%B6%2F%20%25%3A%40");
+        assert_eq!(
+            percent(text).as_slice(),
+            b"a%22%5C%0A%01%C3%B6%2F%20%25%3A%40"
+        );
     }
 
     #[test]

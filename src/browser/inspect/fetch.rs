@@ -66,7 +66,11 @@ const PARTS: [&str; 14] = [
 ];
 
 impl Inspector {
-    pub(super) async fn fetch(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
+    pub(super) async fn fetch(
+        &self,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Verdict, Refusal> {
         match &*command.method {
             "Fetch.enable" => enable(context, command),
             "Fetch.continueRequest" => self.resume(context, command).await,
@@ -78,7 +82,12 @@ impl Inspector {
     }
 
     async fn resume(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
-        let Continue { request_id, url, headers, post_data } = read(command)?;
+        let Continue {
+            request_id,
+            url,
+            headers,
+            post_data,
+        } = read(command)?;
         if url.is_none() && headers.is_none() && post_data.is_none() {
             return Ok(Verdict::Pass);
         }
@@ -90,7 +99,8 @@ impl Inspector {
         let ticket = admit(context, command, &place(own.as_ref(), request.as_ref())).await?;
         let finder = ticket.snapshot().finder();
         if let Some(key) = post_data.as_deref().and_then(|data| in_body(data, finder)) {
-            let reason = "bodies take no values here. Leave postData out, and type into the page's own form";
+            let reason =
+                "bodies take no values here. Leave postData out, and type into the page's own form";
             return Err(self.said.refused(&ticket, &key, reason));
         }
         let mut draft = Draft::default();
@@ -99,7 +109,7 @@ impl Inspector {
         if let Some(url) = &url {
             destination = url.parse().ok();
             draft.raw("\"url\":\"");
-            match self.fetch_address(url, &ticket)? {
+            match self.overriding(url, &ticket)? {
                 Some((inside, origin)) => {
                     draft.append(inside);
                     destination = Some(origin);
@@ -122,13 +132,17 @@ impl Inspector {
         let rest = rest(command, &["url", "headers", "requestId"])?;
         let id = serde_json::Value::String(request_id);
         draft.raw(rest).raw(format!("\"requestId\":{id}}}"));
-        Ok(Verdict::With(draft.fill(&ticket, &destination, &self.said).await?))
+        Ok(Verdict::With(
+            draft.fill(&ticket, &destination, &self.said).await?,
+        ))
     }
 
     /// Whether the client may lead a request to another address.
     fn redirect(&self, url: &str, request: Option<&Request>) -> Result<(), Refusal> {
         if url::check(url)? != Kind::Web {
-            return Err(Refusal::new("a request that waits goes on to http: and https: addresses only"));
+            return Err(Refusal::new(
+                "a request that waits goes on to http: and https: addresses only",
+            ));
         }
         let request = request.ok_or_else(unknown)?;
         let is_same = request.origin.is_some() && url.parse().ok() == request.origin;
@@ -141,11 +155,24 @@ impl Inspector {
         Ok(())
     }
 
-    fn fetch_address(&self, url: &str, ticket: &Ticket) -> Result<Option<(Draft, Origin)>, Refusal> {
-        let drafted = url::draft(url, ticket.snapshot().finder(), |key, place, destination| {
-            let spots = &[Spot { place, header: None }];
-            ticket.entry(&Ask { key, spots, destination }).map(drop)
-        });
+    fn overriding(&self, url: &str, ticket: &Ticket) -> Result<Option<(Draft, Origin)>, Refusal> {
+        let drafted = url::draft(
+            url,
+            ticket.snapshot().finder(),
+            |key, place, destination| {
+                let spots = &[Spot {
+                    place,
+                    header: None,
+                }];
+                ticket
+                    .entry(&Ask {
+                        key,
+                        spots,
+                        destination,
+                    })
+                    .map(drop)
+            },
+        );
         drafted.map_err(|wrong| self.wrong(ticket, wrong))
     }
 
@@ -174,7 +201,13 @@ impl Inspector {
             let may = |key: &str, place: Place| {
                 let header = (place == Place::Header).then_some(name.as_str());
                 let spots = &[Spot { place, header }];
-                ticket.entry(&Ask { key, spots, destination }).map(drop)
+                ticket
+                    .entry(&Ask {
+                        key,
+                        spots,
+                        destination,
+                    })
+                    .map(drop)
             };
             let drafted = header::draft(name, value, finder, may, draft);
             drafted.map_err(|wrong| self.wrong(ticket, wrong))?;
@@ -195,7 +228,9 @@ impl Inspector {
     fn note_sent(&self, request: Option<&Request>) -> Result<(), Refusal> {
         let request = request.ok_or_else(unknown)?;
         if request.has_left {
-            return Err(Refusal::new("this request left already: it takes no value any more"));
+            return Err(Refusal::new(
+                "this request left already: it takes no value any more",
+            ));
         }
         let network = request.network.as_deref().ok_or_else(unknown)?;
         self.shared.sent(network);
@@ -203,8 +238,15 @@ impl Inspector {
     }
 
     async fn authenticate(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
-        let WithAuth { request_id, auth_challenge_response: response } = read(command)?;
-        let Response { response, username, password } = response;
+        let WithAuth {
+            request_id,
+            auth_challenge_response: response,
+        } = read(command)?;
+        let Response {
+            response,
+            username,
+            password,
+        } = response;
         let request = self.request(command, &request_id);
         let own = request.as_ref().and_then(|request| request.origin.clone());
         let ticket = admit(context, command, &place(own.as_ref(), request.as_ref())).await?;
@@ -212,7 +254,9 @@ impl Inspector {
         let id = serde_json::Value::String(request_id);
         let kind = serde_json::Value::String(response);
         let mut draft = Draft::default();
-        draft.raw(format!("{{\"requestId\":{id},\"authChallengeResponse\":{{\"response\":{kind}"));
+        draft.raw(format!(
+            "{{\"requestId\":{id},\"authChallengeResponse\":{{\"response\":{kind}"
+        ));
         for (name, text) in [("username", username), ("password", password)] {
             let Some(text) = text else { continue };
             draft.raw(format!(",\"{name}\":\""));
@@ -240,7 +284,9 @@ impl Inspector {
         let destination = asks.filter(|asks| Some(asks) == request.origin.as_ref()).ok_or_else(|| {
             Refusal::new("credentials with a placeholder are for the server itself that asked for them, not for a proxy")
         })?;
-        Ok(Verdict::With(draft.fill(&ticket, &destination, &self.said).await?))
+        Ok(Verdict::With(
+            draft.fill(&ticket, &destination, &self.said).await?,
+        ))
     }
 
     fn fulfill(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
@@ -252,7 +298,11 @@ impl Inspector {
             #[serde(rename = "body")]
             _body: Option<IgnoredAny>,
         }
-        let Fulfill { request_id, response_code, .. } = read(command)?;
+        let Fulfill {
+            request_id,
+            response_code,
+            ..
+        } = read(command)?;
         let request = self.request(command, &request_id).ok_or_else(unknown)?;
         // What a redirect leads to is made by its own server.
         let is_redirect = matches!(response_code, 301 | 302 | 303 | 307 | 308);
@@ -264,7 +314,9 @@ impl Inspector {
     }
 
     fn request(&self, command: &Command, id: &str) -> Option<Request> {
-        self.state().paused.get(command.session.as_deref().unwrap_or_default(), id)
+        self.state()
+            .paused
+            .get(command.session.as_deref().unwrap_or_default(), id)
     }
 
     pub(super) fn see_request(&self, _context: &Context, event: &Event<'_>) -> Observed {
@@ -322,7 +374,10 @@ fn seen(params: &[u8]) -> Option<(String, Request)> {
 /// On a client's root, requests of all clients would wait.
 fn enable(context: &Context, command: &Command) -> Result<Verdict, Refusal> {
     let session = command.session.as_deref();
-    let kind = context.member.target_of(session).map(|target| target.kind.clone());
+    let kind = context
+        .member
+        .target_of(session)
+        .map(|target| target.kind.clone());
     match (session, kind.as_deref()) {
         (_, Some("browser" | "tab")) | (None, None) => Err(Refusal::new(
             "Fetch is not there on the browser as a whole, where requests of all clients would wait: enable it on the session of a \

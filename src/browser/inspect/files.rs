@@ -20,7 +20,9 @@ const MOST_FILES: usize = 1024;
 pub async fn take(context: &Context, command: &Command) -> Result<Verdict, Refusal> {
     let folder = &context.settings.folder;
     match &*command.method {
-        "Browser.setDownloadBehavior" | "Page.setDownloadBehavior" => downloads_to(folder, command).await,
+        "Browser.setDownloadBehavior" | "Page.setDownloadBehavior" => {
+            downloads_to(folder, command).await
+        }
         "DOM.setFileInputFiles" => upload(folder, command).await,
         _ => drag(folder, command).await,
     }
@@ -32,7 +34,11 @@ pub fn downloads_default(settings: &Settings) -> String {
 }
 
 /// The same for a browser context; `events`: whether they are told.
-pub(super) fn downloads(settings: &Settings, browser_context: Option<&str>, events: bool) -> String {
+pub(super) fn downloads(
+    settings: &Settings,
+    browser_context: Option<&str>,
+    events: bool,
+) -> String {
     let mut params = json!({
         "behavior": "allow",
         "downloadPath": absolute(&settings.folder),
@@ -56,16 +62,25 @@ async fn downloads_to(folder: &Path, command: &Command) -> Result<Verdict, Refus
         behavior: String,
         download_path: Option<String>,
     }
-    let Downloads { behavior, download_path } = read(command)?;
+    let Downloads {
+        behavior,
+        download_path,
+    } = read(command)?;
     let behavior = match behavior.as_str() {
         "deny" => "deny",
         "allowAndName" => "allowAndName",
         "allow" | "default" => "allow",
-        _ => return Err(Refusal::new("a download behavior is deny, allow, allowAndName or default")),
+        _ => {
+            return Err(Refusal::new(
+                "a download behavior is deny, allow, allowAndName or default",
+            ));
+        }
     };
     let rest = rest(command, &["behavior", "downloadPath"])?;
     if behavior == "deny" {
-        return Ok(Verdict::With(format!("{{{rest}\"behavior\":\"deny\"}}").into()));
+        return Ok(Verdict::With(
+            format!("{{{rest}\"behavior\":\"deny\"}}").into(),
+        ));
     }
     // A folder inside ours may be chosen; anything else is ours.
     let path = match download_path {
@@ -101,7 +116,11 @@ async fn drag(folder: &Path, command: &Command) -> Result<Verdict, Refusal> {
         rest: serde_json::Map<String, serde_json::Value>,
     }
     let Drag { data } = read(command)?;
-    let Some(Data { files: Some(files), rest: mut data }) = data else {
+    let Some(Data {
+        files: Some(files),
+        rest: mut data,
+    }) = data
+    else {
         return Ok(Verdict::Pass);
     };
     if files.is_empty() {
@@ -115,7 +134,9 @@ async fn drag(folder: &Path, command: &Command) -> Result<Verdict, Refusal> {
 
 async fn all_inside(folder: &Path, files: &[String]) -> Result<Vec<String>, Refusal> {
     if files.len() > MOST_FILES {
-        return Err(Refusal::new(format!("at most {MOST_FILES} files at a time")));
+        return Err(Refusal::new(format!(
+            "at most {MOST_FILES} files at a time"
+        )));
     }
     let mut resolved = Vec::with_capacity(files.len());
     for file in files {
@@ -135,9 +156,14 @@ async fn inside(folder: &Path, path: &str) -> Result<String, Refusal> {
     if !Path::new(path).is_absolute() {
         return Err(outside());
     }
-    let root = tokio::fs::canonicalize(folder).await.map_err(|_| outside())?;
+    let root = tokio::fs::canonicalize(folder)
+        .await
+        .map_err(|_| outside())?;
     let found = tokio::fs::canonicalize(path).await.map_err(|_| outside())?;
-    let path = found.starts_with(&root).then_some(found).ok_or_else(outside)?;
+    let path = found
+        .starts_with(&root)
+        .then_some(found)
+        .ok_or_else(outside)?;
     path.into_os_string().into_string().map_err(|_| outside())
 }
 

@@ -17,16 +17,25 @@ use crate::guard::{Denied, Finder, Found, NotAllowed, Place};
 
 impl Inspector {
     /// `Network.setExtraHTTPHeaders`.
-    pub(super) async fn header(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
+    pub(super) async fn header(
+        &self,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Verdict, Refusal> {
         #[derive(Deserialize)]
         struct Headers {
             headers: Pairs,
         }
-        let Headers { headers: Pairs(pairs) } = read(command)?;
+        let Headers {
+            headers: Pairs(pairs),
+        } = read(command)?;
         let ticket = admit(context, command, "all requests").await?;
         let finder = ticket.snapshot().finder();
         for (name, value) in &pairs {
-            if let Some(key) = value.as_str().and_then(|value| in_header(name, value, finder)) {
+            if let Some(key) = value
+                .as_str()
+                .and_then(|value| in_header(name, value, finder))
+            {
                 let reason = "these headers go along with every request, wherever it leads. Put it into the one request with \
                               Fetch.continueRequest";
                 return Err(self.said.refused(&ticket, &key, reason));
@@ -36,7 +45,11 @@ impl Inspector {
     }
 
     /// `Network.setCookie`, `Network.setCookies`, `Storage.setCookies`.
-    pub(super) async fn cookie(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
+    pub(super) async fn cookie(
+        &self,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Verdict, Refusal> {
         #[derive(Deserialize)]
         struct Cookies {
             value: Option<String>,
@@ -67,7 +80,9 @@ fn in_header(name: &str, value: &str, finder: &Finder) -> Option<String> {
     {
         return Some(found.key.to_owned());
     }
-    found_in(name, value, finder).first().map(|found| found.key.to_owned())
+    found_in(name, value, finder)
+        .first()
+        .map(|found| found.key.to_owned())
 }
 
 /// Appends a header's value to a draft, in the JSON string that is open. `may`: whether a value may go to that place, `true` for
@@ -89,7 +104,9 @@ pub fn draft(
                 let denied = |denied| Wrong::Denied(found.key.to_owned(), denied);
                 may(found.key, Place::Basic).map_err(denied)?;
             }
-            draft.text(basic.before).base64(credentials(&basic.text, &found));
+            draft
+                .text(basic.before)
+                .base64(credentials(&basic.text, &found));
             return Ok(());
         }
     }
@@ -99,7 +116,12 @@ pub fn draft(
         match may(found.key, Place::Header) {
             Ok(()) => {
                 draft.text(&value[at..found.range.start]);
-                draft.hole(Hole::new(found.key, Place::Header, Some(name), Spelling::Json));
+                draft.hole(Hole::new(
+                    found.key,
+                    Place::Header,
+                    Some(name),
+                    Spelling::Json,
+                ));
                 at = found.range.end;
             }
             // A word in a header that never takes a value is what the page itself has there, masked.
@@ -140,7 +162,10 @@ fn basic<'a>(name: &str, value: &'a str) -> Option<Basic<'a>> {
     let start = value.len() - rest.trim_start().len();
     let text = base64::decode(coded)?;
     let text = std::str::from_utf8(&text).ok()?.to_owned();
-    Some(Basic { before: &value[..start], text })
+    Some(Basic {
+        before: &value[..start],
+        text,
+    })
 }
 
 fn is_authorization(name: &str) -> bool {
@@ -216,14 +241,34 @@ mod tests {
             ("X-Key", "pin", Ok("[pin]")),
             ("X-Key", "a pin", Ok("a pin")),
             ("X-Key", "\"", Ok("\\\"")),
-            ("Authorization", "Bearer x_password", Ok("Bearer [x_password]")),
+            (
+                "Authorization",
+                "Bearer x_password",
+                Ok("Bearer [x_password]"),
+            ),
             ("authorization", "Bearer pin", Ok("Bearer [pin]")),
-            ("Authorization", "Basic dTp4X3Bhc3N3b3Jk", Ok("Basic base64(u:[x_password])")),
-            ("Authorization", "basic dTp4X3Bhc3N3b3Jk", Ok("basic base64(u:[x_password])")),
-            ("Authorization", "Basic eF91c2VyOnhfcGFzc3dvcmQ", Ok("Basic base64([x_user]:[x_password])")),
+            (
+                "Authorization",
+                "Basic dTp4X3Bhc3N3b3Jk",
+                Ok("Basic base64(u:[x_password])"),
+            ),
+            (
+                "Authorization",
+                "basic dTp4X3Bhc3N3b3Jk",
+                Ok("basic base64(u:[x_password])"),
+            ),
+            (
+                "Authorization",
+                "Basic eF91c2VyOnhfcGFzc3dvcmQ",
+                Ok("Basic base64([x_user]:[x_password])"),
+            ),
             ("Authorization", "Basic dTpw", Ok("Basic dTpw")),
             ("Authorization", "Basic !", Ok("Basic !")),
-            ("X-Key", "Basic dTp4X3Bhc3N3b3Jk", Ok("Basic dTp4X3Bhc3N3b3Jk")),
+            (
+                "X-Key",
+                "Basic dTp4X3Bhc3N3b3Jk",
+                Ok("Basic dTp4X3Bhc3N3b3Jk"),
+            ),
             ("X-Key", "x_user", Err("x_user")),
             ("Cookie", "a=x_password", Ok("a=x_password")),
             ("Cookie", "a={{x_password}}", Err("x_password")),
@@ -239,10 +284,18 @@ mod tests {
             ("X-Key", "x_password", Some("x_password")),
             ("X-Key", "{{pin}}", Some("pin")),
             ("Authorization", "Bearer pin", Some("pin")),
-            ("Authorization", "Basic dTp4X3Bhc3N3b3Jk", Some("x_password")),
+            (
+                "Authorization",
+                "Basic dTp4X3Bhc3N3b3Jk",
+                Some("x_password"),
+            ),
             ("Accept-Language", "de", None),
         ] {
-            assert_eq!(in_header(name, value, &finder()).as_deref(), expected, "{value}");
+            assert_eq!(
+                in_header(name, value, &finder()).as_deref(),
+                expected,
+                "{value}"
+            );
         }
     }
 

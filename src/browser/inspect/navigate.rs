@@ -47,19 +47,35 @@ impl Inspector {
             Err(_) => format!("frame {frame}"),
         };
         let ticket = admit(context, command, &place).await?;
-        let drafted = url::draft(&url, ticket.snapshot().finder(), |key, place, destination| {
-            let spots = &[Spot { place, header: None }];
-            let ask = Ask { key, spots, destination };
-            ticket.entry(&ask).map(drop)
-        });
+        let drafted = url::draft(
+            &url,
+            ticket.snapshot().finder(),
+            |key, place, destination| {
+                let spots = &[Spot {
+                    place,
+                    header: None,
+                }];
+                let ask = Ask {
+                    key,
+                    spots,
+                    destination,
+                };
+                ticket.entry(&ask).map(drop)
+            },
+        );
         let (mut inside, origin) = match drafted {
             Ok(None) => return Ok(Verdict::Pass),
             Ok(Some(drafted)) => drafted,
-            Err(Wrong::Denied(key, denied)) => return Err(self.said.denied(&ticket, &key, &denied)),
+            Err(Wrong::Denied(key, denied)) => {
+                return Err(self.said.denied(&ticket, &key, &denied));
+            }
             Err(Wrong::Place(key, reason)) => return Err(self.said.refused(&ticket, &key, reason)),
         };
         let mut draft = super::draft::Draft::default();
-        draft.raw("{").raw(rest(command, &["url"])?).raw("\"url\":\"");
+        draft
+            .raw("{")
+            .raw(rest(command, &["url"])?)
+            .raw("\"url\":\"");
         draft.append(std::mem::take(&mut inside)).raw("\"}");
         let params = draft.fill(&ticket, &origin, &self.said).await?;
         Ok(Verdict::With(params))
@@ -82,7 +98,10 @@ async fn document(context: &Context, command: &Command) -> Result<Verdict, Refus
     }
     let Content { frame_id, .. } = read(command)?;
     let session = command.session.as_deref();
-    let tree = context.member.call(session, "Page.getFrameTree", b"{}").await;
+    let tree = context
+        .member
+        .call(session, "Page.getFrameTree", b"{}")
+        .await;
     let tree = tree.map_err(failed)?;
     let Answer { frame_tree } = answer(&tree)?;
     let loader = frame_tree.loader(&frame_id);
@@ -112,7 +131,9 @@ impl Tree {
         if self.frame.id == frame {
             return Some(&self.frame.loader_id);
         }
-        self.child_frames.iter().find_map(|child| child.loader(frame))
+        self.child_frames
+            .iter()
+            .find_map(|child| child.loader(frame))
     }
 }
 
@@ -134,7 +155,9 @@ async fn history(context: &Context, command: &Command) -> Result<Verdict, Refusa
     }
     let Which { entry_id } = read(command)?;
     let session = command.session.as_deref();
-    let history = context.member.call(session, "Page.getNavigationHistory", b"{}");
+    let history = context
+        .member
+        .call(session, "Page.getNavigationHistory", b"{}");
     let history = history.await.map_err(failed)?;
     let Answer { entries } = answer(&history)?;
     if let Some(entry) = entries.iter().find(|entry| entry.id == entry_id) {
@@ -152,7 +175,12 @@ mod tests {
         let tree = r#"{"frame": {"id": "a", "loaderId": "1"}, "childFrames": [
             {"frame": {"id": "b", "loaderId": "2"}, "childFrames": [{"frame": {"id": "c", "loaderId": "3"}}]}]}"#;
         let tree: Tree = serde_json::from_str(tree).unwrap();
-        for (frame, expected) in [("a", Some("1")), ("b", Some("2")), ("c", Some("3")), ("d", None)] {
+        for (frame, expected) in [
+            ("a", Some("1")),
+            ("b", Some("2")),
+            ("c", Some("3")),
+            ("d", None),
+        ] {
             assert_eq!(tree.loader(frame), expected);
         }
     }

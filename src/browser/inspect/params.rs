@@ -111,7 +111,10 @@ pub(super) mod tests {
 
     #[test]
     fn the_rest_of_the_parameters_is_kept() {
-        let command = command("Page.navigate", r#"{"url":"a","b\"":[1,{"c":null}],"frameId":"\n"}"#);
+        let command = command(
+            "Page.navigate",
+            r#"{"url":"a","b\"":[1,{"c":null}],"frameId":"\n"}"#,
+        );
         let rest = rest(&command, &["url"]).unwrap();
         let all: Value = serde_json::from_str(&format!("{{{rest}\"end\":1}}")).unwrap();
         let expected = serde_json::json!({"b\"": [1, {"c": null}], "frameId": "\n", "end": 1});

@@ -73,7 +73,10 @@ mod tests {
         assert!(said.is_new("x_b", "why", now + second));
         assert!(said.is_new("x_a", "another", now + second));
         assert!(!said.is_new("x_a", "why", now + 9 * second));
-        assert!(said.is_new("x_a", "why", now + 11 * second), "from when it was said");
+        assert!(
+            said.is_new("x_a", "why", now + 11 * second),
+            "from when it was said"
+        );
     }
 
     #[test]

@@ -40,10 +40,16 @@ const NO_TARGET: &str = "No target with given id found";
 const MOST_FILTERS: usize = 64;
 
 impl Inspector {
-    pub(super) async fn target(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
+    pub(super) async fn target(
+        &self,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Verdict, Refusal> {
         match &*command.method {
             "Target.attachToTarget" => attach(context, command).await,
-            "Target.setAutoAttach" | "Target.autoAttachRelated" | "Target.setDiscoverTargets" => filtered(command),
+            "Target.setAutoAttach" | "Target.autoAttachRelated" | "Target.setDiscoverTargets" => {
+                filtered(command)
+            }
             "Target.getTargets" => list(context, command).await,
             "Target.getTargetInfo" => tell(context, command).await,
             "Target.createBrowserContext" => self.create_context(context, command).await,
@@ -53,7 +59,11 @@ impl Inspector {
         }
     }
 
-    async fn create_context(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
+    async fn create_context(
+        &self,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Verdict, Refusal> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Create {
@@ -64,20 +74,28 @@ impl Inspector {
         let create: Create = read(command)?;
         let has_text = |text: Option<String>| text.is_some_and(|text| !text.is_empty());
         let has_proxy = has_text(create.proxy_server) || has_text(create.proxy_bypass_list);
-        if has_proxy || create.origins_with_universal_network_access.is_some_and(|all| !all.is_empty()) {
+        if has_proxy
+            || create
+                .origins_with_universal_network_access
+                .is_some_and(|all| !all.is_empty())
+        {
             return Err(Refusal::new(
                 "a browser context gets no proxy of its own and no origin that reaches all others: values would go by another way \
                  than the one that was judged. Set the proxy where the browser is started",
             ));
         }
         let session = command.session.as_deref();
-        let created = context.member.call(session, &command.method, command.params());
+        let created = context
+            .member
+            .call(session, &command.method, command.params());
         let created = created.await.map_err(failed)?;
         let id = context_id(&created)?;
         self.own(&id);
         // Chromium's default would be the folder of the browser's user.
         let downloads = files::downloads(&context.settings, Some(&id), false);
-        let set = context.member.call(session, "Browser.setDownloadBehavior", downloads.as_bytes());
+        let set = context
+            .member
+            .call(session, "Browser.setDownloadBehavior", downloads.as_bytes());
         set.await.map_err(failed)?;
         Ok(Verdict::Answer(created))
     }
@@ -88,7 +106,9 @@ impl Inspector {
             common.contexts.retain(|_, maker| maker.strong_count() > 0);
         }
         if common.contexts.len() < MOST_SHARED {
-            common.contexts.insert(id.into(), Arc::downgrade(&self.here));
+            common
+                .contexts
+                .insert(id.into(), Arc::downgrade(&self.here));
         }
     }
 
@@ -110,7 +130,11 @@ impl Inspector {
             session_id: Option<String>,
             target_info: Option<Info>,
         }
-        let Ok(Seen { session_id, target_info }) = serde_json::from_slice(event.params()) else {
+        let Ok(Seen {
+            session_id,
+            target_info,
+        }) = serde_json::from_slice(event.params())
+        else {
             return Observed::Drop;
         };
         if &**event.method == "Target.detachedFromTarget" {
@@ -135,16 +159,27 @@ fn leave(context: Context, session: String) {
     tokio::spawn(async move {
         let member = &context.member;
         // It may wait for us; and if it is gone already, so much the better.
-        let _ = member.call(Some(&session), "Runtime.runIfWaitingForDebugger", b"{}").await;
+        let _ = member
+            .call(Some(&session), "Runtime.runIfWaitingForDebugger", b"{}")
+            .await;
         let params = json!({ "sessionId": session }).to_string();
-        let _ = member.call(None, "Target.detachFromTarget", params.as_bytes()).await;
+        let _ = member
+            .call(None, "Target.detachFromTarget", params.as_bytes())
+            .await;
     });
 }
 
 /// Pages of the browser itself. The page of a new tab is one that every client comes by.
 fn is_hidden(info: &Info) -> bool {
     let is_new_tab = ["chrome://newtab/", "chrome://new-tab-page/"].contains(&info.url.as_str());
-    let pages = ["page", "iframe", "tab", "webview", "other", "background_page"];
+    let pages = [
+        "page",
+        "iframe",
+        "tab",
+        "webview",
+        "other",
+        "background_page",
+    ];
     let is_page = pages.contains(&info.kind.as_str());
     info.kind == "browser_ui" || is_page && !is_new_tab && url::is_of_browser(&info.url)
 }
@@ -173,7 +208,9 @@ async fn visible(context: &Context, command: &Command, target: &str) -> Result<B
     }
     let params = json!({ "targetId": target }).to_string();
     let session = command.session.as_deref();
-    let told = context.member.call(session, "Target.getTargetInfo", params.as_bytes());
+    let told = context
+        .member
+        .call(session, "Target.getTargetInfo", params.as_bytes());
     let told = told.await.map_err(failed)?;
     let Answer { target_info } = answer(&told)?;
     if is_hidden(&target_info) {
@@ -190,7 +227,11 @@ async fn tell(context: &Context, command: &Command) -> Result<Verdict, Refusal> 
     }
     match read(command)? {
         Tell { target_id: None } => Ok(Verdict::Pass),
-        Tell { target_id: Some(target) } => visible(context, command, &target).await.map(Verdict::Answer),
+        Tell {
+            target_id: Some(target),
+        } => visible(context, command, &target)
+            .await
+            .map(Verdict::Answer),
     }
 }
 
@@ -202,7 +243,9 @@ async fn list(context: &Context, command: &Command) -> Result<Verdict, Refusal> 
     }
     let _: Option<Vec<Filter>> = filter_of(command)?;
     let session = command.session.as_deref();
-    let told = context.member.call(session, &command.method, command.params());
+    let told = context
+        .member
+        .call(session, &command.method, command.params());
     let told = told.await.map_err(failed)?;
     let Answer { mut target_infos } = answer(&told)?;
     let all = target_infos.len();
@@ -222,20 +265,35 @@ fn filtered(command: &Command) -> Result<Verdict, Refusal> {
         auto_attach: Option<bool>,
         flatten: Option<bool>,
     }
-    let Which { auto_attach, flatten } = read(command)?;
-    if &*command.method == "Target.setAutoAttach" && auto_attach != Some(false) && flatten != Some(true) {
+    let Which {
+        auto_attach,
+        flatten,
+    } = read(command)?;
+    if &*command.method == "Target.setAutoAttach"
+        && auto_attach != Some(false)
+        && flatten != Some(true)
+    {
         return Err(nested());
     }
     let mut filter = match filter_of(command)? {
         Some(filter) => filter,
-        None if &*command.method == "Target.setDiscoverTargets" && is_off(command)? => return Ok(Verdict::Pass),
+        None if &*command.method == "Target.setDiscoverTargets" && is_off(command)? => {
+            return Ok(Verdict::Pass);
+        }
         // Chromium's own, written out.
-        None => vec![rule(Some("browser"), true), rule(Some("tab"), true), rule(None, false)],
+        None => vec![
+            rule(Some("browser"), true),
+            rule(Some("tab"), true),
+            rule(None, false),
+        ],
     };
     filter.insert(0, rule(Some("browser_ui"), true));
-    let filter = serde_json::to_string(&filter).map_err(|_| Refusal::new("the filter cannot be written"))?;
+    let filter =
+        serde_json::to_string(&filter).map_err(|_| Refusal::new("the filter cannot be written"))?;
     let rest = super::params::rest(command, &["filter"])?;
-    Ok(Verdict::With(format!("{{{rest}\"filter\":{filter}}}").into()))
+    Ok(Verdict::With(
+        format!("{{{rest}\"filter\":{filter}}}").into(),
+    ))
 }
 
 fn is_off(command: &Command) -> Result<bool, Refusal> {
@@ -252,8 +310,13 @@ fn filter_of(command: &Command) -> Result<Option<Vec<Filter>>, Refusal> {
         filter: Option<Vec<Filter>>,
     }
     let Filtered { filter } = read(command)?;
-    if filter.as_ref().is_some_and(|rules| rules.len() > MOST_FILTERS) {
-        return Err(Refusal::new(format!("a filter has at most {MOST_FILTERS} rules")));
+    if filter
+        .as_ref()
+        .is_some_and(|rules| rules.len() > MOST_FILTERS)
+    {
+        return Err(Refusal::new(format!(
+            "a filter has at most {MOST_FILTERS} rules"
+        )));
     }
     Ok(filter)
 }
@@ -266,7 +329,9 @@ fn rule(kind: Option<&str>, exclude: bool) -> Filter {
 }
 
 fn nested() -> Refusal {
-    Refusal::new("sessions are flat here: say flatten: true, or messages would be text inside other messages, which cannot be judged")
+    Refusal::new(
+        "sessions are flat here: say flatten: true, or messages would be text inside other messages, which cannot be judged",
+    )
 }
 
 fn context_id(params: &[u8]) -> Result<Box<str>, Refusal> {
@@ -276,7 +341,8 @@ fn context_id(params: &[u8]) -> Result<Box<str>, Refusal> {
         browser_context_id: Box<str>,
     }
     let id: Result<Id, _> = serde_json::from_slice(params);
-    id.map(|id| id.browser_context_id).map_err(|_| Refusal::new("a browserContextId is missing, or stands twice"))
+    id.map(|id| id.browser_context_id)
+        .map_err(|_| Refusal::new("a browserContextId is missing, or stands twice"))
 }
 
 #[cfg(test)]
@@ -285,7 +351,10 @@ mod tests {
     use crate::browser::inspect::params::tests::command;
 
     fn info(kind: &str, url: &str) -> Info {
-        Info { kind: kind.to_owned(), url: url.to_owned() }
+        Info {
+            kind: kind.to_owned(),
+            url: url.to_owned(),
+        }
     }
 
     #[test]
@@ -299,7 +368,11 @@ mod tests {
             ("page", "chrome://settings/", true),
             ("page", "CHROME://settings/", true),
             ("page", "view-source:https://a.test/", true),
-            ("page", "devtools://devtools/bundled/devtools_app.html", true),
+            (
+                "page",
+                "devtools://devtools/bundled/devtools_app.html",
+                true,
+            ),
             ("other", "chrome://omnibox-popup/", true),
             ("browser_ui", "", true),
             ("iframe", "chrome-untrusted://x/", true),
@@ -313,15 +386,40 @@ mod tests {
     #[test]
     fn sessions_are_flat_and_the_windows_of_the_browser_left_out() {
         for (method, params, expected) in [
-            ("Target.setAutoAttach", r#"{"autoAttach":true,"waitForDebuggerOnStart":true,"flatten":true}"#,
-             Some(r#"{"autoAttach":true,"flatten":true,"waitForDebuggerOnStart":true,"filter":[{"exclude":true,"type":"browser_ui"},{"exclude":true,"type":"browser"},{"exclude":true,"type":"tab"},{}]}"#)),
-            ("Target.setAutoAttach", r#"{"autoAttach":true,"flatten":true,"filter":[{"type":"page","exclude":true},{}]}"#,
-             Some(r#"{"autoAttach":true,"flatten":true,"filter":[{"exclude":true,"type":"browser_ui"},{"exclude":true,"type":"page"},{}]}"#)),
-            ("Target.setDiscoverTargets", r#"{"discover":true,"filter":[{}]}"#,
-             Some(r#"{"discover":true,"filter":[{"exclude":true,"type":"browser_ui"},{}]}"#)),
-            ("Target.setAutoAttach", r#"{"autoAttach":true,"waitForDebuggerOnStart":true}"#, None),
-            ("Target.setAutoAttach", r#"{"autoAttach":true,"flatten":false}"#, None),
-            ("Target.setAutoAttach", r#"{"autoAttach":true,"flatten":true,"flatten":false}"#, None),
+            (
+                "Target.setAutoAttach",
+                r#"{"autoAttach":true,"waitForDebuggerOnStart":true,"flatten":true}"#,
+                Some(
+                    r#"{"autoAttach":true,"flatten":true,"waitForDebuggerOnStart":true,"filter":[{"exclude":true,"type":"browser_ui"},{"exclude":true,"type":"browser"},{"exclude":true,"type":"tab"},{}]}"#,
+                ),
+            ),
+            (
+                "Target.setAutoAttach",
+                r#"{"autoAttach":true,"flatten":true,"filter":[{"type":"page","exclude":true},{}]}"#,
+                Some(
+                    r#"{"autoAttach":true,"flatten":true,"filter":[{"exclude":true,"type":"browser_ui"},{"exclude":true,"type":"page"},{}]}"#,
+                ),
+            ),
+            (
+                "Target.setDiscoverTargets",
+                r#"{"discover":true,"filter":[{}]}"#,
+                Some(r#"{"discover":true,"filter":[{"exclude":true,"type":"browser_ui"},{}]}"#),
+            ),
+            (
+                "Target.setAutoAttach",
+                r#"{"autoAttach":true,"waitForDebuggerOnStart":true}"#,
+                None,
+            ),
+            (
+                "Target.setAutoAttach",
+                r#"{"autoAttach":true,"flatten":false}"#,
+                None,
+            ),
+            (
+                "Target.setAutoAttach",
+                r#"{"autoAttach":true,"flatten":true,"flatten":false}"#,
+                None,
+            ),
             ("Target.setAutoAttach", r#"{"flatten":1}"#, None),
         ] {
             let verdict = filtered(&command(method, params));
@@ -332,9 +430,15 @@ mod tests {
             };
             assert_eq!(became.as_deref(), expected, "{params}");
         }
-        let off = filtered(&command("Target.setDiscoverTargets", r#"{"discover":false}"#));
+        let off = filtered(&command(
+            "Target.setDiscoverTargets",
+            r#"{"discover":false}"#,
+        ));
         assert!(matches!(off, Ok(Verdict::Pass)));
-        let off = filtered(&command("Target.setAutoAttach", r#"{"autoAttach":false,"waitForDebuggerOnStart":false}"#));
+        let off = filtered(&command(
+            "Target.setAutoAttach",
+            r#"{"autoAttach":false,"waitForDebuggerOnStart":false}"#,
+        ));
         assert!(off.is_ok());
     }
 
@@ -345,13 +449,24 @@ mod tests {
         let other = Inspector::new(shared);
         maker.own("c1");
         maker.own("c2");
-        let dispose = |id: &str| command("Target.disposeBrowserContext", &json!({"browserContextId": id}).to_string());
+        let dispose = |id: &str| {
+            command(
+                "Target.disposeBrowserContext",
+                &json!({"browserContextId": id}).to_string(),
+            )
+        };
         assert!(other.dispose_context(&dispose("c1")).is_err());
         assert!(other.dispose_context(&dispose("unknown")).is_ok());
         assert!(maker.dispose_context(&dispose("c1")).is_ok());
-        let twice = command("Target.disposeBrowserContext", r#"{"browserContextId":"c1","browserContextId":"c2"}"#);
+        let twice = command(
+            "Target.disposeBrowserContext",
+            r#"{"browserContextId":"c1","browserContextId":"c2"}"#,
+        );
         assert!(maker.dispose_context(&twice).is_err());
         drop(maker);
-        assert!(other.dispose_context(&dispose("c2")).is_ok(), "its maker has left");
+        assert!(
+            other.dispose_context(&dispose("c2")).is_ok(),
+            "its maker has left"
+        );
     }
 }

@@ -63,7 +63,14 @@ fn kind(url: &str) -> Option<Kind> {
 
 /// Whether an address is one of the browser's own, which it may only be shown in: settings, developer tools, sources, extensions.
 pub fn is_of_browser(url: &str) -> bool {
-    let schemes = ["chrome", "chrome-untrusted", "chrome-extension", "devtools", "view-source", "chrome-search"];
+    let schemes = [
+        "chrome",
+        "chrome-untrusted",
+        "chrome-extension",
+        "devtools",
+        "view-source",
+        "chrome-search",
+    ];
     scheme(&cleaned(url)).is_some_and(|(scheme, _)| schemes.contains(&scheme.as_str()))
 }
 
@@ -71,7 +78,9 @@ pub fn is_of_browser(url: &str) -> bool {
 fn scheme(url: &str) -> Option<(String, &str)> {
     let (scheme, rest) = url.split_once(':')?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     is_scheme.then(|| (scheme.to_ascii_lowercase(), rest))
 }
 
@@ -108,20 +117,29 @@ pub fn draft(
     let parts = parts(&shape);
     let (Some(origin), Some(parts)) = (origin, parts) else {
         return match delimited(url, finder) {
-            Some(key) => Err(Wrong::Place(key, "the address cannot be read in one way only")),
+            Some(key) => Err(Wrong::Place(
+                key,
+                "the address cannot be read in one way only",
+            )),
             None => Ok(None),
         };
     };
     let mut holes: Vec<(Range<usize>, Hole)> = Vec::new();
     for part in [&parts.user, &parts.password] {
         if let Some(key) = whole(&url[part.clone()], finder) {
-            may(key, Place::Basic, &origin).map_err(|denied| Wrong::Denied(key.to_owned(), denied))?;
-            holes.push((part.clone(), Hole::new(key, Place::Basic, None, Spelling::Percent)));
+            may(key, Place::Basic, &origin)
+                .map_err(|denied| Wrong::Denied(key.to_owned(), denied))?;
+            holes.push((
+                part.clone(),
+                Hole::new(key, Place::Basic, None, Spelling::Percent),
+            ));
         }
     }
     for part in parameters(&shape, &parts.query) {
         let text = &url[part.clone()];
-        let Some(key) = whole(text, finder) else { continue };
+        let Some(key) = whole(text, finder) else {
+            continue;
+        };
         match may(key, Place::Query, &origin) {
             Ok(()) => holes.push((part, Hole::new(key, Place::Query, None, Spelling::Percent))),
             // The word alone may be a word: what is asked for in a search.
@@ -169,11 +187,15 @@ fn parts(shape: &str) -> Option<Parts> {
         return None;
     }
     let start = shape.len() - after.len();
-    let end = shape[start..].find(['/', '?', '#', '\\']).map_or(shape.len(), |at| start + at);
+    let end = shape[start..]
+        .find(['/', '?', '#', '\\'])
+        .map_or(shape.len(), |at| start + at);
     let info = shape[start..end].rfind('@').map_or(start, |at| start + at);
     let colon = shape[start..info].find(':').map_or(info, |at| start + at);
     let fragment = shape[end..].find('#').map_or(shape.len(), |at| end + at);
-    let query = shape[end..fragment].find('?').map_or(fragment, |at| end + at + 1);
+    let query = shape[end..fragment]
+        .find('?')
+        .map_or(fragment, |at| end + at + 1);
     Some(Parts {
         user: start..colon,
         password: (colon + 1).min(info)..info,
@@ -199,7 +221,10 @@ fn whole<'f>(part: &str, finder: &'f Finder) -> Option<&'f str> {
     let decoded = percent_decoded(part);
     [part, &decoded].into_iter().find_map(|text| {
         let found = finder.find(text);
-        found.iter().find(|found| found.range == (0..text.len())).map(|found| found.key)
+        found
+            .iter()
+            .find(|found| found.range == (0..text.len()))
+            .map(|found| found.key)
     })
 }
 
@@ -208,7 +233,9 @@ pub fn delimited(text: &str, finder: &Finder) -> Option<String> {
     let decoded = percent_decoded(text);
     [text, &decoded].into_iter().find_map(|text| {
         let found = finder.find(text);
-        let delimited = found.iter().find(|found| &text[found.range.clone()] != found.key);
+        let delimited = found
+            .iter()
+            .find(|found| &text[found.range.clone()] != found.key);
         delimited.map(|found| found.key.to_owned())
     })
 }

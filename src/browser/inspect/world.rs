@@ -81,7 +81,11 @@ const PLATFORM: [&str; 44] = [
 ];
 
 impl Inspector {
-    pub(super) async fn world(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
+    pub(super) async fn world(
+        &self,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Verdict, Refusal> {
         let place: Where<'_> = read(command)?;
         let ours = context.hub.world();
         let names_ours = [&place.world_name, &place.execution_context_name];
@@ -95,14 +99,18 @@ impl Inspector {
         let numbers = [place.context_id, place.execution_context_id];
         {
             let State { worlds, .. } = &*self.state();
-            let known = numbers.into_iter().flatten().all(|number| worlds.knows(&target, number));
+            let known = numbers
+                .into_iter()
+                .flatten()
+                .all(|number| worlds.knows(&target, number));
             let unique = place.unique_context_id.as_deref();
             if !known || !unique.is_none_or(|id| worlds.knows_unique(&target, id)) {
                 return Err(Refusal::new(NO_CONTEXT));
             }
         }
         if &*command.method == "Runtime.addBinding" {
-            let everywhere = place.execution_context_id.is_none() && place.execution_context_name.is_none();
+            let everywhere =
+                place.execution_context_id.is_none() && place.execution_context_name.is_none();
             binding(place.name.as_deref().unwrap_or_default(), everywhere)?;
         }
         Ok(Verdict::Pass)
@@ -117,9 +125,13 @@ impl Inspector {
         }
         let session = command.session.as_deref();
         let target = target(context, session);
-        let created = context.member.call(session, &command.method, command.params());
+        let created = context
+            .member
+            .call(session, &command.method, command.params());
         let created = created.await.map_err(failed)?;
-        let Created { execution_context_id } = answer(&created)?;
+        let Created {
+            execution_context_id,
+        } = answer(&created)?;
         self.state().worlds.announce(
             session.unwrap_or_default(),
             &target,
@@ -159,7 +171,9 @@ impl Inspector {
             return false;
         }
         let unique = new.unique_id.as_deref();
-        state.worlds.announce(session, target, new.id, unique, there);
+        state
+            .worlds
+            .announce(session, target, new.id, unique, there);
         true
     }
 
@@ -170,9 +184,9 @@ impl Inspector {
             execution_context_id: i64,
         }
         match serde_json::from_slice(params) {
-            Ok(Destroyed { execution_context_id }) => {
-                self.state().worlds.forget(session, execution_context_id)
-            }
+            Ok(Destroyed {
+                execution_context_id,
+            }) => self.state().worlds.forget(session, execution_context_id),
             Err(_) => false,
         }
     }
@@ -216,7 +230,10 @@ struct New<'a> {
 
 /// The target of a session; a session that is not there has none, and knows nothing.
 fn target(context: &Context, session: Option<&str>) -> Box<str> {
-    context.member.target_of(session).map_or_else(Box::default, |target| target.id.clone())
+    context
+        .member
+        .target_of(session)
+        .map_or_else(Box::default, |target| target.id.clone())
 }
 
 fn is_there(context: &Context, session: &str) -> bool {
@@ -260,14 +277,24 @@ mod tests {
         let inspector = Inspector::new(std::sync::Arc::default());
         inspector.state().worlds.hide("s", "t", 7, |_| true);
         for (params, seen) in [
-            (r#"{"executionContextId":1,"url":"https://a.test/a.js"}"#, true),
+            (
+                r#"{"executionContextId":1,"url":"https://a.test/a.js"}"#,
+                true,
+            ),
             (r#"{"executionContextId":7,"url":""}"#, false),
             (r#"{"executionContextId":1,"url":"bauta-w0rld"}"#, false),
-            (r#"{"timestamp":1,"exceptionDetails":{"text":"a","executionContextId":7}}"#, false),
+            (
+                r#"{"timestamp":1,"exceptionDetails":{"text":"a","executionContextId":7}}"#,
+                false,
+            ),
             (r#"{"timestamp":1,"exceptionDetails":{"text":"a"}}"#, true),
             ("[]", false),
         ] {
-            assert_eq!(inspector.see_script("w0rld", "s", params.as_bytes()), seen, "{params}");
+            assert_eq!(
+                inspector.see_script("w0rld", "s", params.as_bytes()),
+                seen,
+                "{params}"
+            );
         }
     }
 }

@@ -49,7 +49,13 @@ impl Worlds {
     }
 
     /// A context of ours, which the session is not told of.
-    pub fn hide(&mut self, session: &str, target: &str, number: i64, is_there: impl Fn(&str) -> bool) {
+    pub fn hide(
+        &mut self,
+        session: &str,
+        target: &str,
+        number: i64,
+        is_there: impl Fn(&str) -> bool,
+    ) {
         if let Some(known) = self.session(session, target, is_there)
             && known.ours.len() < MOST_CONTEXTS
         {
@@ -74,7 +80,9 @@ impl Worlds {
 
     /// Whether a context is ours.
     pub fn is_ours(&self, session: &str, number: i64) -> bool {
-        self.0.get(session).is_some_and(|known| known.ours.contains(&number))
+        self.0
+            .get(session)
+            .is_some_and(|known| known.ours.contains(&number))
     }
 
     /// Whether a session of that target was told of the context with that number.
@@ -84,11 +92,14 @@ impl Worlds {
 
     /// The same by its unique id.
     pub fn knows_unique(&self, target: &str, unique: &str) -> bool {
-        self.of(target).any(|known| known.unique.values().any(|id| **id == *unique))
+        self.of(target)
+            .any(|known| known.unique.values().any(|id| **id == *unique))
     }
 
     fn of(&self, target: &str) -> impl Iterator<Item = &Known> {
-        self.0.values().filter(move |known| *known.target == *target)
+        self.0
+            .values()
+            .filter(move |known| *known.target == *target)
     }
 
     fn session(
@@ -123,11 +134,18 @@ mod tests {
         worlds.hide("s1", "t1", 2, there);
         worlds.announce("s2", "t2", 2, None, there);
         assert!(worlds.knows("t1", 1) && worlds.knows_unique("t1", "u1"));
-        assert!(!worlds.knows("t1", 2), "a number of another target's process");
-        assert!(worlds.knows("t2", 2) && !worlds.knows("t2", 1) && !worlds.knows_unique("t2", "u1"));
+        assert!(
+            !worlds.knows("t1", 2),
+            "a number of another target's process"
+        );
+        assert!(
+            worlds.knows("t2", 2) && !worlds.knows("t2", 1) && !worlds.knows_unique("t2", "u1")
+        );
         assert!(worlds.is_ours("s1", 2) && !worlds.is_ours("s2", 2));
         assert!(!worlds.forget("s1", 2), "the client never knew of it");
-        assert!(worlds.forget("s1", 1) && !worlds.knows("t1", 1) && !worlds.knows_unique("t1", "u1"));
+        assert!(
+            worlds.forget("s1", 1) && !worlds.knows("t1", 1) && !worlds.knows_unique("t1", "u1")
+        );
         worlds.clear("s2");
         assert!(!worlds.knows("t2", 2));
     }

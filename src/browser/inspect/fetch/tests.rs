@@ -12,13 +12,25 @@ fn requests_that_wait_are_known_by_what_the_browser_says() {
     let (id, request) = seen(event(r#","networkId":"L""#).as_bytes()).unwrap();
     assert_eq!(id, "interception-job-1.0");
     assert_eq!(request.origin.unwrap().to_string(), "https://a.test:8443");
-    assert_eq!((&*request.frame, request.network.as_deref()), ("F", Some("L")));
+    assert_eq!(
+        (&*request.frame, request.network.as_deref()),
+        ("F", Some("L"))
+    );
     assert!(request.may_be_document && !request.has_left && request.challenge.is_none());
 
-    for more in [r#","responseStatusCode":200"#, r#","responseErrorReason":"Failed""#] {
+    for more in [
+        r#","responseStatusCode":200"#,
+        r#","responseErrorReason":"Failed""#,
+    ] {
         assert!(seen(event(more).as_bytes()).unwrap().1.has_left);
     }
-    assert!(seen(event(r#","networkId":"""#).as_bytes()).unwrap().1.network.is_none());
+    assert!(
+        seen(event(r#","networkId":"""#).as_bytes())
+            .unwrap()
+            .1
+            .network
+            .is_none()
+    );
     let script = event("").replace("Document", "Script");
     assert!(!seen(script.as_bytes()).unwrap().1.may_be_document);
     let unheard_of = event("").replace("Document", "Hologram");
@@ -31,7 +43,9 @@ fn requests_that_wait_are_known_by_what_the_browser_says() {
 #[test]
 fn a_challenge_is_of_the_server_or_of_nobody() {
     let challenge = |source: &str, origin: &str| {
-        let more = format!(r#","authChallenge":{{{source}"origin":"{origin}","scheme":"basic","realm":"r"}}"#);
+        let more = format!(
+            r#","authChallenge":{{{source}"origin":"{origin}","scheme":"basic","realm":"r"}}"#
+        );
         let (_, request) = seen(event(&more).as_bytes()).unwrap();
         request.challenge.unwrap().map(|origin| origin.to_string())
     };
@@ -39,14 +53,18 @@ fn a_challenge_is_of_the_server_or_of_nobody() {
         challenge(r#""source":"Server","#, "https://a.test:8443").as_deref(),
         Some("https://a.test:8443")
     );
-    assert_eq!(challenge(r#""source":"Proxy","#, "https://a.test:8443"), None);
+    assert_eq!(
+        challenge(r#""source":"Proxy","#, "https://a.test:8443"),
+        None
+    );
     assert_eq!(challenge("", "https://a.test:8443"), None);
     assert_eq!(challenge(r#""source":"Server","#, "nonsense"), None);
 }
 
 #[test]
 fn placeholders_in_bodies() {
-    let accept = [("", ""), ("{{", "}}")].map(|(before, after)| crate::guard::Spelling::new(before, after));
+    let accept =
+        [("", ""), ("{{", "}}")].map(|(before, after)| crate::guard::Spelling::new(before, after));
     let finder = Finder::new(["x_password"], &accept);
     for (body, expected) in [
         ("p={{x_password}}", Some("x_password")),
@@ -87,7 +105,11 @@ fn a_request_with_a_value_is_led_to_no_other_origin() {
         assert!(inspector.redirect(url, None).is_err());
     }
     let (_, unnumbered) = seen(event("").as_bytes()).unwrap();
-    assert!(inspector.redirect("https://b.test/", Some(&unnumbered)).is_err());
+    assert!(
+        inspector
+            .redirect("https://b.test/", Some(&unnumbered))
+            .is_err()
+    );
     assert!(inspector.note_sent(Some(&unnumbered)).is_err());
     let (_, left) = seen(event(r#","networkId":"M","responseStatusCode":200"#).as_bytes()).unwrap();
     assert!(inspector.note_sent(Some(&left)).is_err());
@@ -95,5 +117,10 @@ fn a_request_with_a_value_is_led_to_no_other_origin() {
         inspector.shared.sent(&n.to_string());
     }
     let (_, another) = seen(event(r#","networkId":"N""#).as_bytes()).unwrap();
-    assert!(inspector.redirect("https://b.test/", Some(&another)).is_err(), "once full, all are");
+    assert!(
+        inspector
+            .redirect("https://b.test/", Some(&another))
+            .is_err(),
+        "once full, all are"
+    );
 }

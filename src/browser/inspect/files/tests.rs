@@ -17,17 +17,37 @@ impl Place {
         for folder in ["folder/sub", "folder-2", "outside"] {
             fs::create_dir_all(all.path().join(folder)).unwrap();
         }
-        for file in ["folder/a.txt", "folder/sub/b.txt", "folder-2/c.txt", "outside/secret"] {
+        for file in [
+            "folder/a.txt",
+            "folder/sub/b.txt",
+            "folder-2/c.txt",
+            "outside/secret",
+        ] {
             fs::write(all.path().join(file), "x").unwrap();
         }
-        symlink(all.path().join("outside"), all.path().join("folder/way-out")).unwrap();
-        symlink(all.path().join("folder/a.txt"), all.path().join("folder/alias")).unwrap();
+        symlink(
+            all.path().join("outside"),
+            all.path().join("folder/way-out"),
+        )
+        .unwrap();
+        symlink(
+            all.path().join("folder/a.txt"),
+            all.path().join("folder/alias"),
+        )
+        .unwrap();
         symlink(all.path().join("folder"), all.path().join("outside/way-in")).unwrap();
         Self { all }
     }
 
     fn path(&self, path: &str) -> String {
-        self.all.path().canonicalize().unwrap().join(path).to_str().unwrap().to_owned()
+        self.all
+            .path()
+            .canonicalize()
+            .unwrap()
+            .join(path)
+            .to_str()
+            .unwrap()
+            .to_owned()
     }
 
     fn folder(&self) -> std::path::PathBuf {
@@ -64,12 +84,20 @@ async fn uploads_come_out_of_the_folder() {
         ("folder/missing", None),
     ] {
         let text = serde_json::json!({"files": [place.path(file)], "backendNodeId": 3}).to_string();
-        let became = params(upload(&place.folder(), &command("DOM.setFileInputFiles", &text)).await);
-        let expected = resolved.map(|path| serde_json::json!({"files": [place.path(path)], "backendNodeId": 3}));
+        let became =
+            params(upload(&place.folder(), &command("DOM.setFileInputFiles", &text)).await);
+        let expected = resolved
+            .map(|path| serde_json::json!({"files": [place.path(path)], "backendNodeId": 3}));
         assert_eq!(became, expected, "{file}");
 
         let text = serde_json::json!({"type": "drop", "x": 1, "y": 2.5, "data": {"items": [], "files": [place.path(file)], "dragOperationsMask": 1}});
-        let became = params(drag(&place.folder(), &command("Input.dispatchDragEvent", &text.to_string())).await);
+        let became = params(
+            drag(
+                &place.folder(),
+                &command("Input.dispatchDragEvent", &text.to_string()),
+            )
+            .await,
+        );
         let expected = resolved.map(|path| {
             let mut expected = text.clone();
             expected["data"]["files"][0] = place.path(path).into();
@@ -77,17 +105,45 @@ async fn uploads_come_out_of_the_folder() {
         });
         assert_eq!(became, expected, "{file}");
     }
-    for file in ["a.txt", "./folder/a.txt", "", "~/a", "file:///etc/passwd", "/etc/passwd", "/", "/proc/self/environ"] {
+    for file in [
+        "a.txt",
+        "./folder/a.txt",
+        "",
+        "~/a",
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "/",
+        "/proc/self/environ",
+    ] {
         let text = serde_json::json!({"files": [file], "objectId": "1"}).to_string();
-        assert!(upload(&place.folder(), &command("DOM.setFileInputFiles", &text)).await.is_err(), "{file}");
+        assert!(
+            upload(&place.folder(), &command("DOM.setFileInputFiles", &text))
+                .await
+                .is_err(),
+            "{file}"
+        );
     }
     // One of several is enough.
-    let text = serde_json::json!({"files": [place.path("folder/a.txt"), "/etc/passwd"]}).to_string();
-    assert!(upload(&place.folder(), &command("DOM.setFileInputFiles", &text)).await.is_err());
+    let text =
+        serde_json::json!({"files": [place.path("folder/a.txt"), "/etc/passwd"]}).to_string();
+    assert!(
+        upload(&place.folder(), &command("DOM.setFileInputFiles", &text))
+            .await
+            .is_err()
+    );
     let twice = r#"{"files":[],"files":["/etc/passwd"]}"#;
-    assert!(upload(&place.folder(), &command("DOM.setFileInputFiles", twice)).await.is_err());
-    let many = serde_json::json!({"files": vec![place.path("folder/a.txt"); MOST_FILES + 1]}).to_string();
-    assert!(upload(&place.folder(), &command("DOM.setFileInputFiles", &many)).await.is_err());
+    assert!(
+        upload(&place.folder(), &command("DOM.setFileInputFiles", twice))
+            .await
+            .is_err()
+    );
+    let many =
+        serde_json::json!({"files": vec![place.path("folder/a.txt"); MOST_FILES + 1]}).to_string();
+    assert!(
+        upload(&place.folder(), &command("DOM.setFileInputFiles", &many))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -108,24 +164,63 @@ async fn downloads_go_into_the_folder() {
     let place = Place::new();
     let folder = place.path("folder");
     for (asked, path, behavior, expected) in [
-        ("allow", Some(place.path("folder/sub")), "allow", Some(place.path("folder/sub"))),
+        (
+            "allow",
+            Some(place.path("folder/sub")),
+            "allow",
+            Some(place.path("folder/sub")),
+        ),
         ("allow", Some(folder.clone()), "allow", Some(folder.clone())),
-        ("allow", Some(place.path("outside")), "allow", Some(folder.clone())),
-        ("allow", Some(place.path("folder/way-out")), "allow", Some(folder.clone())),
-        ("allowAndName", Some("/tmp/playwright-artifacts-x".to_owned()), "allowAndName", Some(folder.clone())),
+        (
+            "allow",
+            Some(place.path("outside")),
+            "allow",
+            Some(folder.clone()),
+        ),
+        (
+            "allow",
+            Some(place.path("folder/way-out")),
+            "allow",
+            Some(folder.clone()),
+        ),
+        (
+            "allowAndName",
+            Some("/tmp/playwright-artifacts-x".to_owned()),
+            "allowAndName",
+            Some(folder.clone()),
+        ),
         ("allow", None, "allow", Some(folder.clone())),
         ("default", None, "allow", Some(folder.clone())),
         ("deny", Some(place.path("outside")), "deny", None),
     ] {
         let text = serde_json::json!({"behavior": asked, "downloadPath": path, "eventsEnabled": true, "browserContextId": "c"});
-        let verdict = downloads_to(&place.folder(), &command("Browser.setDownloadBehavior", &text.to_string())).await;
+        let verdict = downloads_to(
+            &place.folder(),
+            &command("Browser.setDownloadBehavior", &text.to_string()),
+        )
+        .await;
         let became = params(verdict).unwrap();
         assert_eq!(became["behavior"], behavior);
-        assert_eq!(became["downloadPath"].as_str(), expected.as_deref(), "{asked} {path:?}");
-        assert_eq!((&became["eventsEnabled"], &became["browserContextId"]), (&true.into(), &"c".into()));
+        assert_eq!(
+            became["downloadPath"].as_str(),
+            expected.as_deref(),
+            "{asked} {path:?}"
+        );
+        assert_eq!(
+            (&became["eventsEnabled"], &became["browserContextId"]),
+            (&true.into(), &"c".into())
+        );
     }
-    for text in ["{}", r#"{"behavior":"save"}"#, r#"{"behavior":"deny","behavior":"allow"}"#] {
-        let verdict = downloads_to(&place.folder(), &command("Browser.setDownloadBehavior", text)).await;
+    for text in [
+        "{}",
+        r#"{"behavior":"save"}"#,
+        r#"{"behavior":"deny","behavior":"allow"}"#,
+    ] {
+        let verdict = downloads_to(
+            &place.folder(),
+            &command("Browser.setDownloadBehavior", text),
+        )
+        .await;
         assert!(verdict.is_err(), "{text}");
     }
 }

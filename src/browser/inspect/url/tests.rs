@@ -57,7 +57,13 @@ fn schemes_are_read_as_browsers_read_them() {
 
 /// What became of an address: `None` as it was, `Ok` with `[key]` for a hole, `Err` with the key.
 fn became(url: &str, allowed: &[Place]) -> Option<Result<String, String>> {
-    let accept = [("", ""), ("<secret>", "</secret>"), ("{{", "}}"), ("%", "%"), ("$[secret:", "]")];
+    let accept = [
+        ("", ""),
+        ("<secret>", "</secret>"),
+        ("{{", "}}"),
+        ("%", "%"),
+        ("$[secret:", "]"),
+    ];
     let accept = accept.map(|(before, after)| Written::new(before, after));
     let finder = Finder::new(["x_user", "x_password", "pin"], &accept);
     let may = |_: &str, place: Place, origin: &Origin| {
@@ -79,16 +85,43 @@ fn became(url: &str, allowed: &[Place]) -> Option<Result<String, String>> {
 fn values_go_into_the_user_information_of_their_origin() {
     let basic = &[Place::Basic];
     for (url, expected) in [
-        ("https://u:{{x_password}}@a.test/p?q#f", "https://u:[x_password]@a.test/p?q#f"),
-        ("https://x_user:x_password@a.test/", "https://[x_user]:[x_password]@a.test/"),
+        (
+            "https://u:{{x_password}}@a.test/p?q#f",
+            "https://u:[x_password]@a.test/p?q#f",
+        ),
+        (
+            "https://x_user:x_password@a.test/",
+            "https://[x_user]:[x_password]@a.test/",
+        ),
         ("https://pin@a.test/", "https://[pin]@a.test/"),
-        ("https://u:<secret>x_password</secret>@a.test/", "https://u:[x_password]@a.test/"),
-        ("https://u:$[secret:x_password]@a.test/", "https://u:[x_password]@a.test/"),
-        ("https://u:%x_password%@a.test/", "https://u:[x_password]@a.test/"),
-        ("https://u:%7B%7Bx_password%7D%7D@a.test/", "https://u:[x_password]@a.test/"),
-        ("https://:x_password@a.test/", "https://:[x_password]@a.test/"),
-        ("https://u:{{x_pass\nword}}@a.test/", "https://u:[x_password]@a.test/"),
-        ("HTTPS://u:x_password@A.test", "HTTPS://u:[x_password]@A.test"),
+        (
+            "https://u:<secret>x_password</secret>@a.test/",
+            "https://u:[x_password]@a.test/",
+        ),
+        (
+            "https://u:$[secret:x_password]@a.test/",
+            "https://u:[x_password]@a.test/",
+        ),
+        (
+            "https://u:%x_password%@a.test/",
+            "https://u:[x_password]@a.test/",
+        ),
+        (
+            "https://u:%7B%7Bx_password%7D%7D@a.test/",
+            "https://u:[x_password]@a.test/",
+        ),
+        (
+            "https://:x_password@a.test/",
+            "https://:[x_password]@a.test/",
+        ),
+        (
+            "https://u:{{x_pass\nword}}@a.test/",
+            "https://u:[x_password]@a.test/",
+        ),
+        (
+            "HTTPS://u:x_password@A.test",
+            "HTTPS://u:[x_password]@A.test",
+        ),
     ] {
         let expected = format!("https://a.test {expected}");
         assert_eq!(became(url, basic), Some(Ok(expected)), "{url}");
@@ -142,14 +175,21 @@ fn placeholders_elsewhere_in_an_address_are_refused_or_words() {
 fn a_parameter_takes_a_value_where_the_secret_allows_a_query() {
     let query = &[Place::Query];
     for (url, expected) in [
-        ("https://a.test/?a=b&k={{x_password}}&c=d", "https://a.test/?a=b&k=[x_password]&c=d"),
+        (
+            "https://a.test/?a=b&k={{x_password}}&c=d",
+            "https://a.test/?a=b&k=[x_password]&c=d",
+        ),
         ("https://a.test/?k=pin#f", "https://a.test/?k=[pin]#f"),
         ("https://a.test?k=%7b%7bpin%7d%7d", "https://a.test?k=[pin]"),
     ] {
         let expected = format!("https://a.test {expected}");
         assert_eq!(became(url, query), Some(Ok(expected)), "{url}");
     }
-    for url in ["https://b.test/?a={{pin}}", "https://a.test/{{pin}}?a={{pin}}", "https://a.test/?a={{pin}}2"] {
+    for url in [
+        "https://b.test/?a={{pin}}",
+        "https://a.test/{{pin}}?a={{pin}}",
+        "https://a.test/?a={{pin}}2",
+    ] {
         assert_eq!(became(url, query), Some(Err("pin".to_owned())), "{url}");
     }
 }
