@@ -154,7 +154,11 @@ impl Targets {
         struct Answer {
             target_infos: Vec<TargetInfo>,
         }
-        let answer = hub.call(None, "Target.getTargets", serde_json::json!({"filter": [{}]}));
+        let answer = hub.call(
+            None,
+            "Target.getTargets",
+            serde_json::json!({"filter": [{}]}),
+        );
         let answer: Answer = read(&answer.await?)?;
         Ok(Self(answer.target_infos))
     }

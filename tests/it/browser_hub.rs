@@ -17,21 +17,53 @@ async fn two_clients_and_we_share_a_browser_and_none_can_reach_into_anothers() {
     // The other's session, ours, and one that nobody has are all the same to a client.
     let own = browser.hub.own(&page_a).await.unwrap();
     for foreign in [&*session_b, &*own, "0123456789ABCDEF0123456789ABCDEF"] {
-        let evaluate = command(99, Some(foreign), "Runtime.evaluate", &json!({ "expression": "1" }));
-        assert_eq!(a.member.send(&evaluate, None).await, Err(SendError::NotYours));
-        let call = a.member.call(Some(foreign), "Runtime.evaluate", br#"{"expression":"1"}"#).await;
+        let evaluate = command(
+            99,
+            Some(foreign),
+            "Runtime.evaluate",
+            &json!({ "expression": "1" }),
+        );
+        assert_eq!(
+            a.member.send(&evaluate, None).await,
+            Err(SendError::NotYours)
+        );
+        let call = a
+            .member
+            .call(Some(foreign), "Runtime.evaluate", br#"{"expression":"1"}"#)
+            .await;
         assert_eq!(call, Err(CallError::NotYours));
         assert!(a.member.target_of(Some(foreign)).is_none());
     }
-    let ours = browser.hub.call(Some(&session_a), "Runtime.evaluate", json!({ "expression": "1" })).await;
-    assert_eq!(ours, Err(CallError::NotYours), "nor do we use a client's by mistake");
+    let ours = browser
+        .hub
+        .call(
+            Some(&session_a),
+            "Runtime.evaluate",
+            json!({ "expression": "1" }),
+        )
+        .await;
+    assert_eq!(
+        ours,
+        Err(CallError::NotYours),
+        "nor do we use a client's by mistake"
+    );
     // Nor can it detach them.
     for foreign in [&*session_b, &*own] {
-        let detached = a.ask(None, "Target.detachFromTarget", json!({ "sessionId": foreign })).await;
+        let detached = a
+            .ask(
+                None,
+                "Target.detachFromTarget",
+                json!({ "sessionId": foreign }),
+            )
+            .await;
         assert!(detached.get("error").is_some(), "{detached}");
     }
     assert_eq!(b.evaluate(&session_b, "1").await, json!(1));
-    browser.hub.call(Some(&own), "Runtime.enable", ()).await.unwrap();
+    browser
+        .hub
+        .call(Some(&own), "Runtime.enable", ())
+        .await
+        .unwrap();
 
     let target = a.member.target_of(Some(&session_a)).unwrap();
     assert_eq!((&*target.id, &*target.kind), (&*page_a, "page"));

@@ -26,7 +26,9 @@ pub fn settings(folder: &Path) -> Settings {
     let launch = Launch {
         executable: CHROMIUM.into(),
         headless: true,
-        args: ["--no-sandbox", "--disable-gpu"].map(str::to_owned).to_vec(),
+        args: ["--no-sandbox", "--disable-gpu"]
+            .map(str::to_owned)
+            .to_vec(),
         environment: environment(folder),
         profiles: folder.join("profiles"),
     };
@@ -129,7 +131,12 @@ impl Client {
     pub async fn answer(&mut self, id: i64) -> Value {
         loop {
             match self.next().await {
-                FromBrowser::Reply { id: of, session, message, .. } => {
+                FromBrowser::Reply {
+                    id: of,
+                    session,
+                    message,
+                    ..
+                } => {
                     let message: Value = serde_json::from_slice(&message).unwrap();
                     assert_eq!(message["id"], json!(of));
                     assert_eq!(message["sessionId"].as_str(), session.as_deref());
@@ -160,7 +167,9 @@ impl Client {
 
     /// A page of its own, and the client's session on it.
     pub async fn page(&mut self, url: &str) -> (String, String) {
-        let target = self.must(None, "Target.createTarget", json!({ "url": url })).await;
+        let target = self
+            .must(None, "Target.createTarget", json!({ "url": url }))
+            .await;
         let target = target["targetId"].as_str().unwrap().to_owned();
         let attach = json!({ "targetId": target, "flatten": true });
         let session = self.must(None, "Target.attachToTarget", attach).await;
@@ -175,7 +184,12 @@ impl Client {
 }
 
 /// A command as the channel would read it.
-pub fn command(id: i64, session: Option<&str>, method: &str, params: &Value) -> bauta::browser::Command {
+pub fn command(
+    id: i64,
+    session: Option<&str>,
+    method: &str,
+    params: &Value,
+) -> bauta::browser::Command {
     let mut command = json!({ "id": id, "method": method, "params": params });
     if let Some(session) = session {
         command["sessionId"] = json!(session);
@@ -186,7 +200,12 @@ pub fn command(id: i64, session: Option<&str>, method: &str, params: &Value) -> 
 /// An event, held to what is said of it.
 pub fn shown(message: FromBrowser) -> Value {
     match message {
-        FromBrowser::Event { method, session, message, params } => {
+        FromBrowser::Event {
+            method,
+            session,
+            message,
+            params,
+        } => {
             let event: Value = serde_json::from_slice(&message).unwrap();
             assert_eq!(event["method"], json!(&*method));
             assert_eq!(event["sessionId"].as_str(), session.as_deref());

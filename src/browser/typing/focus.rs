@@ -96,7 +96,10 @@ impl Drop for Handles {
         let (hub, group) = (Arc::clone(&self.hub), std::mem::take(&mut self.group));
         let sessions = std::mem::take(&mut self.sessions);
         // Nobody waits for it: handles that stay go with their document.
-        tokio::spawn(async move {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
             for session in sessions {
                 let params = json!({"objectGroup": group});
                 let _ = hub

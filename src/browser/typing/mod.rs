@@ -183,7 +183,8 @@ fn far_too_long(finder: &Finder, text: &str) -> Result<Verdict, Refusal> {
         let end = text.floor_char_boundary(start + LONGEST_TEXT);
         let found = finder.find(&text[start..end]);
         if let Some(first) = found.first().filter(|first| !first.only_whole) {
-            let reason = "the text is longer than a text with placeholders may be (1 MiB). Type it in parts";
+            let reason =
+                "the text is longer than a text with placeholders may be (1 MiB). Type it in parts";
             return Err(refusals::refusal(first.key, reason));
         }
         if end == text.len() {
@@ -211,9 +212,7 @@ impl Hand {
         let is_key = command.message.len() <= LARGEST_HELD;
         match said::read(command) {
             Said::Character(c) if is_key => self.character(run, place, finder, command, c).await,
-            Said::Attached
-                if is_key && run.holding.is_holding() && run.held.len() < MOST_HELD =>
-            {
+            Said::Attached if is_key && run.holding.is_holding() && run.held.len() < MOST_HELD => {
                 run.hold(command, 0);
                 settle(run);
                 Ok(done())
