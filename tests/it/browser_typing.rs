@@ -168,22 +168,7 @@ fn pauses_reads_and_moves_amid_a_placeholder() {
             assert_eq!(value(kit, &tab).await, "x_a", "{field}");
             kit.type_as(Client::Char, &tab, "ny").await.unwrap();
             kit.pause().await;
-            let expected = if field.contains("email") {
-                "x_any"
-            } else {
-                PASSWORD
-            };
-            let expected = if field.contains("<input id=a>") || !field.contains("<input") {
-                PASSWORD
-            } else {
-                expected
-            };
-            let expected = if field.contains("email") {
-                PASSWORD
-            } else {
-                expected
-            };
-            assert_eq!(value(kit, &tab).await, expected, "{field}");
+            assert_eq!(value(kit, &tab).await, PASSWORD, "{field}");
         }
         let tab = page(kit, "<input id=a>").await;
         // Backspace inside: what came is typed first, and the placeholder is none any more.
@@ -320,6 +305,7 @@ fn p2_frames_and_shadow_roots() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // Rows.
 fn p2_refusals_say_why_and_stay_cheap() {
     Kit::run(SECRETS, async |kit| {
         let (port, other) = (kit.site.port(), kit.site.other());

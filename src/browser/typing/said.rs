@@ -49,7 +49,8 @@ struct Key<'a> {
     #[serde(borrow)]
     text: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    key: Option<Cow<'a, str>>,
+    #[serde(rename = "key")]
+    name: Option<Cow<'a, str>>,
     #[serde(default)]
     commands: Vec<IgnoredAny>,
 }
@@ -92,7 +93,7 @@ fn key_event(event: Key<'_>) -> Said<'_> {
         ("keyUp", _) => Said::Attached,
         ("char" | "keyDown", Some(text)) if has_text && !is_shortcut => said(text),
         ("char", _) if !has_text => Said::Attached,
-        ("keyDown" | "rawKeyDown", _) => textless(event.key.as_deref(), is_shortcut),
+        ("keyDown" | "rawKeyDown", _) => textless(event.name.as_deref(), is_shortcut),
         _ => Said::Other,
     }
 }
@@ -135,6 +136,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines)] // Rows.
     fn what_clients_send() {
         let key = "dispatchKeyEvent";
         let whole = |text: &'static str| Said::Whole(text.into());
