@@ -1,7 +1,7 @@
 //! The wiring: builds the rooms from a configuration, runs them, follows changed files, and ends in order.
 //!
 //! The way through: [`serve`] reads configuration and secrets, sets up the log and calls [`Running::start`] or
-//! [`Running::start_with_vault`], which opens the audit log and the vault (`stock`), binds the listener and spawns the channel;
+//! [`Running::start_with_vault`], which opens the audit log and the vault (`stock`), binds the listeners and spawns the channels;
 //! `reload` watches the files and `follow` the vault, and put what changed in force; a signal drains.
 //!
 //! Invariants: new content that is not valid changes nothing; a request in flight keeps the masker and the routes that it
@@ -9,6 +9,7 @@
 //!
 //! No request is looked at here.
 
+mod browser;
 pub mod check;
 mod children;
 mod clients;
@@ -16,6 +17,7 @@ mod demo;
 mod follow;
 mod health;
 mod log;
+mod model;
 mod reload;
 mod run;
 mod serve;
@@ -27,20 +29,21 @@ mod watch;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::Mode;
 use tokio::sync::watch as signal;
-use tokio::task::{AbortHandle, JoinHandle, spawn_blocking};
+use tokio::task::{AbortHandle, spawn_blocking};
 
 use crate::audit::{Event, Kind, OpenError, Recorder};
+use crate::browser::ChannelError;
 use crate::cli::hardening;
 use crate::config::{Config, Listen, Spelling};
 use crate::guard::{Guard, Needles};
 use crate::mask::Masker;
 use crate::model::{Channel, SettingsError};
-use crate::net::server::{self, Listener};
+use crate::net::server::Listener;
 use crate::net::tls::{Identity, TlsError};
 use crate::secret::vault::VaultError;
 use crate::secret::{Secret, Submission, View};
@@ -55,7 +58,7 @@ pub use serve::{ServeError, serve};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration has no channel.
-    #[error("there is nothing to serve: the configuration has no [model] table. Add one")]
+    #[error("there is nothing to serve: the configuration has neither a [model] nor a [browser] table. Add one")]
     NoChannel,
     /// A listener cannot be bound.
     #[error("cannot listen on {listen}: {source}. {mend}", mend = listen_mend(.table, .source))]
@@ -79,6 +82,25 @@ pub enum StartError {
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] OpenError),
+    /// The browser.
+    #[error("browser: {0}")]
+    Browser(#[from] ChannelError),
+    /// A method that the configuration names and cannot allow.
+    #[error("browser.methods: {method}: {reason}. Leave it out")]
+    Method {
+        /// As it stands there.
+        method: String,
+        /// Why.
+        reason: String,
+    },
+    /// The file with the token of the browser channel.
+    #[error("browser.token_file: {}: {reason}. Make it with: openssl rand -hex 32", .file.display())]
+    Token {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The start was broken off.
     #[error("the start was broken off")]
     BrokenOff,
@@ -87,7 +109,14 @@ pub enum StartError {
 impl StartError {
     /// Whether the configuration is at fault, and not the system.
     pub fn is_input(&self) -> bool {
-        matches!(self, Self::NoChannel | Self::Tls(_) | Self::Settings(_))
+        matches!(
+            self,
+            Self::NoChannel
+                | Self::Tls(_)
+                | Self::Settings(_)
+                | Self::Method { .. }
+                | Self::Token { .. }
+        )
     }
 }
 
@@ -130,10 +159,10 @@ fn open_to_clients(socket: &Path) -> io::Result<()> {
 
 /// A sidecar that runs. Dropping it stops it without waiting.
 pub struct Running {
-    model_addr: Option<SocketAddr>,
+    model: Option<model::Served>,
+    browser: Option<browser::Served>,
     live: Live,
     stop: signal::Sender<bool>,
-    served: JoinHandle<usize>,
     recorder: Arc<Recorder>,
     agent: String,
     follow: Option<AbortHandle>,
@@ -153,7 +182,8 @@ impl Drop for Running {
 #[derive(Clone)]
 struct Live {
     guard: Arc<Guard>,
-    channel: Arc<Channel>,
+    /// The model channel, if there is one.
+    channel: Option<Arc<Channel>>,
     identity: Option<Arc<Identity>>,
 }
 
@@ -179,7 +209,9 @@ impl Running {
         config: &Config,
         stock: impl FnOnce(&Config) -> Result<Stock, StartError> + Send + 'static,
     ) -> Result<Self, StartError> {
-        let model = config.model.as_ref().ok_or(StartError::NoChannel)?;
+        if config.model.is_none() && config.browser.is_none() {
+            return Err(StartError::NoChannel);
+        }
         let all = config.clone();
         let stocked = spawn_blocking(move || {
             let mut stock = stock(&all)?;
@@ -194,25 +226,14 @@ impl Running {
             tracing::info!("{notice}");
         }
         let guard = Arc::new(guard);
-        let channel = Arc::new(Channel::new(Arc::clone(&guard), &settings::channel(model))?);
-        let identity = match &model.tls {
-            Some(tls) => Some(Arc::new(Identity::load(&tls.cert, &tls.key)?)),
+        let model = match &config.model {
+            Some(model) => Some(model::Bound::new(model, &guard, secrets).await?),
             None => None,
         };
-        let mut listener = bind("model", &model.listen).await?;
-        if let Some(identity) = &identity {
-            listener = listener.with_identity(Arc::clone(identity));
-        }
-        let model_addr = listener.local_addr();
-        let address =
-            model_addr.map_or_else(|| model.listen.to_string(), |address| address.to_string());
-        tracing::info!(
-            channel = "model",
-            address,
-            tls = identity.is_some(),
-            secrets,
-            "listening"
-        );
+        let browser = match &config.browser {
+            Some(browser) => Some(browser::Bound::new(config, browser, &guard).await?),
+            None => None,
+        };
         let started = Event::new(Kind::Start)
             .agent(&config.agent.id)
             .outcome("done");
@@ -225,31 +246,27 @@ impl Running {
         });
         let live = Live {
             guard,
-            channel,
-            identity,
+            channel: model.as_ref().map(|model| Arc::clone(&model.channel)),
+            identity: model.as_ref().and_then(|model| model.identity.clone()),
         };
-        let handler = Arc::clone(&live.channel);
-        let served = tokio::spawn(server::serve(
-            listener,
-            settings::listener(model),
-            stopped,
-            move |connection, request| {
-                let channel = Arc::clone(&handler);
-                async move { channel.handle(connection, request).await }
-            },
-        ));
+        let model = model.map(|model| model.serve(stopped.clone()));
+        let browser = browser.map(|browser| browser.serve(stopped));
         let guarded = Arc::clone(&live.guard);
         let ready = move || guarded.ready().map_err(|reasons| reasons.join("; "));
-        let readiness = Arc::new(Readiness::default().with("secrets", ready));
+        let mut readiness = Readiness::default().with("secrets", ready);
+        if let Some(browser) = &browser {
+            readiness = readiness.with("browser", browser.check());
+        }
+        let readiness = Arc::new(readiness);
         let health = match &config.health {
             Some(settings) => Some(health::start(settings, Arc::clone(&readiness)).await?),
             None => None,
         };
         Ok(Self {
-            model_addr,
+            model,
+            browser,
             live,
             stop,
-            served,
             recorder,
             agent: config.agent.id.clone(),
             follow,
@@ -258,9 +275,19 @@ impl Running {
         })
     }
 
-    /// Where the model channel listens; `None` on a Unix socket.
+    /// Where the model channel listens; `None` if it is off, or on a Unix socket.
     pub fn model_addr(&self) -> Option<SocketAddr> {
-        self.model_addr
+        self.model.as_ref()?.addr()
+    }
+
+    /// Where the browser channel listens; `None` if it is off, or on a Unix socket.
+    pub fn browser_addr(&self) -> Option<SocketAddr> {
+        self.browser.as_ref()?.addr()
+    }
+
+    /// The address of the browser channel for a command of ours, its token included.
+    pub(crate) fn browser_url(&self) -> Option<String> {
+        self.browser.as_ref()?.url()
     }
 
     /// Where health is told; `None` if nowhere, or on a Unix socket.
@@ -292,7 +319,21 @@ impl Running {
         // The receiver lives as long as the task; if that is gone, nothing is left to stop.
         self.readiness.drain();
         let _ = self.stop.send(true);
-        let cut = (&mut self.served).await.unwrap_or(0);
+        let (model, browser) = (self.model.take(), self.browser.take());
+        let model = async {
+            match model {
+                Some(model) => model.ended().await,
+                None => 0,
+            }
+        };
+        let browser = async {
+            match browser {
+                Some(browser) => browser.ended().await,
+                None => 0,
+            }
+        };
+        let (of_model, of_browser) = tokio::join!(model, browser);
+        let cut = of_model + of_browser;
         if let Some(health) = self.health.take() {
             health.stop().await;
         }

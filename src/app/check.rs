@@ -1,13 +1,22 @@
 //! Opens the files that a configuration names, as the sidecar would, for `bauta check`.
 
-use crate::config::Config;
+use super::settings;
+use crate::config::{Config, Model};
 use crate::net::tls::{self, Identity};
 
-/// What is wrong with the certificate and key of the listener, and with the roots of the providers.
+/// What is wrong with the certificate and key of the listener, with the roots of the providers, and with what the browser channel
+/// is told.
 pub fn files(config: &Config) -> Vec<String> {
-    let Some(model) = &config.model else {
-        return Vec::new();
-    };
+    let browser = config.browser.as_ref();
+    let browser = browser.and_then(|browser| settings::browser(config, browser).err());
+    let mut wrong: Vec<String> = browser.iter().map(ToString::to_string).collect();
+    if let Some(model) = &config.model {
+        wrong.extend(of_model(model));
+    }
+    wrong
+}
+
+fn of_model(model: &Model) -> Vec<String> {
     let listener = model
         .tls
         .iter()

@@ -1,6 +1,6 @@
-//! What the known SDKs and agents read: how each is led to the model channel, and where it takes its credential from.
+//! What the known SDKs, agents and tools read: how each is led to the channels, and where it takes its credential from.
 //!
-//! A table and two functions over it. A client that is not here, or that ignores these variables, goes around us: `run` says so.
+//! Tables and functions over them. A client that is not here, or that ignores these variables, goes around us: `run` says so.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -118,8 +118,27 @@ pub(super) fn add_routes(model: &mut Model) {
     model.providers.push(sdk);
 }
 
-/// The variables for a child: base URLs under `root`, and the placeholders of the credentials that are registered.
-pub(super) fn variables(config: &Config, root: &str) -> BTreeMap<String, String> {
+/// What tools that drive a browser read, and what they expect there: the address that `/json/version` stands under. Playwright MCP,
+/// browser-use, Skyvern; and ours, for all others.
+const BROWSER: [&str; 4] = [
+    "BAUTA_CDP_URL",
+    "BROWSER_REMOTE_DEBUGGING_URL",
+    "BROWSER_USE_CDP_URL",
+    "PLAYWRIGHT_MCP_CDP_ENDPOINT",
+];
+
+/// The variables for a child that lead its tools to the browser channel.
+pub(super) fn browser_variables(url: &str) -> BTreeMap<String, String> {
+    let each = BROWSER.map(|name| (name.to_owned(), url.to_owned()));
+    BTreeMap::from(each)
+}
+
+/// The variables for a child: base URLs under `root`, and the placeholders of the credentials that are registered. None without
+/// a model channel.
+pub(super) fn variables(config: &Config, root: Option<&str>) -> BTreeMap<String, String> {
+    let Some(root) = root else {
+        return BTreeMap::new();
+    };
     let mut variables = BTreeMap::from([(ROOT.to_owned(), root.to_owned())]);
     for (known, provider) in routes(config) {
         for (name, suffix) in known.bases {
@@ -204,7 +223,7 @@ mod tests {
              [[model.provider]]\nname = \"anthropic\"\npath = \"claude\"\n\
              [[model.provider]]\nname = \"groq\"\nsecret = \"x_groq\"\n",
         );
-        let variables = variables(&config, "http://h:1");
+        let variables = variables(&config, Some("http://h:1"));
         for (name, expected) in [
             ("BAUTA_URL", Some("http://h:1")),
             ("OPENAI_BASE_URL", Some("http://h:1/openai")),

@@ -137,33 +137,41 @@ impl Reloader {
             Err(error) => return tracing::error!("the changed configuration is not used: {error}"),
         };
         (self.adjust)(&mut next);
-        let (Some(old), Some(new)) = (&self.config.model, &next.model) else {
+        if self.config.model.is_some() != next.model.is_some() {
             return tracing::error!(
-                "the changed configuration is not used: its [model] table is gone"
+                "the changed configuration is not used: a [model] table that comes or goes needs a restart"
             );
-        };
+        }
         // Credentials are masked in answers before one can be put in.
         let (before, after) = (settings::rules(&self.config), settings::rules(&next));
         let mut both = before.clone();
         both.credentials.extend(after.credentials.iter().cloned());
         live.guard.set_rules(both);
-        if let Err(error) = live.channel.reconfigure(&settings::channel(new)) {
+        if let (Some(channel), Some(new)) = (&live.channel, &next.model)
+            && let Err(error) = channel.reconfigure(&settings::channel(new))
+        {
             live.guard.set_rules(before);
             return tracing::error!("the changed configuration is not used: {error}");
         }
         live.guard.set_rules(after);
-        let rebound = old.listen != new.listen
-            || old.tls != new.tls
-            || settings::listener(old) != settings::listener(new);
+        let rebound = match (&self.config.model, &next.model) {
+            (Some(old), Some(new)) => {
+                old.listen != new.listen
+                    || old.tls != new.tls
+                    || settings::listener(old) != settings::listener(new)
+            }
+            _ => false,
+        };
         let rehoused = self.config.agent != next.agent
             || self.config.vault != next.vault
             || self.config.audit != next.audit;
-        if rebound || rehoused || self.config.log != next.log {
+        let browser = self.config.browser != next.browser;
+        if rebound || rehoused || browser || self.config.log != next.log {
             tracing::warn!(
-                "listen, the names of the files of tls, the limits of connections and heads, [agent], [vault], [audit] and [log] change with a restart only"
+                "listen, the names of the files of tls, the limits of connections and heads, [browser], [agent], [vault], [audit] and [log] change with a restart only"
             );
         }
-        let tls = old.tls.clone();
+        let tls = self.config.model.as_ref().and_then(|old| old.tls.clone());
         self.config = next;
         if let Some(model) = &mut self.config.model {
             // The listener's, for its life.

@@ -1,6 +1,6 @@
 //! `bauta run`: a command with a sidecar of its own, which lives as long as the command does.
 //!
-//! The way through: [`run`] reads configuration and secrets as `serve` does, puts the model channel on a free port of loopback,
+//! The way through: [`run`] reads configuration and secrets as `serve` does, puts the channels on free ports of loopback,
 //! and starts the command (`process`) with the variables that lead its SDK there (`clients`) and little else of our own
 //! environment (`children`). Signals go on to the command; its exit code is ours.
 //!
@@ -119,11 +119,9 @@ async fn beside(args: &Run, mut reloader: Reloader, inherited: Inherited) -> Res
         running = serve_for(&mut reloader) => running.map_err(ServeError::from)?,
         signal = signals.ending() => return Ok(process::code_of(signal.as_raw())),
     };
-    let Some(addr) = running.model_addr() else {
-        return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());
-    };
-    let root = format!("http://{addr}");
-    let process = start(args, &reloader, &running, inherited, &root)?;
+    // A free port of loopback: it is there wherever the channel is.
+    let root = running.model_addr().map(|addr| format!("http://{addr}"));
+    let process = start(args, &reloader, &running, inherited, root.as_deref())?;
     let live = running.live.clone();
     let follow = tokio::spawn(async move { reloader.follow(live).await });
     let status = process.wait(&mut signals).await;
@@ -147,11 +145,15 @@ fn beside_a_command(config: &mut Config) {
     config.health = None;
     // Standard output is the command's.
     config.audit.stdout = false;
+    let free_port = Listen::Tcp {
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+    };
+    if let Some(browser) = &mut config.browser {
+        browser.listen = free_port.clone();
+    }
     if let Some(model) = &mut config.model {
-        model.listen = Listen::Tcp {
-            host: "127.0.0.1".to_owned(),
-            port: 0,
-        };
+        model.listen = free_port;
         // Base URLs are http: the SDKs would not trust our certificate.
         model.tls = None;
         clients::add_routes(model);
@@ -173,7 +175,10 @@ fn in_memory(config: &mut Config) {
 
 /// Whether the variables that the command line names may be handed on.
 fn check(args: &Run, config: &Config) -> Result<(), RunError> {
-    let ours = clients::variables(config, "");
+    let mut ours = clients::variables(config, config.model.as_ref().map(|_| ""));
+    if config.browser.is_some() {
+        ours.extend(clients::browser_variables(""));
+    }
     let mut wrong = Vec::new();
     for name in &args.env {
         let plain = name
@@ -208,7 +213,7 @@ fn start(
     reloader: &Reloader,
     running: &Running,
     inherited: Inherited,
-    root: &str,
+    root: Option<&str>,
 ) -> Result<Process, RunError> {
     let config = reloader.config();
     let Inherited {
@@ -216,7 +221,11 @@ fn start(
         withheld,
         missing,
     } = inherited;
-    for (name, value) in clients::variables(config, root) {
+    let mut variables = clients::variables(config, root);
+    if let Some(url) = running.browser_url() {
+        variables.extend(clients::browser_variables(&url));
+    }
+    for (name, value) in variables {
         environment.add(&name, &value);
     }
     let mut notes = vec![PROTECTION.to_owned()];
@@ -243,7 +252,7 @@ fn start(
             "no command. Write it behind --, such as: bauta run -- codex".to_owned(),
         ])
     })?;
-    let first = clients::arguments(name, config, root);
+    let first = root.map_or_else(Vec::new, |root| clients::arguments(name, config, root));
     let arguments: Vec<OsString> = first
         .into_iter()
         .map(OsString::from)

@@ -1,6 +1,16 @@
 //! The configuration in the words of the rooms that use it: they do not import `config`.
 
-use crate::config::{self, Config, Inject, Limits, Model, Provider};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::StartError;
+use super::children;
+use crate::browser::{self, methods};
+use crate::config::{
+    self, Browser, BrowserSource, Captures, Config, Inject, Limits, Model, Provider,
+};
 use crate::guard::{Rules, Signed, Spelling};
 use crate::model::{self, Credential, Settings};
 use crate::net::dial::Target;
@@ -117,5 +127,94 @@ fn provider(provider: &Provider) -> model::Provider {
             key,
             always: provider.inject == Inject::Always,
         }),
+    }
+}
+
+/// Bytes of a token, and the least that nobody guesses.
+const TOKEN: std::ops::RangeInclusive<usize> = 16..=256;
+
+/// The browser channel's. Reads the file of its token.
+///
+/// # Errors
+/// A method that no setting allows, or a file without a token.
+pub(super) fn browser(config: &Config, browser: &Browser) -> Result<browser::Settings, StartError> {
+    for method in &browser.methods {
+        methods::may_allow(method).map_err(|reason| StartError::Method {
+            method: method.clone(),
+            reason,
+        })?;
+    }
+    let upstream = match &browser.source {
+        BrowserSource::Attach(address) => browser::Upstream::Attach(address.clone()),
+        BrowserSource::Launch(launch) => browser::Upstream::Launch(browser::Launch {
+            executable: launch.executable.clone(),
+            headless: launch.headless,
+            args: launch.args.clone(),
+            environment: environment(),
+            profiles: config.state_dir.join("profiles"),
+        }),
+    };
+    Ok(browser::Settings {
+        hosts: browser.hosts.clone(),
+        upstream,
+        captures: match browser.captures {
+            Captures::Cover => browser::Captures::Cover,
+            Captures::DenyAfterFill => browser::Captures::DenyAfterFill,
+        },
+        folder: browser.folder.clone(),
+        methods: browser.methods.iter().cloned().collect(),
+        token: browser.token_file.as_deref().map(token).transpose()?,
+        limits: browser::Limits {
+            max_message_bytes: browser.limits.max_message_bytes,
+            max_clients: browser.limits.max_clients,
+            command_timeout: browser.limits.command_timeout,
+            typing_pause: browser.limits.typing_pause,
+        },
+    })
+}
+
+/// What Chromium gets of our environment: what every child gets, and what leads it to a display.
+fn environment() -> Vec<(OsString, OsString)> {
+    const DISPLAY: [&str; 4] = ["DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS"];
+    let named: Vec<String> = DISPLAY.map(str::to_owned).to_vec();
+    let inherited = children::inherit(std::env::vars_os(), &named);
+    let owned = |(name, value): (&OsStr, &OsStr)| (name.to_owned(), value.to_owned());
+    inherited.environment.iter().map(owned).collect()
+}
+
+/// The token of a file, without the line's end. It stands in paths, so only some characters will do.
+fn token(file: &Path) -> Result<String, StartError> {
+    let wrong = |reason: String| StartError::Token {
+        file: file.to_owned(),
+        reason,
+    };
+    let mut text = String::new();
+    let opened = fs::File::open(file).map_err(|error| wrong(error.to_string()))?;
+    let most = u64::try_from(TOKEN.end() + 2).unwrap_or(u64::MAX);
+    let read = opened.take(most).read_to_string(&mut text);
+    read.map_err(|error| wrong(error.to_string()))?;
+    let token = text.trim_end_matches(['\r', '\n']);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    if TOKEN.contains(&token.len()) && token.bytes().all(plain) {
+        return Ok(token.to_owned());
+    }
+    Err(wrong(format!(
+        "it does not hold a token of {} to {} letters, digits and - _ . ~ alone",
+        TOKEN.start(),
+        TOKEN.end()
+    )))
+}
+
+/// What the browser channel's listener is bound to for its life.
+pub(super) fn browser_listener(browser: &Browser) -> server::Limits {
+    let defaults = Limits::default();
+    server::Limits {
+        // Beside the clients' WebSockets, requests of those that look for them.
+        max_connections: browser.limits.max_clients + 64,
+        max_header_bytes: defaults.max_header_bytes,
+        max_headers: MAX_HEADERS,
+        header_timeout: defaults.header_timeout,
+        idle_timeout: defaults.header_timeout,
+        drain_timeout: std::time::Duration::from_secs(5),
     }
 }

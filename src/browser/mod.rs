@@ -5,8 +5,29 @@
 //! the document that takes it, after its event is durable; nothing of ours (ids, sessions, worlds) is visible to a client; a
 //! session has one owner.
 
+mod base64;
+mod captures;
+mod channel;
+mod client;
 mod command;
+mod context;
+mod endpoint;
+pub mod envelope;
+mod event;
+pub mod hub;
+mod inspect;
+mod listing;
+mod mend;
+pub mod methods;
+mod pages;
 mod settings;
+mod streams;
+mod typing;
+pub mod upstream;
 
+pub use channel::{Channel, ChannelError};
 pub use command::{Command, Refusal, Verdict};
+pub use context::Context;
+pub use event::{Event, Observed};
+pub use hub::StartError;
 pub use settings::{Captures, Launch, Limits, Settings, Upstream};

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::output::{self, Output, Stop};
 use super::{Commands, ConfigFile, secrets, session};
-use crate::config::{Config, SecretLimits};
+use crate::config::{BrowserSource, Config, Model, SecretLimits};
 use crate::secret::vault::{Vault, VaultError};
 use crate::secret::{Secret, Source};
 
@@ -140,11 +140,27 @@ fn describe(config: &Config, verbose: bool) -> Vec<String> {
         .map_or("built-in defaults".to_owned(), |file| {
             file.display().to_string()
         });
-    let Some(model) = &config.model else {
-        return vec![format!(
+    let mut lines = match &config.model {
+        Some(model) => of_model(&file, model, verbose),
+        None => vec![format!(
             "{file}: the model channel is off, as there is no [model] table"
-        )];
+        )],
     };
+    lines.push(match &config.browser {
+        Some(browser) => {
+            let what = match &browser.source {
+                BrowserSource::Launch(launch) => format!("starts {}", launch.executable.display()),
+                // The address may hold a token.
+                BrowserSource::Attach(_) => "attached to a browser that runs".to_owned(),
+            };
+            format!("{file}: browser channel on {}, {what}", browser.listen)
+        }
+        None => format!("{file}: the browser channel is off, as there is no [browser] table"),
+    });
+    lines
+}
+
+fn of_model(file: &str, model: &Model, verbose: bool) -> Vec<String> {
     let routes = output::counted(model.providers.len(), "route");
     let mut lines = vec![format!(
         "{file}: model channel on {}, {routes}",

@@ -9,6 +9,7 @@
 //! This room imports nothing else of the crate. It does not open sockets, read certificates or set up logging.
 
 mod address;
+mod browser;
 mod duration;
 mod error;
 mod parse;
@@ -21,6 +22,7 @@ mod vault;
 use std::path::{Path, PathBuf};
 
 pub use address::{Listen, ListenError, Upstream, UpstreamError, is_loopback};
+pub use browser::{Browser, BrowserLimits, BrowserSource, Captures, Launch};
 pub use error::{Error, Problem};
 pub use parse::{known_keys, parse};
 pub use types::{

@@ -8,8 +8,8 @@ use toml::de::DeTable;
 
 use super::reader::{Item, Report, Table};
 use super::{
-    Agent, Config, Error, Health, Level, Limits, Listen, ListenError, Log, LogFormat, Model,
-    Placeholder, Problem, Signed, Spelling, Tls, address, duration, provider, vault,
+    Agent, Browser, Config, Error, Health, Level, Limits, Listen, ListenError, Log, LogFormat, Model,
+    Placeholder, Problem, Signed, Spelling, Tls, address, browser, duration, provider, vault,
 };
 
 /// Reads the text of a configuration file. Relative paths are taken from the file's folder.
@@ -61,8 +61,14 @@ fn document(mut root: Table<'_, '_, '_>, file: &Path, base: &Path) -> Config {
     let agent = agent(root.table("agent"));
     let vault = vault::vault(root.table("vault"), base, &state_dir);
     let placeholder = placeholder(root.table("placeholder"));
+    let browser = browser::browser(root.table("browser"), &hosts, base, &state_dir);
     let model = model(root.table("model"), hosts, base, &state_dir);
-    let health = health(root.table("health"), &state_dir, model.as_ref());
+    let health = health(
+        root.table("health"),
+        &state_dir,
+        model.as_ref(),
+        browser.as_ref(),
+    );
     let audit = vault::audit(root.table("audit"), &state_dir);
     let log = log(root.table("log"));
     root.finish();
@@ -73,6 +79,7 @@ fn document(mut root: Table<'_, '_, '_>, file: &Path, base: &Path) -> Config {
         vault,
         placeholder,
         model,
+        browser,
         health,
         audit,
         log,
@@ -235,13 +242,21 @@ fn limits(mut table: Table<'_, '_, '_>) -> Limits {
 }
 
 /// Health has no default address: most who run one agent on one machine need none.
-fn health(mut table: Table<'_, '_, '_>, state_dir: &Path, model: Option<&Model>) -> Option<Health> {
+fn health(
+    mut table: Table<'_, '_, '_>,
+    state_dir: &Path,
+    model: Option<&Model>,
+    browser: Option<&Browser>,
+) -> Option<Health> {
     let present = table.item("listen").is_some();
     let listen = table.parse("listen", |item| {
         let listen = listen(item, state_dir)?;
         let any_port = matches!(listen, Listen::Tcp { port: 0, .. });
         if !any_port && model.is_some_and(|model| model.listen == listen) {
             return Err("is model.listen already. Use another address".to_owned());
+        }
+        if !any_port && browser.is_some_and(|browser| browser.listen == listen) {
+            return Err("is browser.listen already. Use another address".to_owned());
         }
         Ok(listen)
     });
@@ -274,7 +289,7 @@ fn log(mut table: Table<'_, '_, '_>) -> Log {
 }
 
 /// A socket is written, so a relative one lives under the state.
-fn listen(item: &Item<'_, '_, '_>, state_dir: &Path) -> Result<Listen, String> {
+pub(super) fn listen(item: &Item<'_, '_, '_>, state_dir: &Path) -> Result<Listen, String> {
     let address = match item.text()?.parse() {
         Ok(Listen::Unix(path)) => Listen::unix(state_dir.join(path)),
         other => other,
@@ -313,7 +328,7 @@ fn ids(item: &Item<'_, '_, '_>) -> Result<Vec<String>, String> {
     each(item, id)
 }
 
-fn hosts(item: &Item<'_, '_, '_>) -> Result<Vec<String>, String> {
+pub(super) fn hosts(item: &Item<'_, '_, '_>) -> Result<Vec<String>, String> {
     each(item, |item| {
         let host = address::parse_host(item.text()?);
         host.ok_or_else(|| {
@@ -341,7 +356,7 @@ fn spelling(item: &Item<'_, '_, '_>) -> Result<Spelling, String> {
 }
 
 /// Reads a list; every item that is wrong is a problem of its own.
-fn each<'r, 't, 'd, T>(
+pub(super) fn each<'r, 't, 'd, T>(
     list: &Item<'r, 't, 'd>,
     parse: impl Fn(&Item<'r, 't, 'd>) -> Result<T, String>,
 ) -> Result<Vec<T>, String> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Audit, Listen, Upstream, Vault, presets};
+use super::{Audit, Browser, Listen, Upstream, Vault, presets};
 
 /// The whole configuration of one sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub placeholder: Placeholder,
     /// The model channel; `None` if it is off.
     pub model: Option<Model>,
+    /// The browser channel; `None` if it is off.
+    pub browser: Option<Browser>,
     /// Where health is told; `None` if nowhere.
     pub health: Option<Health>,
     /// The audit log.
@@ -257,6 +259,7 @@ impl Default for Config {
             vault: Vault::under(&state_dir),
             placeholder: Placeholder::default(),
             model: Some(Model::default()),
+            browser: None,
             health: None,
             audit: Audit::under(&state_dir),
             state_dir,

@@ -106,8 +106,20 @@ impl Finder {
     }
 
     fn delimited<'f>(&'f self, text: &str, spelling: &Spelling, all: &mut Vec<Found<'f>>) {
-        for start in memmem::find_iter(text.as_bytes(), spelling.before()) {
-            let inner = &text[start + spelling.before().len()..];
+        let before = memmem::Finder::new(spelling.before());
+        let mut from = 0;
+        // Beginnings may overlap: in `{{{key}}` the second one counts.
+        while let Some(at) = text
+            .as_bytes()
+            .get(from..)
+            .and_then(|rest| before.find(rest))
+        {
+            let start = from + at;
+            from = start + 1;
+            // With nothing before the key, it may be amid a character.
+            let Some(inner) = text.get(start + spelling.before().len()..) else {
+                continue;
+            };
             let is_key = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
             let length = inner
                 .bytes()
@@ -180,6 +192,8 @@ mod tests {
                 &[("<<<pin>>>", "pin"), ("{{x_pass}}", "x_pass")],
             ),
             ("{{{{pin}}}}", &[("{{pin}}", "pin")]),
+            ("{{{pin}}", &[("{{pin}}", "pin")]),
+            ("%%x_pass%%", &[("%x_pass%", "x_pass")]),
             ("{{unknown}} {{ pin }}", &[]),
         ] {
             let expected: Vec<_> = expected

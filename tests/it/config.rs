@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bauta::config::{self, Config, Error, Health, Inject, Listen, MasterKey, Spelling};
+use bauta::config::{
+    self, BrowserSource, Captures, Config, Error, Health, Inject, Launch, Listen, MasterKey,
+    Spelling,
+};
 
 const REFERENCE: &str = include_str!("../../config/bauta.toml");
 
@@ -54,6 +57,8 @@ fn the_reference_shows_every_key_and_no_other() {
         format!("model.tls.cert: tls.crt {missing}"),
         format!("model.tls.key: tls.key {missing}"),
         format!("model.provider.ca: ca.pem {missing}"),
+        "browser.attach: there is a [browser.launch] as well. Use one of the two: a browser that bauta starts, or one that runs"
+            .to_owned(),
     ];
     assert_eq!(texts, expected);
 
@@ -95,7 +100,7 @@ const WRONG: &[(&str, &[&str])] = &[
     (
         "lisen = 1\n",
         &[
-            "bauta.toml:1: lisen: unknown key. Known keys here: agent, audit, health, hosts, log, model, placeholder, \
+            "bauta.toml:1: lisen: unknown key. Known keys here: agent, audit, browser, health, hosts, log, model, placeholder, \
              state_dir, vault",
         ],
     ),
@@ -107,10 +112,32 @@ const WRONG: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "[browser]\n",
+        "[egress]\n",
         &[
-            "bauta.toml:1: browser: unknown key. Known keys here: agent, audit, health, hosts, log, model, placeholder, \
+            "bauta.toml:1: egress: unknown key. Known keys here: agent, audit, browser, health, hosts, log, model, placeholder, \
              state_dir, vault",
+        ],
+    ),
+    (
+        "[browser]\nattach = \"127.0.0.1:9222\"\ncaptures = \"blur\"\nmethods = [\"Tracing\", \"Page.x y\"]\n\
+         [browser.launch]\nargs = [\"lang=de\"]\nheadless = 1\n[browser.limits]\nmax_clients = 0\ntyping_pause = \"0s\"\n",
+        &[
+            "bauta.toml:2: browser.attach: not the address of a browser. Use \"http://127.0.0.1:9222\", or the URL of its WebSocket",
+            "bauta.toml:3: browser.captures: not a way. Use \"cover\" or \"deny-after-fill\"",
+            "bauta.toml:4: browser.methods: not a method. Use \"Domain.method\", such as \"Tracing.start\"",
+            "bauta.toml:4: browser.methods: not a method. Use \"Domain.method\", such as \"Tracing.start\"",
+            "bauta.toml:6: browser.launch.args: not a switch. Use \"--name\" or \"--name=value\", one a text",
+            "bauta.toml:7: browser.launch.headless: must be true or false, not an integer",
+            "bauta.toml:9: browser.limits.max_clients: must be a whole number. Use 1 to 1024",
+            "bauta.toml:10: browser.limits.typing_pause: not a time. Use a whole number and a unit, such as \"250ms\", \"30s\", \
+             \"5m\" or \"1h\" (at most \"24h\")",
+        ],
+    ),
+    (
+        "[browser]\nattach = \"ws://h/s3cr et\"\n[health]\nlisten = \"127.0.0.1:8603\"\n",
+        &[
+            "bauta.toml:2: browser.attach: not the address of a browser. Use \"http://127.0.0.1:9222\", or the URL of its WebSocket",
+            "bauta.toml:4: health.listen: is browser.listen already. Use another address",
         ],
     ),
     (
@@ -372,6 +399,47 @@ fn broken_toml_names_the_line() {
 fn a_channel_without_its_table_is_off() {
     assert_eq!(parse("[log]\n").unwrap().model, None);
     assert_eq!(parse("[model]\n").unwrap().model, Config::default().model);
+    assert_eq!(parse("[model]\n").unwrap().browser, None);
+}
+
+#[test]
+fn a_browser_is_started_or_attached_to() {
+    let read = |text: &str| {
+        let config = config::parse(text, Path::new("/etc/bauta/bauta.toml")).unwrap();
+        config.browser.unwrap()
+    };
+    let usual = read("state_dir = \"/var\"\n[browser]\n");
+    assert_eq!(usual.listen.to_string(), "127.0.0.1:8603");
+    assert_eq!(usual.source, BrowserSource::Launch(Launch::default()));
+    assert_eq!(usual.captures, Captures::Cover);
+    assert_eq!(usual.folder, Path::new("/var/downloads"));
+    assert_eq!((usual.methods.len(), usual.token_file), (0, None));
+
+    let other = read(
+        "hosts = [\"a\"]\n[browser]\nhosts = [\"a\", \"b\"]\nlisten = \"unix:b.sock\"\ncaptures = \"deny-after-fill\"\n\
+         folder = \"/f\"\nmethods = [\"Tracing.start\"]\ntoken_file = \"t\"\n\
+         [browser.launch]\nexecutable = \"./chrome\"\nheadless = false\nargs = [\"--lang=de\"]\n\
+         [browser.limits]\nmax_clients = 2\n",
+    );
+    assert_eq!(other.hosts, ["a", "b"]);
+    assert_eq!(other.listen, Listen::Unix("/etc/bauta/data/b.sock".into()));
+    assert_eq!(
+        other.source,
+        BrowserSource::Launch(Launch {
+            executable: "/etc/bauta/./chrome".into(),
+            headless: false,
+            args: vec!["--lang=de".to_owned()],
+        })
+    );
+    assert_eq!(other.captures, Captures::DenyAfterFill);
+    assert_eq!(other.folder, Path::new("/f"));
+    assert_eq!(other.methods, ["Tracing.start"]);
+    assert_eq!(other.token_file, Some("/etc/bauta/t".into()));
+    assert_eq!(other.limits.max_clients, 2);
+
+    let attached = read("[browser]\nattach = \"http://127.0.0.1:9222\"\n");
+    let address = "http://127.0.0.1:9222".to_owned();
+    assert_eq!(attached.source, BrowserSource::Attach(address));
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod audit_kit;
 mod audit_log;
 mod audit_search;
 mod audit_verify;
+mod browser_hub;
+mod browser_hub_kit;
 mod cli;
 mod cli_audit;
 mod cli_key;

@@ -130,9 +130,7 @@ impl Opening {
     /// Puts our answer into the head that upstream answered with, less what belonged to upstream's hop.
     pub fn answer(&self, ask: &Ask, agreed: &Agreed, headers: &mut HeaderMap) {
         strip(headers);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        self.accept(headers);
         if let Some(at) = agreed.protocol {
             // In the client's own words: it knows no other.
             let same = self.protocols.len() == ask.protocols.len();
@@ -143,6 +141,14 @@ impl Opening {
             };
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, spoken[at].clone());
         }
+    }
+
+    /// Puts the answer of a server into a head that has nothing of a handshake: one without subprotocols, which takes
+    /// compression where it is offered.
+    pub fn accept(&self, headers: &mut HeaderMap) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept.clone());
         if let Some(deflate) = &self.deflate {
             headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, deflate.clone());
         }

@@ -1,0 +1,373 @@
+//! One text with placeholders becomes values in the field that has the focus, in one call, or nothing does.
+//!
+//! The way through: find the focus, ask the guard for every placeholder whether it may be there, let the guard write the values
+//! into the message once their events are durable, and let the page's side (`insert.js`) check all of it again and insert.
+//! A value is never in a function's source, and there is no second way in where this one fails.
+
+use std::collections::BTreeMap;
+
+use super::buffer::Buffer;
+use super::focus::{self, Facts, Focus, Handles, Nowhere};
+use super::refusals::{self, Recent, refusal};
+use crate::browser::hub::CallError;
+use crate::browser::{Context, Refusal};
+use crate::guard::{About, Ask, Denied, Entry, Field, Fill, NotThere, Origin, Place, Spot, Ticket};
+
+/// What is to be inserted.
+pub(super) struct Wanted<'a> {
+    pub parts: Vec<Part<'a>>,
+    /// What of it stands in the field already, before the caret.
+    pub gone: &'a str,
+    /// Whether it counts only where it is all that stands in the field.
+    pub only_whole: bool,
+    /// The method that brought it.
+    pub method: &'static str,
+}
+
+/// A part of a text.
+#[derive(Clone, Copy)]
+pub(super) enum Part<'a> {
+    /// Ordinary text.
+    Text(&'a str),
+    /// A placeholder: its key, and its text.
+    Key(&'a str, &'a str),
+}
+
+/// What became of it.
+pub(super) enum Outcome {
+    /// It stands in the field.
+    Inserted,
+    /// It is ordinary text there: nothing was inserted.
+    Literal,
+    /// Nothing was inserted.
+    Refused(Refusal),
+}
+
+/// What is known before the values are asked for.
+struct Judged<'a> {
+    focus: Focus,
+    origin: Origin,
+    /// How often each key's value is in the text.
+    values: BTreeMap<&'a str, (usize, Entry)>,
+    ticket: Ticket,
+}
+
+/// Why there is no value, for which key.
+struct Refused<'a> {
+    key: &'a str,
+    reason: String,
+    ticket: Option<Ticket>,
+    frame: Box<str>,
+}
+
+/// Inserts it where the focus is in that target.
+pub(super) async fn insert(
+    context: &Context,
+    recent: &mut Recent,
+    target: &str,
+    wanted: &Wanted<'_>,
+) -> Outcome {
+    let mut handles = Handles::new(&context.hub);
+    let judged = match judge(context, &mut handles, target, wanted).await {
+        Ok(Some(judged)) => judged,
+        Ok(None) => return Outcome::Literal,
+        Err(refused) => return Outcome::Refused(refuse(recent, refused)),
+    };
+    let keys: Vec<&str> = judged.values.keys().copied().collect();
+    let about = format!(
+        "{} {} {}",
+        judged.focus.loader,
+        judged.focus.node,
+        keys.join(" ")
+    );
+    // What would fail again does not cost another event, nor another use of the value.
+    if let Some(refusal) = recent.same(&about) {
+        return Outcome::Refused(refusal);
+    }
+    let params = match params(&judged, wanted).await {
+        Ok(params) => params,
+        Err((key, denied)) => {
+            let reason = of_denied(&denied, &judged.origin, "the focused frame is");
+            return Outcome::Refused(refusal(key, &reason));
+        }
+    };
+    let (focus, key) = (&judged.focus, keys[0]);
+    context
+        .pages
+        .filled(&focus.target, &focus.frame, &focus.loader);
+    let session = Some(&*focus.session);
+    let answer = context
+        .hub
+        .call_raw(session, "Runtime.callFunctionOn", params);
+    let reason = match answer.await.and_then(|answer| focus::returned(&answer)) {
+        Ok(Some(serde_json::Value::String(code))) => match &*code {
+            "ok" => return Outcome::Inserted,
+            "literal" => return Outcome::Literal,
+            code => {
+                let (reason, is_lasting) = refusals::of_code(code);
+                if is_lasting {
+                    recent.keep(&about, &refusal(key, reason));
+                }
+                reason.to_owned()
+            }
+        },
+        Err(CallError::Timeout) => {
+            "the page did not answer in time, and the value may still be inserted. A dialog or a debugger may hold it up"
+                .to_owned()
+        }
+        Err(error) => refusals::of_call(&error),
+        Ok(_) => refusals::of_code("").0.to_owned(),
+    };
+    for key in &keys {
+        judged.ticket.refused_for(key, &reason);
+    }
+    Outcome::Refused(refusal(key, &reason))
+}
+
+/// Words a refusal, and puts it into the audit log if it is not there for the moment.
+fn refuse(recent: &mut Recent, refused: Refused<'_>) -> Refusal {
+    let Refused {
+        key,
+        reason,
+        ticket,
+        frame,
+    } = refused;
+    if recent.is_new(&format!("{key} {frame} {reason}"))
+        && let Some(ticket) = ticket
+    {
+        ticket.refused_for(key, &reason);
+    }
+    refusal(key, &reason)
+}
+
+/// Finds the field and judges all that can be judged without the values. `None`: what was typed is ordinary text there.
+async fn judge<'a>(
+    context: &Context,
+    handles: &mut Handles,
+    target: &str,
+    wanted: &Wanted<'a>,
+) -> Result<Option<Judged<'a>>, Refused<'a>> {
+    let spots = spots(wanted);
+    let first = spots.keys().next().copied().unwrap_or_default();
+    let refused = |key, reason: String, ticket, frame: &str| Refused {
+        key,
+        reason,
+        ticket,
+        frame: frame.into(),
+    };
+    let focus = match focus::find(handles, &context.pages, target).await {
+        Ok(focus) => focus,
+        Err(nowhere) => {
+            let reason = match nowhere {
+                Nowhere::Nothing => refusals::NOTHING.to_owned(),
+                Nowhere::Call(error) => refusals::of_call(&error),
+            };
+            let ticket = admit(context, wanted, "no frame").await.ok();
+            return Err(refused(first, reason, ticket, target));
+        }
+    };
+    let place = format!("{} frame {}", focus.facts.origin, focus.frame);
+    let ticket = match admit(context, wanted, &place).await {
+        Ok(ticket) => ticket,
+        Err(reason) => return Err(refused(first, reason, None, &focus.frame)),
+    };
+    match checked(&ticket, &focus, &spots) {
+        Err((key, reason)) => Err(refused(key, reason, Some(ticket), &focus.frame)),
+        // Of network mode's secrets the placeholder is what is typed.
+        Ok((_, values)) if values.is_empty() => Ok(None),
+        Ok(_) if wanted.only_whole && wanted.gone.is_empty() && !focus.facts.whole => Ok(None),
+        Ok((origin, values)) => Ok(Some(Judged {
+            focus,
+            origin,
+            values,
+            ticket,
+        })),
+    }
+}
+
+async fn admit(context: &Context, wanted: &Wanted<'_>, place: &str) -> Result<Ticket, String> {
+    let about = About {
+        channel: "browser",
+        target: place.into(),
+        method: wanted.method,
+    };
+    let ticket = context.guard.admit(about).await;
+    ticket.map_err(|unavailable| unavailable.to_string())
+}
+
+/// How often each key is in the text.
+fn spots<'a>(wanted: &Wanted<'a>) -> BTreeMap<&'a str, usize> {
+    let mut spots = BTreeMap::new();
+    for part in &wanted.parts {
+        if let Part::Key(key, _) = part {
+            *spots.entry(*key).or_default() += 1;
+        }
+    }
+    spots
+}
+
+type Values<'a> = BTreeMap<&'a str, (usize, Entry)>;
+
+/// Judges the focused element for every key; those whose values go there.
+fn checked<'a>(
+    ticket: &Ticket,
+    focus: &Focus,
+    spots: &BTreeMap<&'a str, usize>,
+) -> Result<(Origin, Values<'a>), (&'a str, String)> {
+    let first = spots.keys().next().copied().unwrap_or_default();
+    let facts = &focus.facts;
+    let origin = origin(facts).map_err(|reason| (first, reason))?;
+    let mut values = BTreeMap::new();
+    for (&key, &times) in spots {
+        let entry = entry(ticket, key, times, &origin)
+            .map_err(|denied| (key, of_denied(&denied, &origin, "the focused frame is")))?;
+        if entry.fill == Fill::Page {
+            values.insert(key, (times, entry));
+        }
+    }
+    for (&key, &(times, entry)) in &values {
+        may_take(focus, entry).map_err(|reason| (key, reason.to_owned()))?;
+        sends_home(ticket, facts, key, times, &origin).map_err(|reason| (key, reason))?;
+    }
+    Ok((origin, values))
+}
+
+/// The origin of the document, if it is one that values can go to.
+fn origin(facts: &Facts) -> Result<Origin, String> {
+    let of_page = ["http:", "https:", "chrome-extension:", "about:srcdoc"];
+    if !of_page.contains(&&*facts.scheme) {
+        let scheme = facts.scheme.trim_end_matches(':');
+        return Err(format!(
+            "the focused frame is a document of '{scheme}', which has no domain of its own"
+        ));
+    }
+    facts.origin.parse().map_err(|_| {
+        "the focused frame has no origin of its own (a sandboxed frame, or a document without a domain)".to_owned()
+    })
+}
+
+fn entry(ticket: &Ticket, key: &str, times: usize, destination: &Origin) -> Result<Entry, Denied> {
+    ticket.entry(&Ask {
+        key,
+        spots: &vec![FIELD; times],
+        destination,
+    })
+}
+
+const FIELD: Spot<'static> = Spot {
+    place: Place::Field,
+    header: None,
+};
+
+/// Whether the element takes text, and that secret's.
+fn may_take(focus: &Focus, entry: Entry) -> Result<(), &'static str> {
+    let facts = &focus.facts;
+    if focus.is_tainted {
+        return Err(refusals::TAINTED);
+    }
+    if &*facts.kind == "other" || !facts.connected {
+        return Err(refusals::NOTHING);
+    }
+    if facts.disabled {
+        return Err(refusals::DISABLED);
+    }
+    if facts.readonly {
+        return Err(refusals::READ_ONLY);
+    }
+    let is_input = |kind: &str| {
+        let kinds = [
+            "text", "password", "email", "tel", "url", "number", "date", "time", "month", "week",
+        ];
+        kinds.contains(&kind) || kind == "datetime-local"
+    };
+    match entry.field {
+        Field::Any => Ok(()),
+        Field::Input if is_input(&facts.kind) => Ok(()),
+        Field::Input => Err("its 'field' is \"input\", and the focused element is none that takes a value: \
+            a search field, a text area, an editable element, or a color or range. Set 'field' to \"any\" if that is wrong"),
+        Field::Password if &*facts.kind == "password" => Ok(()),
+        Field::Password => Err("its 'field' is \"password\", and the focused element is no password field"),
+    }
+}
+
+/// Whether the field's form can send it only where the value may be.
+fn sends_home(
+    ticket: &Ticket,
+    facts: &Facts,
+    key: &str,
+    times: usize,
+    own: &Origin,
+) -> Result<(), String> {
+    for action in &facts.actions {
+        let Ok(action) = action.parse::<Origin>() else {
+            return Err("the field's form sends it to an address that is no web page".to_owned());
+        };
+        if action != *own {
+            entry(ticket, key, times, &action)
+                .map_err(|denied| of_denied(&denied, &action, "the field's form sends it to"))?;
+        }
+    }
+    Ok(())
+}
+
+fn of_denied(denied: &Denied, origin: &Origin, what: &str) -> String {
+    match denied {
+        Denied::NotThere(NotThere::NoPattern) => format!("{what} {origin}, where it does not belong"),
+        denied => denied.to_string(),
+    }
+}
+
+/// The parameters of the inserting call; the guard writes the values into them, each after its event is durable.
+async fn params<'a>(
+    judged: &Judged<'a>,
+    wanted: &Wanted<'a>,
+) -> Result<zeroize::Zeroizing<Vec<u8>>, (&'a str, Denied)> {
+    let Judged {
+        focus,
+        origin,
+        values,
+        ticket,
+    } = judged;
+    let mut buffer = Buffer::new();
+    buffer.raw(r#"{"returnByValue":true,"silent":true,"functionDeclaration":"#);
+    buffer.json(focus::INSERT);
+    buffer.raw(r#","objectId":"#);
+    buffer.json(&focus.object);
+    buffer.raw(r#","arguments":[{"value":{"origin":"#);
+    buffer.json(&focus.facts.origin);
+    buffer.raw(r#","kind":"#);
+    buffer.json(&focus.facts.kind);
+    buffer.raw(r#","actions":"#);
+    buffer.json(&focus.facts.actions);
+    buffer.raw(r#","gone":"#);
+    buffer.json(wanted.gone);
+    buffer.raw(r#","whole":"#);
+    buffer.json(&wanted.only_whole);
+    buffer.raw(r#","code":"#);
+    buffer.json(&values.values().any(|(_, entry)| entry.is_code));
+    buffer.raw(r#","parts":["#);
+    for (at, part) in wanted.parts.iter().enumerate() {
+        buffer.raw(if at == 0 { "" } else { "," });
+        match part {
+            Part::Text(text) => buffer.json(text),
+            Part::Key(key, text) => match values.keys().position(|of| of == key) {
+                Some(index) => buffer.json(&index),
+                None => buffer.json(text),
+            },
+        }
+    }
+    buffer.raw(r#"],"values":["#);
+    for (at, (&key, (times, _))) in values.iter().enumerate() {
+        buffer.raw(if at == 0 { "" } else { "," });
+        let spots = vec![FIELD; *times];
+        let ask = Ask {
+            key,
+            spots: &spots,
+            destination: origin,
+        };
+        let written = ticket.substitute(&ask, |value| buffer.json(value)).await;
+        written.map_err(|denied| (key, denied))?;
+    }
+    buffer.raw("]}}]}");
+    Ok(buffer.finish())
+}

@@ -1,0 +1,186 @@
+//! What a command of the Input domain says as text, by its parameters.
+//!
+//! Only text counts, never a key's name or code: clients send `-` with Shift for `_`. Text on a `rawKeyDown` or a `keyUp` inserts
+//! nothing. What cannot be read is no text of ours: it goes on as it is, and the browser says what is wrong with it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::browser::Command;
+
+/// What a command says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said<'a> {
+    /// One character.
+    Character(char),
+    /// A text, whole.
+    Whole(Cow<'a, str>),
+    /// A composition's text, whole, in place of what the composition was; and whether it says where it goes.
+    Composition(Cow<'a, str>, bool),
+    /// Nothing of its own: it belongs to the character before it or after it.
+    Attached,
+    /// Something else, after which the caret may stand elsewhere.
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Insertion<'a> {
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Composition<'a> {
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+    replacement_start: Option<IgnoredAny>,
+    replacement_end: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Key<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    modifiers: u8,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    key: Option<Cow<'a, str>>,
+    #[serde(default)]
+    commands: Vec<IgnoredAny>,
+}
+
+/// Alt, Control and Meta: with one of them a key is a shortcut.
+const SHORTCUT: u8 = 1 | 2 | 4;
+
+/// Keys that do nothing by themselves.
+const MODIFIERS: [&str; 9] = [
+    "Shift",
+    "Control",
+    "Alt",
+    "AltGraph",
+    "Meta",
+    "CapsLock",
+    "NumLock",
+    "Fn",
+    "Dead",
+];
+
+/// Reads a command.
+pub(super) fn read(command: &Command) -> Said<'_> {
+    let params = command.params();
+    match &*command.method {
+        "Input.insertText" => match serde_json::from_slice::<Insertion>(params) {
+            Ok(Insertion { text }) => said(text),
+            Err(_) => Said::Other,
+        },
+        "Input.imeSetComposition" => match serde_json::from_slice::<Composition>(params) {
+            Ok(read) => Said::Composition(
+                read.text,
+                read.replacement_start.is_some() || read.replacement_end.is_some(),
+            ),
+            Err(_) => Said::Other,
+        },
+        "Input.dispatchKeyEvent" => match serde_json::from_slice(params) {
+            Ok(key) => key_event(key),
+            Err(_) => Said::Other,
+        },
+        _ => Said::Other,
+    }
+}
+
+fn key_event(event: Key<'_>) -> Said<'_> {
+    let has_text = event.text.as_ref().is_some_and(|text| !text.is_empty());
+    let is_shortcut = event.modifiers & SHORTCUT != 0 || !event.commands.is_empty();
+    match (&*event.kind, event.text) {
+        ("keyUp", _) => Said::Attached,
+        ("char" | "keyDown", Some(text)) if has_text && !is_shortcut => said(text),
+        ("char", _) if !has_text => Said::Attached,
+        ("keyDown" | "rawKeyDown", _) => textless(event.key.as_deref(), is_shortcut),
+        _ => Said::Other,
+    }
+}
+
+/// A key that went down without a text: its character may follow.
+fn textless<'a>(key: Option<&str>, is_shortcut: bool) -> Said<'a> {
+    match key {
+        Some(key) if MODIFIERS.contains(&key) => Said::Attached,
+        _ if is_shortcut => Said::Other,
+        None | Some("" | "Unidentified" | "Process") => Said::Attached,
+        Some(key) if key.chars().count() == 1 => Said::Attached,
+        Some(_) => Said::Other,
+    }
+}
+
+fn said(text: Cow<'_, str>) -> Said<'_> {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (None, _) => Said::Other,
+        (Some(c), None) if c.is_control() => Said::Other,
+        (Some(c), None) => Said::Character(c),
+        _ => Said::Whole(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(method: &str, params: &str, expected: &Said<'_>) {
+        let message: bytes::Bytes = params.to_owned().into();
+        let command = Command {
+            id: 1,
+            method: format!("Input.{method}").into(),
+            session: None,
+            params: Some(0..message.len()),
+            message,
+        };
+        assert_eq!(read(&command), *expected, "{method} {params}");
+    }
+
+    #[test]
+    fn what_clients_send() {
+        let key = "dispatchKeyEvent";
+        let whole = |text: &'static str| Said::Whole(text.into());
+        for (method, params, expected) in [
+            ("insertText", r#"{"text": "x_p"}"#, whole("x_p")),
+            ("insertText", r#"{"text": "\u0078"}"#, Said::Character('x')),
+            ("insertText", r#"{"text": "\ud83d\ude00"}"#, Said::Character('\u{1f600}')),
+            ("insertText", r#"{"text": "\ud83d"}"#, Said::Other),
+            ("insertText", r#"{"text": ""}"#, Said::Other),
+            ("insertText", r#"{"text": "\n"}"#, Said::Other),
+            ("insertText", r#"{"text": 1}"#, Said::Other),
+            ("insertText", r#"{"text": "a", "text": "b"}"#, Said::Other),
+            ("imeSetComposition", r#"{"text": "x", "selectionStart": 1, "selectionEnd": 1}"#, Said::Composition("x".into(), false)),
+            ("imeSetComposition", r#"{"text": "x", "replacementStart": 1}"#, Said::Composition("x".into(), true)),
+            // Playwright, Puppeteer.
+            (key, r#"{"type": "keyDown", "modifiers": 0, "text": "_", "key": "_", "commands": []}"#, Said::Character('_')),
+            (key, r#"{"type": "keyDown", "modifiers": 8, "text": "_", "key": "-"}"#, Said::Character('_')),
+            (key, r#"{"type": "keyDown", "key": "Shift", "text": ""}"#, Said::Attached),
+            (key, r#"{"type": "keyDown", "key": "Enter", "text": "\r"}"#, Said::Other),
+            (key, r#"{"type": "rawKeyDown", "key": "Backspace", "commands": ["deleteBackward"]}"#, Said::Other),
+            (key, r#"{"type": "keyDown", "key": "ArrowLeft"}"#, Said::Other),
+            (key, r#"{"type": "keyDown", "key": "a", "text": "a", "modifiers": 2}"#, Said::Other),
+            (key, r#"{"type": "keyDown", "key": "a", "text": "a", "commands": ["selectAll"]}"#, Said::Other),
+            (key, r#"{"type": "keyDown", "key": "Control", "modifiers": 2}"#, Said::Attached),
+            // browser-use.
+            (key, r#"{"type": "keyDown", "key": "-", "modifiers": 8, "windowsVirtualKeyCode": 189}"#, Said::Attached),
+            (key, r#"{"type": "char", "text": "_", "key": "-", "modifiers": 8}"#, Said::Character('_')),
+            // chromedriver.
+            (key, r#"{"type": "rawKeyDown", "text": "x", "key": "x"}"#, Said::Attached),
+            (key, r#"{"type": "char", "text": "x", "unmodifiedText": "x"}"#, Said::Character('x')),
+            (key, r#"{"type": "keyUp", "text": "x", "key": "x"}"#, Said::Attached),
+            (key, r#"{"type": "keyDown", "text": "x_p"}"#, whole("x_p")),
+            (key, r#"{"type": "odd", "text": "x"}"#, Said::Other),
+            (key, r#"{"type": "char", "text": "x", "modifiers": -1}"#, Said::Other),
+            (key, r#"{}"#, Said::Other),
+            ("dispatchMouseEvent", r#"{"type": "mousePressed"}"#, Said::Other),
+        ] {
+            check(method, params, &expected);
+        }
+    }
+}
