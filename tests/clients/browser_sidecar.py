@@ -8,7 +8,7 @@ from sidecar import CONFIG, Sidecar
 BROWSER = """
 [browser]
 listen = "127.0.0.1:0"
-folder = "folder"
+folder = {folder}
 
 [browser.launch]
 executable = "chromium"
@@ -32,8 +32,8 @@ class BrowserSidecar(Sidecar):
     def config(self, folder):
         self.folder = folder / "folder"
         self.folder.mkdir()
-        # TOML writes a list of such strings as JSON does.
-        return super().config(folder) + BROWSER.format(arguments=json.dumps(ARGUMENTS))
+        # TOML writes such strings and lists of them as JSON does.
+        return super().config(folder) + BROWSER.format(folder=json.dumps(str(self.folder)), arguments=json.dumps(ARGUMENTS))
 
     @property
     def browser(self):
