@@ -30,7 +30,7 @@ name = "gemini"
 upstream = "{upstream}"
 """
 
-READY = re.compile(r"listening\b.*\b127\.0\.0\.1:([1-9][0-9]*)")
+READY = re.compile(r"listening\b.*\bchannel=\"?(\w+)\"?.*\b127\.0\.0\.1:([1-9][0-9]*)")
 # Far above what a start or a drain takes: it is met only by a process that hangs.
 PATIENCE = 60
 
@@ -44,12 +44,19 @@ class Sidecar:
 
     def __init__(self, binary, upstream, secrets):
         self.binary, self.upstream, self.secrets = binary, upstream, secrets
-        self.output, self.exit_code, self.url = "", None, None
+        self.output, self.exit_code, self.urls = "", None, {}
+
+    @property
+    def url(self):
+        return self.urls.get("model")
+
+    def config(self, folder):
+        return CONFIG.format(upstream=self.upstream)
 
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="bauta-clients-")
         folder = Path(self._folder.name)
-        (folder / "bauta.toml").write_text(CONFIG.format(upstream=self.upstream))
+        (folder / "bauta.toml").write_text(self.config(folder))
         secrets = folder / "secrets.json"
         secrets.touch(mode=0o600)
         secrets.write_text(json.dumps(self.secrets))
@@ -65,7 +72,7 @@ class Sidecar:
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._ready.wait(PATIENCE) or self.url is None:
+        if not self._ready.wait(PATIENCE) or not self.CHANNELS <= set(self.urls):
             self.__exit__()
             raise RuntimeError(f"bauta serve did not say where it listens; it printed:\n{self.output}")
         return self
@@ -74,8 +81,9 @@ class Sidecar:
         for line in self._process.stdout:
             self.output += line
             found = READY.search(line)
-            if found and self.url is None:
-                self.url = f"http://127.0.0.1:{found[1]}"
+            if found:
+                self.urls.setdefault(found[1], f"http://127.0.0.1:{found[2]}")
+            if self.CHANNELS <= set(self.urls):
                 self._ready.set()
         # The output ended: nobody needs to wait any longer.
         self._ready.set()
@@ -88,4 +96,8 @@ class Sidecar:
             self._process.kill()
             self.exit_code = self._process.wait()
         self._reader.join(PATIENCE)
+        self.kept(Path(self._folder.name))
         self._folder.cleanup()
+
+    def kept(self, folder):
+        """What is to be read of its folder before that goes."""

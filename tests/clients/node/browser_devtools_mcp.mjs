@@ -1,0 +1,139 @@
+// What an agent does with the tools of chrome-devtools-mcp, connected by --browserUrl.
+//
+//   node browser_devtools_mcp.mjs MODULES CDP-URL FOLDER
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { start } from "./browser_mcp.mjs";
+import { serve } from "./browser_steps.mjs";
+
+const [modules, url, folder] = process.argv.slice(2);
+const program = "chrome-devtools-mcp/build/src/bin/chrome-devtools-mcp.js";
+const quiet = ["--no-usage-statistics", "--no-performance-crux"];
+const environment = { CHROME_DEVTOOLS_MCP_NO_UPDATE_CHECKS: "1" };
+const { client, call } = await start(modules, folder, [program, "--browserUrl", url, ...quiet], environment);
+
+// Every tool of a page wants its number.
+let pageId = selected((await call("new_page", { url: "about:blank" })).text);
+
+function selected(text) {
+  return Number(/^(\d+): .*\[selected\]/m.exec(text)[1]);
+}
+
+const said = async (name, given = {}) => (await call(name, { pageId, ...given })).text;
+const snapshot = (given) => said("take_snapshot", given);
+const go = (url) => said("navigate_page", { url });
+
+async function uid(pattern) {
+  const text = await snapshot();
+  const found = text.split("\n").find((line) => line.includes(pattern));
+  if (!found) throw new Error(`no ${pattern} in\n${text}`);
+  return /uid=(\S+)/.exec(found)[1];
+}
+
+const click = async (pattern) => said("click", { uid: await uid(pattern) });
+const evaluate = (code) => said("evaluate_script", { function: code });
+
+async function fill(way, user, password) {
+  const fields = [
+    [await uid('textbox "User"'), user],
+    [await uid('textbox "Password"'), password],
+  ];
+  if (way === "form") return said("fill_form", { elements: fields.map(([uid, value]) => ({ uid, value })) });
+  for (const [uid, value] of fields) {
+    if (way === "fill") await said("fill", { uid, value });
+    else {
+      await said("click", { uid });
+      await said("type_text", { text: value });
+    }
+  }
+}
+
+const steps = {
+  async type({ url, way, user, password }) {
+    await go(url);
+    await fill(way, user, password);
+    return snapshot();
+  },
+  async submit() {
+    await click('button "Log in"');
+    await said("wait_for", { text: ["Welcome, the password was right"] });
+  },
+  async refused({ url, password }) {
+    await go(url);
+    await said("click", { uid: await uid('textbox "Password"') });
+    await said("type_text", { text: password });
+  },
+
+  "read snapshot": () => snapshot(),
+  "read verbose snapshot": () => snapshot({ verbose: true }),
+  "read evaluate": () => evaluate("() => ({ deep: [document.querySelector('#text').textContent, localStorage.kept] })"),
+  "read pages": () => call("list_pages").then(({ text }) => text),
+  async "read console"() {
+    await click('button "Log"');
+    const listed = await said("list_console_messages");
+    const msgid = Number(/msgid=(\d+)/.exec(listed.split("\n").find((line) => line.includes("session of")))[1]);
+    return [listed, await said("get_console_message", { msgid })];
+  },
+  async "read dialog"() {
+    const told = await said("click", { uid: await uid('button "Alert"') }).catch((error) => error.message);
+    return [told, await said("handle_dialog", { action: "accept" })];
+  },
+  async "read network"() {
+    await click('button "Call"');
+    const listed = await said("list_network_requests");
+    const reqid = Number(/reqid=(\d+)/.exec(listed.split("\n").find((line) => line.includes("POST") && line.includes("/api/")))[1]);
+    return [listed, await said("get_network_request", { reqid })];
+  },
+  "picture of the view": async () => (await call("take_screenshot", { pageId })).pictures.length,
+  "picture of the whole page": async () =>
+    (await call("take_screenshot", { pageId, fullPage: true, format: "webp" })).pictures.length,
+  "picture of an element": async () =>
+    (await call("take_screenshot", { pageId, uid: await uid('textbox "Field"'), format: "jpeg" })).pictures.length,
+
+  async "flow navigation"({ home }) {
+    await go(`${home}/flow/start`);
+    await click('link "Next"');
+    await said("wait_for", { text: ["A second page"] });
+    const told = [await evaluate("() => document.title + document.querySelector('#words').textContent")];
+    await said("navigate_page", { type: "back" });
+    return [...told, await evaluate("() => location.pathname")];
+  },
+  async "flow form"({ home }) {
+    await go(`${home}/flow/form`);
+    await said("fill", { uid: await uid('textbox "Name"'), value: "Zoë 🎭" });
+    await click('textbox "Note"');
+    await said("type_text", { text: "one _two x_ three" });
+    await said("press_key", { key: "Backspace" });
+    await click('checkbox "Box"');
+    await said("fill", { uid: await uid('combobox "Kind"'), value: "two" });
+    await click('button "Send"');
+    return evaluate("() => document.querySelector('#told').textContent");
+  },
+  async "flow tabs"({ home }) {
+    const { text } = await call("new_page", { url: `${home}/flow/next` });
+    const [before, tab] = [pageId, selected(text)];
+    pageId = tab;
+    const told = [await evaluate("() => document.title")];
+    await said("close_page");
+    pageId = before;
+    return told;
+  },
+  async "flow upload"({ home }) {
+    const file = join(folder, "mine.txt");
+    await writeFile(file, "what is mine\n");
+    await go(`${home}/flow/upload`);
+    await said("upload_file", { uid: await uid('button "File"'), filePaths: [file] });
+    await click('button "Send"');
+    return evaluate("() => document.querySelector('#told').textContent");
+  },
+  async "flow dialogs"({ home }) {
+    await go(`${home}/flow/dialog`);
+    await click('button "Ask"').catch(() => {});
+    for (const promptText of [undefined, undefined, "Zoë"]) await said("handle_dialog", { action: "accept", promptText });
+    return evaluate("() => document.querySelector('#told').textContent");
+  },
+};
+
+await serve(steps, () => client.close());

@@ -1,0 +1,126 @@
+// What an agent does with the tools of @playwright/mcp, connected by --cdp-endpoint.
+//
+//   node browser_playwright_mcp.mjs MODULES CDP-URL FOLDER
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { start } from "./browser_mcp.mjs";
+import { serve } from "./browser_steps.mjs";
+
+const [modules, url, folder] = process.argv.slice(2);
+const { client, call } = await start(modules, folder, ["@playwright/mcp/cli.js", "--cdp-endpoint", url]);
+
+const said = async (name, given) => (await call(name, given)).text;
+const snapshot = () => said("browser_snapshot");
+
+// The reference that the snapshot gives an element, as a model would read it.
+async function target(pattern) {
+  const text = await snapshot();
+  const found = text.split("\n").find((line) => line.includes(pattern));
+  if (!found) throw new Error(`no ${pattern} in\n${text}`);
+  return /\[ref=(\w+)\]/.exec(found)[1];
+}
+
+async function fill(way, user, password) {
+  const fields = [
+    ["User", await target('textbox "User"'), user],
+    ["Password", await target('textbox "Password"'), password],
+  ];
+  if (way === "form") {
+    const filled = fields.map(([name, target, value]) => ({ name, target, type: "textbox", value }));
+    return call("browser_fill_form", { fields: filled });
+  }
+  for (const [element, target, text] of fields) await call("browser_type", { element, target, text, slowly: way === "slowly" });
+}
+
+const evaluate = (code) => said("browser_evaluate", { function: code });
+const click = async (pattern) => said("browser_click", { element: pattern, target: await target(pattern) });
+
+const steps = {
+  async type({ url, way, user, password }) {
+    await call("browser_navigate", { url });
+    await fill(way, user, password);
+    return snapshot();
+  },
+  async submit({ frame }) {
+    await click('button "Log in"');
+    // The tool for waiting looks into no frame.
+    const place = frame ? "page.frameLocator('#inner')" : "page";
+    await call("browser_run_code_unsafe", { code: `async (page) => await ${place}.locator('#confirmed').waitFor()` });
+  },
+  async refused({ url, password }) {
+    await call("browser_navigate", { url });
+    await call("browser_type", { element: "Password", target: await target('textbox "Password"'), text: password });
+  },
+
+  "read snapshot": snapshot,
+  "read evaluate": () => evaluate("() => ({ deep: [document.querySelector('#text').textContent, localStorage.kept] })"),
+  "read code": () => said("browser_run_code_unsafe", { code: "async (page) => await page.content()" }),
+  "read find": () => said("browser_find", { text: "Field" }),
+  "read tabs": () => said("browser_tabs", { action: "list" }),
+  async "read console"() {
+    await click('button "Log"');
+    return said("browser_console_messages", { level: "debug" });
+  },
+  async "read dialog"() {
+    const told = await said("browser_click", { element: "Alert", target: await target('button "Alert"') });
+    return [told, await said("browser_handle_dialog", { accept: true })];
+  },
+  async "read network"() {
+    await click('button "Call"');
+    const listed = await said("browser_network_requests", { static: false });
+    const posted = listed.split("\n").find((line) => line.includes("[POST]") && line.includes("/api/"));
+    const index = Number(/^\s*(\d+)/.exec(posted)[1]);
+    const parts = ["request-headers", "request-body", "response-headers", "response-body"];
+    const read = parts.map((part) => said("browser_network_request", { index, part }));
+    return [listed, ...(await Promise.all(read))];
+  },
+  "picture of the view": async () => (await call("browser_take_screenshot", { scale: "css" })).pictures.length,
+  "picture of the whole page": async () =>
+    (await call("browser_take_screenshot", { scale: "css", type: "jpeg", fullPage: true })).pictures.length,
+  "picture of an element": async () =>
+    (await call("browser_take_screenshot", { scale: "css", element: "Field", target: await target('textbox "Field"') })).pictures.length,
+
+  async "flow navigation"({ home }) {
+    await call("browser_navigate", { url: `${home}/flow/start` });
+    await click('link "Next"');
+    const told = [await evaluate("() => document.title + document.querySelector('#words').textContent")];
+    await call("browser_navigate_back");
+    return [...told, await evaluate("() => location.pathname")];
+  },
+  async "flow form"({ home }) {
+    await call("browser_navigate", { url: `${home}/flow/form` });
+    await call("browser_type", { element: "Name", target: await target('textbox "Name"'), text: "Zoë 🎭" });
+    const note = { element: "Note", target: await target('textbox "Note"') };
+    await call("browser_type", { ...note, text: "one _two x_ three", slowly: true });
+    await call("browser_press_key", { key: "Backspace" });
+    await click('checkbox "Box"');
+    await call("browser_select_option", { element: "Kind", target: await target('combobox "Kind"'), values: ["two"] });
+    await click('button "Send"');
+    return evaluate("() => document.querySelector('#told').textContent");
+  },
+  async "flow tabs"({ home }) {
+    await call("browser_tabs", { action: "new", url: `${home}/flow/next` });
+    const told = [await evaluate("() => document.title")];
+    await call("browser_tabs", { action: "close" });
+    return told;
+  },
+  async "flow upload"({ home }) {
+    const file = join(folder, "mine.txt");
+    await writeFile(file, "what is mine\n");
+    await call("browser_navigate", { url: `${home}/flow/upload` });
+    await click('button "File"');
+    await call("browser_file_upload", { paths: [file] });
+    await click('button "Send"');
+    return evaluate("() => document.querySelector('#told').textContent");
+  },
+  async "flow dialogs"({ home }) {
+    await call("browser_navigate", { url: `${home}/flow/dialog` });
+    await click('button "Ask"');
+    for (const promptText of [undefined, undefined, "Zoë"]) await call("browser_handle_dialog", { accept: true, promptText });
+    return evaluate("() => document.querySelector('#told').textContent");
+  },
+};
+
+await serve(steps, () => client.close());
