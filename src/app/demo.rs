@@ -1,15 +1,19 @@
-//! `bauta demo`: masking at work, on this machine alone.
+//! `bauta demo`: both directions at work, on this machine alone.
 //!
 //! The way through: [`demo`] starts a stand-in provider (`provider`) and a sidecar before it, sends a conversation (`story`) as an
-//! agent would, judges what arrived (`check`) and shows both sides (`show`).
+//! agent would, judges what arrived (`check`) and shows both sides (`show`). Where there is a browser, a second act (`browse`)
+//! drives it through the same sidecar (`cdp`), to a login page (`site`).
 //!
 //! Invariants: no address but loopback, no file but the audit log, in a folder of its own that goes with the demonstration, no
 //! configuration; every wait ends; the judgement uses nothing of the engine. The
 //! values are made up, and this is the only command that prints any.
 
+mod browse;
+mod cdp;
 mod check;
 mod provider;
 mod show;
+mod site;
 mod story;
 
 use std::fs::DirBuilder;
@@ -33,14 +37,19 @@ use zeroize::Zeroizing;
 
 use super::{Running, StartError, settings};
 use crate::cli::Demo;
-use crate::config::{Config, Inject, Listen, Model, Provider, UpstreamError};
+use crate::config::{
+    Browser, BrowserLimits, BrowserSource, Captures, Config, Inject, Launch, Listen, Model,
+    Provider, UpstreamError,
+};
 use crate::secret::{self, Limits};
+use browse::Act;
 use check::{Report, Run};
 use provider::StandIn;
 use show::Page;
+use site::Site;
 
 /// Within which it is through on any machine.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Why there is no demonstration, or not the one that was promised.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +72,9 @@ pub enum DemoError {
     /// A part of the story that is not HTTP.
     #[error("the demonstration's request cannot be written: {0}")]
     Story(#[from] http::Error),
+    /// The second act.
+    #[error("the demonstration's browser failed it: {0}")]
+    Browser(String),
     /// It takes too long.
     #[error("the demonstration did not end within {} seconds. Try again", LIMIT.as_secs())]
     TooSlow,
@@ -90,8 +102,8 @@ pub fn demo(args: Demo) -> Result<ExitCode, DemoError> {
     let run = tracing::subscriber::with_default(registry().with(layer), || {
         runtime.block_on(async { tokio::time::timeout(LIMIT, converse()).await })
     });
-    let run = run.map_err(|_| DemoError::TooSlow)??;
-    let report = Report::new(&run, &log.taken());
+    let (run, act) = run.map_err(|_| DemoError::TooSlow)??;
+    let report = Report::new(&run, act, &log.taken());
     let page = Page::of(io::stdout().is_terminal());
     let text = if args.global.json {
         show::json(&report)
@@ -114,10 +126,11 @@ pub fn demo(args: Demo) -> Result<ExitCode, DemoError> {
     }
 }
 
-/// Both requests of the story, through a sidecar of its own.
-async fn converse() -> Result<Run, DemoError> {
+/// Both requests of the story and the second act, through a sidecar of its own.
+async fn converse() -> Result<(Run, Option<Act>), DemoError> {
     let stand_in = StandIn::start().await?;
-    let bytes = Zeroizing::new(story::secrets().into_bytes());
+    let site = Site::start().await?;
+    let bytes = Zeroizing::new(story::secrets(site.addr()).into_bytes());
     let secrets = secret::parse_submission(bytes, &Limits::default())
         .map_err(|problems| DemoError::Secrets(super::serve::problem_list(&problems)))?
         .into_secrets(&settings::scope(&Config::default()));
@@ -135,10 +148,17 @@ async fn converse() -> Result<Run, DemoError> {
         run.sent.push(body.into_bytes());
         run.answers.push((expected.into_bytes(), answer));
     }
+    let act = match running.browser_addr() {
+        Some(addr) => {
+            let act = browse::act(addr, &site).await;
+            Some(act.map_err(|error| DemoError::Browser(error.to_string()))?)
+        }
+        None => None,
+    };
     // Only once it has ended has it logged everything.
     running.shutdown().await;
     run.received = stand_in.received();
-    Ok(run)
+    Ok((run, act))
 }
 
 fn config(provider: SocketAddr, folder: &Path) -> Result<Config, UpstreamError> {
@@ -151,19 +171,39 @@ fn config(provider: SocketAddr, folder: &Path) -> Result<Config, UpstreamError> 
         inject: Inject::default(),
     };
     let model = Model {
-        listen: Listen::Tcp {
-            host: "127.0.0.1".to_owned(),
-            port: 0,
-        },
+        listen: free_port(),
         providers: vec![provider],
         ..Model::default()
     };
+    let browser = |executable| Browser {
+        listen: free_port(),
+        hosts: Vec::new(),
+        source: BrowserSource::Launch(Launch {
+            executable,
+            args: browse::arguments(),
+            ..Launch::default()
+        }),
+        captures: Captures::default(),
+        folder: folder.join("downloads"),
+        methods: Vec::new(),
+        token_file: None,
+        limits: BrowserLimits::default(),
+    };
     let mut config = Config {
+        state_dir: folder.to_owned(),
         model: Some(model),
+        browser: browse::browser().map(browser),
         ..Config::default()
     };
     config.audit.path = folder.join("audit.log");
     Ok(config)
+}
+
+fn free_port() -> Listen {
+    Listen::Tcp {
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+    }
 }
 
 /// A folder that only this user can read, and that goes with it.

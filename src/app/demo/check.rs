@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::browse::Act;
 use super::provider;
 use super::story::{self, Piece, VALUES};
 
@@ -49,11 +50,13 @@ pub(super) struct Report {
     pub raw: String,
     /// The model's words, as the agent got them.
     pub words: String,
+    /// The second act; `None` where there is no browser.
+    pub act: Option<Act>,
 }
 
 impl Report {
-    /// Judges a run; `log` is what the sidecar logged, in JSON lines.
-    pub(super) fn new(run: &Run, log: &[u8]) -> Self {
+    /// Judges a run and the second act; `log` is what the sidecar logged, in JSON lines.
+    pub(super) fn new(run: &Run, act: Option<Act>, log: &[u8]) -> Self {
         let last = run.received.last().map_or(&[][..], Vec::as_slice);
         let body: Value = provider::body(last)
             .and_then(|body| serde_json::from_slice(body).ok())
@@ -79,12 +82,19 @@ impl Report {
                 .answers
                 .last()
                 .map_or_else(String::new, |(_, answer)| spoken(answer)),
+            act,
         }
+    }
+
+    /// The promises of both acts.
+    pub(super) fn all_checks(&self) -> impl Iterator<Item = &Check> {
+        let act = self.act.iter().flat_map(|act| &act.checks);
+        self.checks.iter().chain(act)
     }
 
     /// What does not hold.
     pub(super) fn failed(&self) -> Vec<&'static str> {
-        let failed = self.checks.iter().filter(|check| !check.holds);
+        let failed = self.all_checks().filter(|check| !check.holds);
         failed.map(|check| check.fault).collect()
     }
 }
@@ -163,7 +173,7 @@ pub(super) fn decoded(text: &str) -> String {
 }
 
 /// The keys whose values are in these bytes, in any encoding that the story uses and some more.
-fn found(bytes: &[u8]) -> BTreeSet<&'static str> {
+pub(super) fn found(bytes: &[u8]) -> BTreeSet<&'static str> {
     let holds = |value: &str| {
         forms(value)
             .iter()
@@ -275,7 +285,7 @@ mod tests {
     }
 
     fn failed(run: &Run, log: &str) -> Vec<&'static str> {
-        Report::new(run, log.as_bytes()).failed()
+        Report::new(run, None, log.as_bytes()).failed()
     }
 
     #[test]

@@ -84,7 +84,7 @@ async fn serve(mut stream: TcpStream, record: Arc<Mutex<Vec<Vec<u8>>>>) -> io::R
 }
 
 /// One whole request; nothing if the connection ends.
-async fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     loop {
         if let Some(body) = body(&request)

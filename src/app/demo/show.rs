@@ -5,6 +5,7 @@ use std::io;
 
 use serde_json::json;
 
+use super::browse::Step;
 use super::check::{self, Place, Report};
 use super::story::Piece;
 use crate::cli::Global;
@@ -52,6 +53,7 @@ impl Page {
             self.heading("The answer, streamed back through Bauta", &mut out);
             let _ = writeln!(out, "  {}\n", report.words);
             self.counts(report, &mut out);
+            self.browser(report, &mut out);
             if global.verbose {
                 self.heading("The last request, as the provider received it", &mut out);
                 let _ = writeln!(out, "{}\n", report.raw.replace('\r', ""));
@@ -146,9 +148,34 @@ impl Page {
         out.push('\n');
     }
 
+    fn browser(&self, report: &Report, out: &mut String) {
+        let Some(act) = &report.act else {
+            self.heading("In a browser: not shown, for there is none", out);
+            out.push_str(
+                "  With Chromium on this machine (Debian: apt install chromium) this shows a login page that is\n  \
+                 filled with placeholders, and gets the real password.\n\n",
+            );
+            return;
+        };
+        self.heading(
+            "In a browser: a login page that is filled with placeholders",
+            out,
+        );
+        for Step {
+            label,
+            text,
+            is_value,
+        } in &act.rows
+        {
+            let colour = if *is_value { RED } else { GREEN };
+            let _ = writeln!(out, "  {label:<13}  {}", self.painted(text, colour));
+        }
+        out.push('\n');
+    }
+
     fn checks(&self, report: &Report, out: &mut String) {
         self.heading("Checked", out);
-        for check in &report.checks {
+        for check in report.all_checks() {
             if check.holds {
                 let _ = writeln!(out, "  {}  {}", self.painted("ok", GREEN), check.seen);
             } else {
@@ -243,12 +270,12 @@ pub(super) fn json(report: &Report) -> String {
         .map(|place| json!({ "place": place.label, "received": place.after.as_deref().map(text) }))
         .collect();
     let checks: Vec<_> = report
-        .checks
-        .iter()
+        .all_checks()
         .map(|check| json!({ "ok": check.holds, "text": if check.holds { &check.seen } else { check.fault } }))
         .collect();
     let summary = json!({
         "ok": report.failed().is_empty(), "counts": report.counts, "places": places, "checks": checks,
+        "browser": report.act.is_some(),
     });
     format!("{summary}\n")
 }
@@ -303,6 +330,7 @@ mod tests {
             checks: Vec::new(),
             raw: String::new(),
             words: String::new(),
+            act: None,
         };
         for (colour, width, expected) in [
             (

@@ -3,6 +3,7 @@
 //! The encoders here are the demo's own, so that what it shows does not rest on the engine that it shows.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
@@ -19,13 +20,19 @@ pub(super) const VALUES: [(&str, &str); 4] = [
     ("x_username", USERNAME),
 ];
 
-/// The secrets in the format of `--secrets`.
-pub(super) fn secrets() -> String {
+/// The secrets in the format of `--secrets`; `site`: where the login page of the second act is.
+pub(super) fn secrets(site: SocketAddr) -> String {
     json!({
         "https://shop.example.com": { "x_username": USERNAME, "x_password": PASSWORD, "x_pin": PIN },
         "https://api.example.com": { "x_api_key": API_KEY },
+        format!("http://{site}"): { "x_username": USERNAME, "x_password": PASSWORD },
     })
     .to_string()
+}
+
+/// What the login page's form is to get: user and password.
+pub(super) fn login() -> (String, String) {
+    (USERNAME.to_owned(), PASSWORD.to_owned())
 }
 
 /// A part of a text: as it is everywhere, or a value in some encoding.
@@ -214,11 +221,34 @@ pub(super) fn percent(text: &str) -> String {
     out
 }
 
+/// A value of a form (`application/x-www-form-urlencoded`).
+pub(super) fn unform(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let digits = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten();
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 2;
+            }
+            None => out.push(if bytes[at] == b'+' { b' ' } else { bytes[at] }),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 pub(super) fn html(text: &str) -> String {
     let mut out = String::new();
     for char in text.chars() {
         match char {
             '"' => out.push_str("&quot;"),
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
             char if char.is_ascii() => out.push(char),
             char => {
                 let _ = write!(out, "&#{};", u32::from(char));
