@@ -321,20 +321,18 @@ impl Link {
         owner: Owner,
         session: Option<&str>,
     ) -> Result<Arc<str>, CallError> {
-        if let Some(session) = session {
-            let session = state.sessions.named(session, owner);
-            return session
-                .map(|session| Arc::clone(&session.id))
-                .ok_or(CallError::NotYours);
-        }
-        match owner {
-            Owner::Ours => self.own_root.get().cloned().ok_or(CallError::Gone),
-            Owner::Member(id) => {
-                let seat = state.seats.get(&id);
-                seat.map(|seat| Arc::clone(&seat.root))
-                    .ok_or(CallError::Gone)
-            }
-        }
+        let root = match owner {
+            Owner::Ours => self.own_root.get(),
+            Owner::Member(id) => state.seats.get(&id).map(|seat| &seat.root),
+        };
+        let root = root.ok_or(CallError::Gone)?;
+        let Some(session) = session else {
+            return Ok(Arc::clone(root));
+        };
+        let session = state.sessions.named(session, owner);
+        session
+            .map(|session| Arc::clone(&session.id))
+            .ok_or(CallError::NotYours)
     }
 
     /// Our own session on a target.
