@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn methods_are_judged_by_their_rows_and_the_settings() {
         let none = BTreeSet::new();
-        let all: BTreeSet<String> = super::all().map(str::to_owned).collect();
+        let all: BTreeSet<String> = all().map(str::to_owned).collect();
         assert_eq!(judge("Page.enable", &none), Ok((None, "Page.enable")));
         let navigate = Ok((Some(Handler::Navigate), "Page.navigate"));
         assert_eq!(judge("Page.navigate", &none), navigate);
