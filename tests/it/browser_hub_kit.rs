@@ -9,6 +9,8 @@ use bauta::browser::{Captures, Launch, Limits, Settings, Upstream, envelope};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 /// Where Debian installs it.
@@ -26,7 +28,9 @@ pub fn settings(folder: &Path) -> Settings {
     let launch = Launch {
         executable: CHROMIUM.into(),
         headless: true,
-        args: ["--no-sandbox", "--disable-gpu"].map(str::to_owned).to_vec(),
+        args: ["--no-sandbox", "--disable-gpu"]
+            .map(str::to_owned)
+            .to_vec(),
         environment: environment(folder),
         profiles: folder.join("profiles"),
     };
@@ -80,12 +84,7 @@ impl Browser {
 
     pub async fn join(&self) -> Client {
         let (member, incoming) = self.hub.join().await.unwrap();
-        Client {
-            member,
-            incoming,
-            next: 0,
-            seen: Vec::new(),
-        }
+        Client::new(member, incoming)
     }
 
     /// The profiles that there are.
@@ -105,6 +104,15 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn new(member: Member, incoming: Incoming) -> Self {
+        Self {
+            member,
+            incoming,
+            next: 0,
+            seen: Vec::new(),
+        }
+    }
+
     pub async fn send(&mut self, session: Option<&str>, method: &str, params: Value) -> i64 {
         self.next += 1;
         let id = self.next;
@@ -129,7 +137,12 @@ impl Client {
     pub async fn answer(&mut self, id: i64) -> Value {
         loop {
             match self.next().await {
-                FromBrowser::Reply { id: of, session, message, .. } => {
+                FromBrowser::Reply {
+                    id: of,
+                    session,
+                    message,
+                    ..
+                } => {
                     let message: Value = serde_json::from_slice(&message).unwrap();
                     assert_eq!(message["id"], json!(of));
                     assert_eq!(message["sessionId"].as_str(), session.as_deref());
@@ -160,7 +173,9 @@ impl Client {
 
     /// A page of its own, and the client's session on it.
     pub async fn page(&mut self, url: &str) -> (String, String) {
-        let target = self.must(None, "Target.createTarget", json!({ "url": url })).await;
+        let target = self
+            .must(None, "Target.createTarget", json!({ "url": url }))
+            .await;
         let target = target["targetId"].as_str().unwrap().to_owned();
         let attach = json!({ "targetId": target, "flatten": true });
         let session = self.must(None, "Target.attachToTarget", attach).await;
@@ -175,7 +190,12 @@ impl Client {
 }
 
 /// A command as the channel would read it.
-pub fn command(id: i64, session: Option<&str>, method: &str, params: &Value) -> bauta::browser::Command {
+pub fn command(
+    id: i64,
+    session: Option<&str>,
+    method: &str,
+    params: &Value,
+) -> bauta::browser::Command {
     let mut command = json!({ "id": id, "method": method, "params": params });
     if let Some(session) = session {
         command["sessionId"] = json!(session);
@@ -186,7 +206,12 @@ pub fn command(id: i64, session: Option<&str>, method: &str, params: &Value) -> 
 /// An event, held to what is said of it.
 pub fn shown(message: FromBrowser) -> Value {
     match message {
-        FromBrowser::Event { method, session, message, params } => {
+        FromBrowser::Event {
+            method,
+            session,
+            message,
+            params,
+        } => {
             let event: Value = serde_json::from_slice(&message).unwrap();
             assert_eq!(event["method"], json!(&*method));
             assert_eq!(event["sessionId"].as_str(), session.as_deref());
@@ -206,4 +231,38 @@ pub fn refused(error: &CallError) -> i64 {
         CallError::Refused { code, .. } => *code,
         error => panic!("{error:?}"),
     }
+}
+
+/// A site that answers with that page, whatever it is asked; its address.
+pub async fn site(page: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                let asked = stream.read(&mut head).await;
+                let length = page.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
+                );
+                if asked.is_ok() {
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                }
+            });
+        }
+    });
+    format!("http://{address}/")
+}
+
+/// The processes that have a text in their command line.
+pub fn processes_with(text: &str) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let numbers = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers
+        .filter(|pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(text)
+        })
+        .collect()
 }

@@ -84,16 +84,17 @@ impl Queue {
             // Before looking, so that nothing is missed between.
             let taken = self.taken.notified();
             let changed = changed.notified();
+            // Asked before the lock is taken: who asks may hold others.
+            let most = if urgent() {
+                MOST_WITH_URGENT
+            } else {
+                MOST_WAITING
+            };
             {
                 let mut inner = self.inner();
                 if inner.gone.is_some() {
                     return Pushed::Gone;
                 }
-                let most = if urgent() {
-                    MOST_WITH_URGENT
-                } else {
-                    MOST_WAITING
-                };
                 if inner.bytes < most {
                     let size = size + OVERHEAD;
                     inner.bytes += size;
