@@ -22,7 +22,7 @@ pub mod methods;
 pub mod pages;
 mod settings;
 mod streams;
-mod typing;
+pub mod typing;
 pub mod upstream;
 
 pub use channel::{Channel, ChannelError};

@@ -215,7 +215,14 @@ impl Walk<'_> {
     async fn enter(&mut self) -> Result<(), Nowhere> {
         self.world = match self.isolated_world().await {
             Err(CallError::Refused { .. }) if self.frame != self.target => {
-                self.session = self.hub.own(&self.frame).await?;
+                self.session = match self.hub.own(&self.frame).await {
+                    Err(CallError::Refused { .. }) => {
+                        // Chromium makes a frame's target when somebody asks for targets: nobody may have done so yet.
+                        Targets::now(self.hub).await?;
+                        self.hub.own(&self.frame).await?
+                    }
+                    session => session?,
+                };
                 self.handles.sessions.push(Arc::clone(&self.session));
                 self.target = self.frame.clone();
                 self.isolated_world().await?

@@ -171,11 +171,14 @@ async fn judge<'a>(
         Ok(ticket) => ticket,
         Err(reason) => return Err(refused(first, reason, None, &focus.frame)),
     };
+    // A word that stands for a secret only where it is alone is a word elsewhere, on any origin.
+    if wanted.only_whole && wanted.gone.is_empty() && !focus.facts.whole {
+        return Ok(None);
+    }
     match checked(&ticket, &focus, &spots) {
         Err((key, reason)) => Err(refused(key, reason, Some(ticket), &focus.frame)),
         // Of network mode's secrets the placeholder is what is typed.
         Ok((_, values)) if values.is_empty() => Ok(None),
-        Ok(_) if wanted.only_whole && wanted.gone.is_empty() && !focus.facts.whole => Ok(None),
         Ok((origin, values)) => Ok(Some(Judged {
             focus,
             origin,

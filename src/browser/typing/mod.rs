@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use self::insert::{Outcome, Part, Wanted};
 use self::refusals::Recent;
-use self::run::{Held, MOST_HELD, Run};
+use self::run::{Held, LARGEST_HELD, MOST_HELD, Run};
 use self::said::Said;
 use super::{Command, Context, Refusal, Verdict};
 use crate::fill::{Holding, Step, Typed};
@@ -37,6 +37,15 @@ const MOST_RUNS: usize = 64;
 
 /// How long the browser may take for a key that was held: a dialog that it opens must not hold up the client that closes it.
 const KEY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Bytes of a text with placeholders.
+const LONGEST_TEXT: usize = 1 << 20;
+
+/// Placeholders in a text.
+const MOST_PLACEHOLDERS: usize = 256;
+
+/// Bytes of a longer text that two of its parts share.
+const OVERLAP: usize = 4 << 10;
 
 /// What one client types.
 pub struct Typing {
@@ -167,6 +176,25 @@ fn method(command: &Command) -> &'static str {
     }
 }
 
+/// A text of that length is not taken apart: it goes on if it holds no placeholder.
+fn far_too_long(finder: &Finder, text: &str) -> Result<Verdict, Refusal> {
+    let mut start = 0;
+    while start < text.len() {
+        let end = text.floor_char_boundary(start + LONGEST_TEXT);
+        let found = finder.find(&text[start..end]);
+        if let Some(first) = found.first().filter(|first| !first.only_whole) {
+            let reason = "the text is longer than a text with placeholders may be (1 MiB). Type it in parts";
+            return Err(refusals::refusal(first.key, reason));
+        }
+        if end == text.len() {
+            break;
+        }
+        // Placeholders are far shorter than what is read twice.
+        start = text.floor_char_boundary(end - OVERLAP);
+    }
+    Ok(Verdict::Pass)
+}
+
 /// The answer to a command that the browser does not see now.
 fn done() -> Verdict {
     Verdict::Answer(Bytes::from_static(b"{}"))
@@ -180,9 +208,12 @@ impl Hand {
         finder: &Finder,
         command: &Command,
     ) -> Result<Verdict, Refusal> {
+        let is_key = command.message.len() <= LARGEST_HELD;
         match said::read(command) {
-            Said::Character(c) => self.character(run, place, finder, command, c).await,
-            Said::Attached if run.holding.is_holding() && run.held.len() < MOST_HELD => {
+            Said::Character(c) if is_key => self.character(run, place, finder, command, c).await,
+            Said::Attached
+                if is_key && run.holding.is_holding() && run.held.len() < MOST_HELD =>
+            {
                 run.hold(command, 0);
                 settle(run);
                 Ok(done())
@@ -204,7 +235,7 @@ impl Hand {
                 run.composes = matches!(verdict, Ok(Verdict::Pass)) && !text.is_empty();
                 verdict
             }
-            Said::Attached | Said::Other => {
+            Said::Character(_) | Said::Attached | Said::Other => {
                 self.decide(run, place, finder).await?;
                 run.holding.reset();
                 Ok(Verdict::Pass)
@@ -239,9 +270,16 @@ impl Hand {
         text: &str,
     ) -> Result<Verdict, Refusal> {
         run.holding.passed(text.chars().next_back());
+        if text.len() > LONGEST_TEXT {
+            return far_too_long(finder, text);
+        }
         let found = finder.find(text);
         if found.is_empty() {
             return Ok(Verdict::Pass);
+        }
+        if found.len() > MOST_PLACEHOLDERS {
+            let reason = "the text holds too many placeholders. Type it in parts";
+            return Err(refusals::refusal(found[0].key, reason));
         }
         let mut parts = Vec::with_capacity(found.len() * 2 + 1);
         let mut at = 0;

@@ -9,6 +9,9 @@ use crate::fill::Holding;
 /// Messages that are held of one session: a placeholder's, each with keys up and down around it, is far below.
 pub(super) const MOST_HELD: usize = 1024;
 
+/// Bytes of a message that is held. What no client sends for a key goes on at once.
+pub(super) const LARGEST_HELD: usize = 16 << 10;
+
 /// What a session typed last.
 #[derive(Default)]
 pub(super) struct Run {
