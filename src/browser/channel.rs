@@ -66,7 +66,7 @@ impl Channel {
         let notices = tokio::spawn(tell(hub.notices(), Arc::clone(&is_up))).abort_handle();
         Ok(Arc::new(Self {
             guard,
-            hosts: HostPolicy::new(&settings.hosts),
+            hosts: HostPolicy::new(&settings.hosts).with_typed(),
             access: Access::new(settings.token.as_deref()),
             places: Arc::new(Semaphore::new(settings.limits.max_clients)),
             pages: Arc::default(),

@@ -2,19 +2,33 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bauta::app::Running;
-use bauta::config;
+use bauta::audit::{self, EphemeralKeeper, Recorder};
+use bauta::browser::{Channel, Settings};
+use bauta::guard::{Guard, Rules, Spelling};
+use bauta::net::server::{self, Listener};
+use bauta::secret::{self, Secret, View, parse_submission};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client::client_with_config};
 
-use crate::browser_hub_kit::CHROMIUM;
-use crate::model_kit::secrets;
+use crate::browser_hub_kit::settings;
+
+const LIMITS: server::Limits = server::Limits {
+    max_connections: 64,
+    max_header_bytes: 64 << 10,
+    max_headers: 100,
+    header_timeout: Duration::from_secs(30),
+    idle_timeout: Duration::from_secs(30),
+    drain_timeout: Duration::from_secs(5),
+};
 
 /// Longer than anything takes that works, on a busy machine as well.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,45 +40,85 @@ pub const PIN: &str = "4821";
 pub const SECRETS: &str =
     r#"{"http://127.0.0.1:*": {"x_password": "Tr0ub&dor\"3/ö", "x_pin": "4821"}}"#;
 
-/// A sidecar in this process.
+/// The secrets of a submission.
+pub fn secrets(text: &str) -> Vec<Secret> {
+    let submission = parse_submission(text.as_bytes().to_vec().into(), &secret::Limits::default());
+    let submission = submission.unwrap_or_else(|problems| panic!("{problems:?}"));
+    submission.into_secrets(&"agent:agent".parse().unwrap())
+}
+
+/// The browser channel with its listener, as the sidecar has it.
 pub struct Bauta {
     pub runtime: Runtime,
-    running: Option<Running>,
+    pub guard: Arc<Guard>,
+    channel: Arc<Channel>,
+    recorder: Arc<Recorder>,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<usize>,
     pub addr: SocketAddr,
     pub state: TempDir,
 }
 
 impl Bauta {
-    /// With that behind `[browser]`.
-    pub fn start(browser: &str) -> Self {
-        assert!(
-            Path::new(CHROMIUM).exists(),
-            "these tests need Chromium at {CHROMIUM}: apt install chromium (tests/run does)"
-        );
+    /// With the usual settings, changed.
+    pub fn start(change: impl FnOnce(&mut Settings)) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let text = format!(
-            "state_dir = \"data\"\n[browser]\nlisten = \"127.0.0.1:0\"\n{browser}\n\
-             [browser.launch]\nexecutable = \"{CHROMIUM}\"\nargs = [\"--no-sandbox\", \"--disable-gpu\"]\n"
-        );
-        let config = config::parse(&text, &state.path().join("bauta.toml")).unwrap();
+        let mut settings = settings(state.path());
+        change(&mut settings);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let running = runtime.block_on(Running::start(&config, secrets(SECRETS)));
-        let running = running.unwrap_or_else(|error| panic!("{error}"));
-        let addr = running.browser_addr().unwrap();
+        let log = audit::Settings {
+            path: log(&state),
+            rotate_bytes: 1 << 30,
+            stdout: false,
+            queue: 4096,
+        };
+        let keeper = Arc::new(EphemeralKeeper::new().unwrap());
+        let recorder = Arc::new(Recorder::open(log, keeper).unwrap());
+        let rules = Rules {
+            accept: vec![Spelling::bare(), Spelling::new("<secret>", "</secret>")],
+            ..Rules::default()
+        };
+        let view = View::new(secrets(SECRETS));
+        let guard = Arc::new(Guard::new(
+            view,
+            rules,
+            Arc::clone(&recorder),
+            "agent",
+            None,
+        ));
+        let (stop, stopped) = watch::channel(false);
+        let (channel, addr, served) = runtime.block_on(async {
+            let listener = Listener::tcp("127.0.0.1", 0).await.unwrap();
+            let addr = listener.local_addr().unwrap();
+            let channel = Channel::start(Arc::clone(&guard), settings).await;
+            let channel = channel.unwrap_or_else(|error| panic!("{error}"));
+            let handler = Arc::clone(&channel);
+            let served = tokio::spawn(server::serve(
+                listener,
+                LIMITS,
+                stopped,
+                move |connection, request| Arc::clone(&handler).handle(connection, request),
+            ));
+            (channel, addr, served)
+        });
         Self {
             runtime,
-            running: Some(running),
+            guard,
+            channel,
+            recorder,
+            stop,
+            served,
             addr,
             state,
         }
     }
 
-    pub fn running(&self) -> &Running {
-        self.running.as_ref().unwrap()
+    pub fn ready(&self) -> Result<(), String> {
+        self.channel.ready()
     }
 
     /// Sends a head and returns the answer's status and body.
@@ -120,16 +174,21 @@ impl Bauta {
     }
 
     /// Ends; what it wrote is left.
-    pub fn stop(mut self) -> TempDir {
-        let running = self.running.take().unwrap();
-        self.runtime.block_on(running.shutdown());
+    pub fn stop(self) -> TempDir {
+        self.stop.send(true).unwrap();
+        self.runtime.block_on(async {
+            self.served.await.unwrap();
+            self.channel.stop().await;
+        });
+        drop((self.channel, self.guard));
+        self.recorder.close().unwrap();
         self.state
     }
 }
 
 /// The audit log of a state's folder.
 pub fn log(state: &TempDir) -> PathBuf {
-    state.path().join("data/audit-memory.log")
+    state.path().join("audit.log")
 }
 
 /// A client of CDP.

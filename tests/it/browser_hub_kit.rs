@@ -84,12 +84,7 @@ impl Browser {
 
     pub async fn join(&self) -> Client {
         let (member, incoming) = self.hub.join().await.unwrap();
-        Client {
-            member,
-            incoming,
-            next: 0,
-            seen: Vec::new(),
-        }
+        Client::new(member, incoming)
     }
 
     /// The profiles that there are.
@@ -109,6 +104,15 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn new(member: Member, incoming: Incoming) -> Self {
+        Self {
+            member,
+            incoming,
+            next: 0,
+            seen: Vec::new(),
+        }
+    }
+
     pub async fn send(&mut self, session: Option<&str>, method: &str, params: Value) -> i64 {
         self.next += 1;
         let id = self.next;

@@ -32,19 +32,34 @@ async fn a_browser_is_started_with_what_was_said_and_leaves_nothing() {
     };
     let mode = std::fs::metadata(profile).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
-    assert!(!profile.join("DevToolsActivePort").exists(), "it has no port");
+    assert!(
+        !profile.join("DevToolsActivePort").exists(),
+        "it has no port"
+    );
 
     let pid = browser.hub.process().unwrap();
     assert!(listening(pid).is_empty(), "it listens nowhere");
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
     let names: Vec<&[u8]> = environment.split(|byte| *byte == 0).collect();
-    let has = |name: &str| names.iter().any(|entry| entry.starts_with(format!("{name}=").as_bytes()));
+    let has = |name: &str| {
+        names
+            .iter()
+            .any(|entry| entry.starts_with(format!("{name}=").as_bytes()))
+    };
     assert!(has("HOME") && has("PATH"));
-    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "what it must not have");
+    assert!(
+        std::env::var_os("CARGO_MANIFEST_DIR").is_some(),
+        "what it must not have"
+    );
     assert!(!has("CARGO_MANIFEST_DIR"));
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
     let line = String::from_utf8(line).unwrap();
-    for switch in ["--headless", "--remote-debugging-pipe", "--disable-quic", "--no-sandbox"] {
+    for switch in [
+        "--headless",
+        "--remote-debugging-pipe",
+        "--disable-quic",
+        "--no-sandbox",
+    ] {
         assert!(line.split('\0').any(|said| said == switch), "{switch}");
     }
     let version = browser.hub.product();
@@ -63,16 +78,22 @@ async fn a_browser_is_started_with_what_was_said_and_leaves_nothing() {
     assert!(matches!(client.next().await, FromBrowser::Gone(_)));
     let ask = command(1, None, "Browser.getVersion", &json!({}));
     assert_eq!(client.member.send(&ask, None).await, Err(SendError::Gone));
-    assert_eq!(browser.hub.call(None, "Browser.getVersion", ()).await, Err(CallError::Gone));
+    assert_eq!(
+        browser.hub.call(None, "Browser.getVersion", ()).await,
+        Err(CallError::Gone)
+    );
     assert!(!browser.hub.is_up());
-    let late = timeout(LONG / 2, browser.hub.join()).await.expect("it does not wait for what never comes");
+    let late = timeout(LONG / 2, browser.hub.join())
+        .await
+        .expect("it does not wait for what never comes");
     assert!(late.is_err());
     browser.hub.stop().await;
 }
 
 /// Inodes of the sockets on which a process listens for TCP.
 fn listening(pid: u32) -> Vec<String> {
-    let table = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+    let table =
+        |name: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
     let tables = table("tcp") + &table("tcp6");
     let listening = tables.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -102,10 +123,17 @@ async fn a_crash_in_the_middle_of_a_command_is_said_to_everybody_and_mended() {
     let call = tokio::spawn(async move { hub.call(Some(&ours), "Runtime.evaluate", params).await });
     client.send(Some(&session), "Runtime.evaluate", never).await;
     // An answer to what came after says that both have come.
-    browser.hub.call(Some(&own), "Runtime.enable", ()).await.unwrap();
+    browser
+        .hub
+        .call(Some(&own), "Runtime.enable", ())
+        .await
+        .unwrap();
     kill(browser.hub.process().unwrap());
 
-    assert_eq!(timeout(LONG / 2, call).await.unwrap().unwrap(), Err(CallError::Gone));
+    assert_eq!(
+        timeout(LONG / 2, call).await.unwrap().unwrap(),
+        Err(CallError::Gone)
+    );
     let reason = loop {
         match client.next().await {
             FromBrowser::Gone(reason) => break reason,
@@ -159,17 +187,25 @@ async fn start_error(change: impl FnOnce(&Path, &mut bauta::browser::Settings)) 
     change(folder.path(), &mut settings);
     let profiles = folder.path().join("profiles");
     let started = timeout(LONG, Hub::start(Arc::new(settings))).await;
-    let error = started.expect("it gives up in time").err().expect("it does not start");
+    let error = started
+        .expect("it gives up in time")
+        .err()
+        .expect("it does not start");
     let left = std::fs::read_dir(profiles).map_or(0, Iterator::count);
     assert_eq!(left, 0, "no profile stays behind: {error}");
     let here = folder.path().to_str().unwrap();
-    assert_eq!(processes_with(here), Vec::<u32>::new(), "no process either: {error}");
+    assert_eq!(
+        processes_with(here),
+        Vec::<u32>::new(),
+        "no process either: {error}"
+    );
     error
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_that_does_not_start_says_why_and_leaves_nothing() {
-    let missing = |_: &Path, settings: &mut _| launch(settings).executable = "no-such-browser".into();
+    let missing =
+        |_: &Path, settings: &mut _| launch(settings).executable = "no-such-browser".into();
     let error = start_error(missing).await;
     assert!(matches!(error, StartError::NotFound(_)), "{error:?}");
     assert!(error.to_string().contains("Install Chromium"), "{error}");
@@ -182,8 +218,14 @@ async fn a_browser_that_does_not_start_says_why_and_leaves_nothing() {
         launch(settings).executable = program(folder, "echo 'no libraries\x1b' >&2; exit 3");
     };
     let error = start_error(ends).await.to_string();
-    assert!(error.contains("exit status: 3") && error.contains("It said: no libraries"), "{error}");
-    assert!(!error.contains('\x1b'), "a terminal is not for a browser to write on");
+    assert!(
+        error.contains("exit status: 3") && error.contains("It said: no libraries"),
+        "{error}"
+    );
+    assert!(
+        !error.contains('\x1b'),
+        "a terminal is not for a browser to write on"
+    );
 
     let silent = |folder: &Path, settings: &mut bauta::browser::Settings| {
         settings.limits.command_timeout = Duration::from_millis(200);
@@ -212,7 +254,11 @@ async fn a_browser_that_does_not_start_says_why_and_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_that_opens_a_door_is_refused_whoever_says_it() {
-    for switch in ["--remote-debugging-port=0", "--ignore-certificate-errors", "-remote-debugging-port=0"] {
+    for switch in [
+        "--remote-debugging-port=0",
+        "--ignore-certificate-errors",
+        "-remote-debugging-port=0",
+    ] {
         let said = |_: &Path, settings: &mut _| launch(settings).args.push(switch.to_owned());
         let error = start_error(said).await;
         assert!(matches!(error, StartError::Switch(_)), "{error:?}");
@@ -250,8 +296,13 @@ async fn profiles_that_a_killed_sidecar_left_behind_are_removed_and_no_others() 
     let hub = Hub::start(Arc::new(settings)).await.unwrap();
     hub.stop().await;
     let left = std::fs::read_dir(&profiles).unwrap();
-    let mut left: Vec<String> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut left: Vec<String> = left
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     left.sort();
-    assert_eq!(left, ["bauta-browser-2", "bauta-browser-3", "somebody-elses"]);
+    assert_eq!(
+        left,
+        ["bauta-browser-2", "bauta-browser-3", "somebody-elses"]
+    );
     assert!(outside.join("bauta.lock").exists());
 }

@@ -1,7 +1,6 @@
 //! The hub under load: large messages, limits, and clients that take nothing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bauta::browser::hub::{CallError, FromBrowser, SendError};
 use bytes::Bytes;
@@ -12,9 +11,19 @@ use crate::browser_hub_kit::{Browser, Client, LONG, command};
 
 /// Lets a page say something large so many times; each is an event of that many bytes.
 async fn flood(client: &mut Client, session: &str, bytes: usize, times: usize) {
-    client.must(Some(session), "Runtime.enable", json!({})).await;
-    let expression = format!("const big = 'x'.repeat({bytes}); for (let i = 0; i < {times}; i++) console.log(big)");
-    client.send(Some(session), "Runtime.evaluate", json!({ "expression": expression })).await;
+    client
+        .must(Some(session), "Runtime.enable", json!({}))
+        .await;
+    let expression = format!(
+        "const big = 'x'.repeat({bytes}); for (let i = 0; i < {times}; i++) console.log(big)"
+    );
+    client
+        .send(
+            Some(session),
+            "Runtime.evaluate",
+            json!({ "expression": expression }),
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,7 +31,7 @@ async fn messages_of_many_megabytes_pass_both_ways() {
     let browser = Browser::start().await;
     let mut client = browser.join().await;
     let (page, session) = client.page("about:blank").await;
-    for bytes in [65_000, 66_000, 30 << 20] {
+    for bytes in [65_000, 66_000, 8 << 20] {
         let expression = format!("'é\\u0000\\\"'.repeat({bytes} / 3)");
         let got = client.evaluate(&session, &expression).await;
         let got = got.as_str().unwrap();
@@ -32,13 +41,13 @@ async fn messages_of_many_megabytes_pass_both_ways() {
     }
     // Both of a size that Chromium takes, one on the heels of the other.
     let own = browser.hub.own(&page).await.unwrap();
-    let large = json!({ "expression": format!("'{}'.length", "y".repeat(60 << 20)), "returnByValue": true });
+    let large = json!({ "expression": format!("'{}'.length", "y".repeat(24 << 20)), "returnByValue": true });
     let (hub, params) = (Arc::clone(&browser.hub), large.clone());
     let ours = tokio::spawn(async move { hub.call(Some(&own), "Runtime.evaluate", params).await });
     let theirs = client.must(Some(&session), "Runtime.evaluate", large).await;
-    assert_eq!(theirs["result"]["value"], json!(60 << 20));
+    assert_eq!(theirs["result"]["value"], json!(24 << 20));
     let ours: Value = serde_json::from_slice(&ours.await.unwrap().unwrap()).unwrap();
-    assert_eq!(ours["result"]["value"], json!(60 << 20));
+    assert_eq!(ours["result"]["value"], json!(24 << 20));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,13 +61,19 @@ async fn a_command_that_would_end_the_connection_is_not_sent() {
     assert_eq!(sent, Err(SendError::TooLarge));
     let call = client.member.call(None, "Browser.getVersion", &large).await;
     assert_eq!(call, Err(CallError::TooLarge));
-    let call = browser.hub.call_raw(None, "Browser.getVersion", large.to_vec().into()).await;
+    let call = browser
+        .hub
+        .call_raw(None, "Browser.getVersion", large.to_vec().into())
+        .await;
     assert_eq!(call, Err(CallError::TooLarge));
     // One of the largest that are is taken.
     let most = large.slice(..95 << 20);
     let most = [&most[..], b"\"}"].concat();
     client.member.send(&ask, Some(most.into())).await.unwrap();
-    assert!(matches!(client.next().await, FromBrowser::Reply { id: 1, .. }));
+    assert!(matches!(
+        client.next().await,
+        FromBrowser::Reply { id: 1, .. }
+    ));
     assert_eq!(browser.hub.generation(), 1);
 }
 
@@ -69,29 +84,39 @@ async fn what_is_larger_than_a_message_may_be_is_an_error_and_no_more_than_that(
     let (page, session) = client.page("about:blank").await;
     let own = browser.hub.own(&page).await.unwrap();
     let large = json!({ "expression": "'x'.repeat(3e6)", "returnByValue": true });
-    for session in [Some(&*session), None] {
-        let answer = match session {
-            Some(_) => client.ask(session, "Runtime.evaluate", large.clone()).await,
-            // On the root, something that is as large: a target's address.
-            None => {
-                let url = format!("data:text/plain,{}", "x".repeat(900_000));
-                client.must(None, "Target.createTarget", json!({ "url": url })).await;
-                let url = format!("data:text/plain,{}", "y".repeat(900_000));
-                client.must(None, "Target.createTarget", json!({ "url": url })).await;
-                client.ask(None, "Target.getTargets", json!({})).await
-            }
-        };
+    let answer = client.ask(Some(&session), "Runtime.evaluate", large.clone());
+    let on_session = answer.await;
+    // On the root, something that is as large: addresses of targets.
+    for letter in ["x", "y"] {
+        let url = format!("data:text/plain,{}", letter.repeat(900_000));
+        let create = json!({ "url": url });
+        client.must(None, "Target.createTarget", create).await;
+    }
+    let on_root = client.ask(None, "Target.getTargets", json!({})).await;
+    for answer in [on_session, on_root] {
         assert_eq!(answer["error"]["code"], json!(-32000), "{answer}");
         let message = answer["error"]["message"].as_str().unwrap();
         assert!(message.contains("max_message_bytes"), "{message}");
     }
-    let call = browser.hub.call(Some(&own), "Runtime.evaluate", large.clone()).await;
+    let call = browser
+        .hub
+        .call(Some(&own), "Runtime.evaluate", large.clone())
+        .await;
     assert_eq!(call, Err(CallError::TooLarge));
-    let call = client.member.call(Some(&session), "Runtime.evaluate", large.to_string().as_bytes()).await;
+    let call = client
+        .member
+        .call(
+            Some(&session),
+            "Runtime.evaluate",
+            large.to_string().as_bytes(),
+        )
+        .await;
     assert_eq!(call, Err(CallError::TooLarge));
 
     // An event that is too large is left out; those around it come.
-    client.must(Some(&session), "Runtime.enable", json!({})).await;
+    client
+        .must(Some(&session), "Runtime.enable", json!({}))
+        .await;
     let say = "console.log('before'); console.log('x'.repeat(3e6)); console.log('after')";
     client.evaluate(&session, say).await;
     let mut said = Vec::new();
@@ -102,7 +127,10 @@ async fn what_is_larger_than_a_message_may_be_is_an_error_and_no_more_than_that(
     assert_eq!(said, ["before", "after"]);
     let much = "y".repeat(2 << 20);
     let ask = command(7, None, "Browser.getVersion", &json!({ "a": much }));
-    assert_eq!(client.member.send(&ask, None).await, Err(SendError::TooLarge));
+    assert_eq!(
+        client.member.send(&ask, None).await,
+        Err(SendError::TooLarge)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,19 +142,24 @@ async fn a_client_that_takes_its_time_loses_nothing_and_ours_does_not_wait_for_i
     // More than may wait for it; less than may wait while we wait.
     let times = 50;
     flood(&mut slow, &session, 1 << 20, times).await;
-    let begun = Instant::now();
     let evaluate = json!({ "expression": "6*7", "returnByValue": true });
-    let ours = browser.hub.call(Some(&own), "Runtime.evaluate", evaluate).await.unwrap();
+    let ours = browser
+        .hub
+        .call(Some(&own), "Runtime.evaluate", evaluate)
+        .await
+        .unwrap();
     assert!(serde_json::from_slice::<Value>(&ours).unwrap()["result"]["value"] == 42);
-    assert!(begun.elapsed() < Duration::from_secs(9), "it waited for the client");
 
-    // It goes on taking, so others wait, and it loses nothing.
+    // Were the answer behind the client's messages, the client would have been cut first. It goes on taking, and loses nothing.
     let version = tokio::spawn(async move {
         other.must(None, "Browser.getVersion", json!({})).await;
     });
     for _ in 0..times {
         let event = slow.event("Runtime.consoleAPICalled").await;
-        assert_eq!(event["params"]["args"][0]["value"].as_str().unwrap().len(), 1 << 20);
+        assert_eq!(
+            event["params"]["args"][0]["value"].as_str().unwrap().len(),
+            1 << 20
+        );
     }
     assert!(matches!(slow.next().await, FromBrowser::Reply { .. }));
     timeout(LONG, version).await.unwrap().unwrap();
@@ -139,7 +172,13 @@ async fn a_client_that_takes_nothing_is_cut_and_the_others_go_on() {
     let (page, session) = stuck.page("about:blank").await;
     let (_, others) = other.page("about:blank").await;
     flood(&mut stuck, &session, 1 << 20, 150).await;
-    assert_eq!(other.evaluate(&others, "6*7").await, json!(42), "after at most ten seconds");
+    // The other waits for ten seconds at most, and is served again.
+    let cut = timeout(LONG, async {
+        while !stuck.member.sessions().is_empty() {
+            assert_eq!(other.evaluate(&others, "6*7").await, json!(42));
+        }
+    });
+    cut.await.expect("it is not cut");
     let reason = stuck.next().await;
     assert!(matches!(reason, FromBrowser::Gone(reason) if reason.contains("slowly")));
     let ask = command(1, Some(&session), "Runtime.enable", &json!({}));
@@ -168,7 +207,10 @@ async fn commands_that_wait_for_their_answers_are_counted() {
     };
     assert_eq!((sent, refused), (16_384, SendError::TooMany));
     // When their session is gone they count no more.
-    let closed = browser.hub.call(None, "Target.closeTarget", json!({ "targetId": page })).await;
+    let closed = browser
+        .hub
+        .call(None, "Target.closeTarget", json!({ "targetId": page }))
+        .await;
     closed.unwrap();
     let gone = timeout(LONG, async {
         while client.member.target_of(Some(&session)).is_some() {
@@ -179,7 +221,10 @@ async fn commands_that_wait_for_their_answers_are_counted() {
     let ask = command(2, None, "Browser.getVersion", &json!({}));
     client.member.send(&ask, None).await.unwrap();
     let answered = timeout(LONG, async {
-        while !matches!(client.incoming.next().await, FromBrowser::Reply { id: 2, .. }) {}
+        while !matches!(
+            client.incoming.next().await,
+            FromBrowser::Reply { id: 2, .. }
+        ) {}
     });
     answered.await.unwrap();
 }

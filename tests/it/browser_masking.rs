@@ -1,8 +1,9 @@
 //! What a client of the browser channel reads is masked: with a real browser, and pages that show values in every way there is.
 
+use bauta::secret::View;
 use serde_json::{Value, json};
 
-use crate::browser_endpoint_kit::{Bauta, Cdp, PASSWORD, PIN, eventually, log, site};
+use crate::browser_endpoint_kit::{Bauta, Cdp, PASSWORD, PIN, eventually, log, secrets, site};
 
 /// Whether a client was ever told the value, as it is or as JSON, URLs and HTML spell it.
 fn saw(client: &Cdp) -> Option<&'static str> {
@@ -30,7 +31,7 @@ fn page() -> Vec<u8> {
 
 #[test]
 fn p1_no_read_shows_a_value() {
-    let bauta = Bauta::start("");
+    let bauta = Bauta::start(|_| {});
     let mut client = bauta.connect();
     let (_, session) = client.page("about:blank");
     let on = Some(&*session);
@@ -148,7 +149,7 @@ fn response(client: &mut Cdp, url: &str) -> (Value, Value) {
 /// A number that equals a PIN is the protocol's where the protocol has it, and the page's where the page has it.
 #[test]
 fn numbers_of_the_protocol_are_not_masked() {
-    let bauta = Bauta::start("");
+    let bauta = Bauta::start(|_| {});
     let mut client = bauta.connect();
     let (_, session) = client.page("about:blank");
     let on = Some(&*session);
@@ -174,7 +175,7 @@ fn node_ids(node: &Value, numbers: &mut Vec<u64>) {
 
 #[test]
 fn streams_are_masked_as_a_whole() {
-    let bauta = Bauta::start("");
+    let bauta = Bauta::start(|_| {});
     let mut client = bauta.connect();
     // The value stands where a piece of 4096 bytes ends.
     let filler = "a ".repeat(2045);
@@ -211,7 +212,7 @@ fn streams_are_masked_as_a_whole() {
 
 #[test]
 fn a_large_message_is_masked_and_a_change_is_live() {
-    let bauta = Bauta::start("");
+    let bauta = Bauta::start(|_| {});
     let mut client = bauta.connect();
     let (_, session) = client.page("about:blank");
     let size = 8 << 20;
@@ -227,9 +228,8 @@ fn a_large_message_is_masked_and_a_change_is_live() {
     assert_eq!(saw(&client), None);
 
     assert_eq!(client.evaluate(&session, "'a new value'"), "a new value");
-    let secrets = crate::model_kit::secrets(r#"{"https://example.com": {"x_new": "a new value"}}"#);
-    let config = bauta::config::Config::default();
-    bauta.running().replace_secrets(secrets, &config);
+    let more = secrets(r#"{"https://example.com": {"x_new": "a new value"}}"#);
+    bauta.guard.replace(View::new(more), 0);
     assert_eq!(client.evaluate(&session, "'a new value'"), "x_new");
     assert_eq!(client.evaluate(&session, "4821"), 4821);
 }
@@ -237,7 +237,7 @@ fn a_large_message_is_masked_and_a_change_is_live() {
 /// Typed by its name, read back by its name, while the page has the value.
 #[test]
 fn p2_what_is_typed_is_read_back_as_it_was_typed() {
-    let bauta = Bauta::start("");
+    let bauta = Bauta::start(|_| {});
     let mut client = bauta.connect();
     let page = b"<input id=i type=password>".to_vec();
     let (_, session) = client.page(&site("text/html", page));

@@ -18,6 +18,7 @@ mod queue;
 mod rewrite;
 mod route;
 mod sessions;
+mod state;
 mod supervise;
 mod types;
 
@@ -37,7 +38,7 @@ use link::Link;
 use sessions::Owner;
 use supervise::{Running, Shared};
 
-pub use super::upstream::StartError;
+pub use super::upstream::{AttachError, Refused, StartError};
 pub use events::Events;
 pub use member::Member;
 pub use queue::{Incoming, Pulse};

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,11 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::link::{EndsWith, Link, Seat, State, Waiting};
+use super::link::{EndsWith, Link};
 use super::queue::{Pushed, Queue};
 use super::rewrite;
 use super::sessions::Owner;
+use super::state::{Seat, State, Waiting};
 use super::types::{CallError, Event, FromBrowser, Target};
 use crate::browser::envelope::{self, Envelope};
 use crate::browser::upstream::{Reader, Received};
@@ -205,12 +207,7 @@ impl Router {
         }
     }
 
-    async fn event(
-        &mut self,
-        method: std::ops::Range<usize>,
-        message: BytesMut,
-        envelope: Envelope,
-    ) {
+    async fn event(&mut self, method: Range<usize>, message: BytesMut, envelope: Envelope) {
         let method = self.name(&message[method]);
         let params = envelope.params.clone().unwrap_or(0..0);
         let session = envelope.session.clone();
@@ -228,7 +225,14 @@ impl Router {
         match way {
             Way::Nowhere => {}
             Way::End => self.link.die("our own browser session was detached"),
-            Way::Ours(session) => self.tell_us(&session, method, message, envelope),
+            Way::Ours(session) => {
+                self.tell_us(
+                    &session,
+                    &method,
+                    &message.freeze(),
+                    envelope.params.as_ref(),
+                );
+            }
             Way::Client {
                 member,
                 queue,
@@ -315,18 +319,23 @@ impl Router {
     }
 
     /// Hands an event to those of us who asked for that session's.
-    fn tell_us(&self, session: &Arc<str>, method: Arc<str>, message: BytesMut, envelope: Envelope) {
+    fn tell_us(
+        &self,
+        session: &Arc<str>,
+        method: &Arc<str>,
+        message: &Bytes,
+        params: Option<&Range<usize>>,
+    ) {
         let mut state = self.link.state();
         let Some(subscribers) = state.subscribers.get_mut(session) else {
             return;
         };
-        let message = message.freeze();
         // One who takes them too slowly loses the rest, and sees that in their end.
         subscribers.retain(|subscriber| {
             let event = Event {
-                method: Arc::clone(&method),
+                method: Arc::clone(method),
                 message: message.clone(),
-                params: envelope.params.clone(),
+                params: params.cloned(),
             };
             subscriber.try_send(event).is_ok()
         });
