@@ -13,7 +13,8 @@ const SECRETS: &str = r#"{"HOME": {
     "pin": "4417aa", "x_number": "123456", "x_date": "2001-02-03", "x_long": "0123456789abcdef",
     "x_net": {"value": "never-in-a-page", "fill": "network"}, "x_header": {"value": "not-in-fields", "allow": ["header"]},
     "x_otp": {"value": "JBSWY3DPEHPK3PXP", "kind": "totp"}},
-  "PORT": {"x_port": "of-the-other-port"}, "SECURE": {"x_secure": "over-tls-only"}}"#;
+  "PORT": {"x_port": "of-the-other-port"}, "SECURE": {"x_secure": "over-tls-only"},
+  "OTHER": {"x_local": "of-localhost"}}"#;
 
 /// Opens a page with that body, with the focus on `#a`.
 async fn page(kit: &mut Kit, body: &str) -> Tab {
@@ -521,6 +522,51 @@ fn p2_documents_without_an_origin_or_made_by_a_client() {
         .unwrap();
         kit.until(&tab, "location.pathname === '/start'").await;
         assert!(!kit.context.pages.is_live(&kit.hub, &tab.target).await);
+    });
+}
+
+#[test]
+fn p2_names_that_look_alike_are_others() {
+    Kit::run(SECRETS, async |kit| {
+        kit.site.page(
+            "/in",
+            "<input id=a maxlength=20><script>onload = () => a.focus()</script>",
+        );
+        let other = kit.site.other();
+        for (host, takes) in [
+            ("localhost", true),
+            ("LOCALHOST", true),
+            ("localhost.", false),
+            ("evil.localhost", false),
+            ("localhost.localhost", false),
+            ("127.0.0.1", false),
+        ] {
+            let tab = kit
+                .open(&format!("{}/in", other.replace("localhost", host)))
+                .await;
+            let done = kit.insert(&tab, "x_local").await;
+            // A dot at the end is the same name to us, and not to the browser's origin: either way it is the same server.
+            assert!(
+                done.is_ok() == takes || host.ends_with('.'),
+                "{host}: {done:?}"
+            );
+        }
+        // A field that is too small for both: once it is cleared, it takes the value, at once.
+        let tab = kit.open(&format!("{other}/in")).await;
+        kit.eval(
+            &tab,
+            "a.value = 'some more text'; a.setSelectionRange(14, 14)",
+        )
+        .await;
+        assert!(
+            kit.insert(&tab, "x_local")
+                .await
+                .unwrap_err()
+                .contains("maxlength")
+        );
+        kit.eval(&tab, "a.select()").await;
+        assert_eq!(kit.insert(&tab, "x_local").await, Ok(json!({})));
+        assert_eq!(value(kit, &tab).await, "of-localhost");
     });
 }
 
