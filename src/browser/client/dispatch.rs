@@ -332,7 +332,8 @@ impl Shared {
             Handler::Close => return Verdict::Answer(Bytes::from_static(b"{}")),
             _ => {}
         }
-        if handler.releases() && !self.is_quiet(command) {
+        // What frees a page must not wait for what waits for the page.
+        if handler.releases() && !may_free(&command.method) && !self.is_quiet(command) {
             let mut typing = self.typing.lock().await;
             let refusal = typing.before(command).await;
             self.holding
