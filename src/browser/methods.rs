@@ -35,8 +35,8 @@ pub enum Handler {
     Clipboard,
     /// Script, and the worlds that it runs in.
     World,
-    /// Certificate errors.
-    Certificates,
+    /// What passes only where it leaves something off.
+    Switch,
     /// Traces, where the settings allow them.
     Tracing,
     /// The client leaves.
@@ -63,6 +63,8 @@ pub struct Denial {
     pub why: &'static str,
     /// Who decides where the settings allow it; `None`: no setting does.
     pub allowed: Option<Handler>,
+    /// What leaves it off passes.
+    pub unless_off: bool,
 }
 
 /// JSON-RPC's code for a method that is not there.
@@ -90,7 +92,7 @@ impl Handler {
             "Cookie" => Self::Cookie,
             "Clipboard" => Self::Clipboard,
             "World" => Self::World,
-            "Certificates" => Self::Certificates,
+            "Switch" => Self::Switch,
             "Tracing" => Self::Tracing,
             "Close" => Self::Close,
             _ => return None,
@@ -119,6 +121,7 @@ pub fn judge(
         (Rule::Inspect(handler), name) => Ok((Some(handler), name)),
         (Rule::Deny(denial), name) => match denial.allowed {
             Some(handler) if allowed.contains(name) => Ok((Some(handler), name)),
+            _ if denial.unless_off => Ok((Some(Handler::Switch), name)),
             _ => Err(denial.refusal(name)),
         },
         (Rule::Unknown, _) => Err(unknown()),
@@ -151,7 +154,8 @@ pub fn all() -> impl Iterator<Item = &'static str> {
 }
 
 impl Denial {
-    fn refusal(&self, method: &str) -> Refusal {
+    /// What the client is told.
+    pub(super) fn refusal(&self, method: &str) -> Refusal {
         let why = self.why;
         Refusal::new(match self.allowed {
             Some(_) => format!(
@@ -225,12 +229,17 @@ fn rule_of(text: &'static str) -> Result<Rule, &'static str> {
     match (verdict, handler) {
         ("pass", None) if !is_reasoned => Ok(Rule::Pass),
         ("inspect", Some(handler)) if !is_reasoned => Ok(Rule::Inspect(handler)),
-        ("deny", handler) if is_reasoned => Ok(Rule::Deny(Denial {
+        ("deny" | "deny-on", handler) if is_reasoned => Ok(Rule::Deny(Denial {
             why,
             allowed: Some(handler.unwrap_or(Handler::Reads)),
+            unless_off: verdict == "deny-on",
         })),
-        ("never", None) if is_reasoned => Ok(Rule::Deny(Denial { why, allowed: None })),
-        _ => Err("not pass, inspect:HANDLER, deny[:HANDLER] why, or never why"),
+        ("never" | "never-on", None) if is_reasoned => Ok(Rule::Deny(Denial {
+            why,
+            allowed: None,
+            unless_off: verdict == "never-on",
+        })),
+        _ => Err("not pass, inspect:HANDLER, deny[-on][:HANDLER] why, or never[-on] why"),
     }
 }
 
@@ -281,12 +290,20 @@ mod tests {
     #[test]
     fn methods_are_judged_by_their_rows_and_the_settings() {
         let none = BTreeSet::new();
-        let all: BTreeSet<String> = super::all().map(str::to_owned).collect();
+        let all: BTreeSet<String> = all().map(str::to_owned).collect();
         assert_eq!(judge("Page.enable", &none), Ok((None, "Page.enable")));
         let navigate = Ok((Some(Handler::Navigate), "Page.navigate"));
         assert_eq!(judge("Page.navigate", &none), navigate);
         let tracing = Ok((Some(Handler::Tracing), "Tracing.start"));
         assert_eq!(judge("Tracing.start", &all), tracing);
+        for method in [
+            "Security.setIgnoreCertificateErrors",
+            "Debugger.setPauseOnExceptions",
+        ] {
+            assert_eq!(judge(method, &none), Ok((Some(Handler::Switch), method)));
+        }
+        let pause = "Debugger.setPauseOnExceptions";
+        assert_eq!(judge(pause, &all), Ok((Some(Handler::Reads), pause)));
         let refusal = judge("Tracing.start", &none).expect_err("not allowed");
         assert!(refusal.text.contains("methods = [\"Tracing.start\"]"));
         for method in [

@@ -84,22 +84,16 @@ async fn what_is_larger_than_a_message_may_be_is_an_error_and_no_more_than_that(
     let (page, session) = client.page("about:blank").await;
     let own = browser.hub.own(&page).await.unwrap();
     let large = json!({ "expression": "'x'.repeat(3e6)", "returnByValue": true });
-    for session in [Some(&*session), None] {
-        let answer = match session {
-            Some(_) => client.ask(session, "Runtime.evaluate", large.clone()).await,
-            // On the root, something that is as large: a target's address.
-            None => {
-                let url = format!("data:text/plain,{}", "x".repeat(900_000));
-                client
-                    .must(None, "Target.createTarget", json!({ "url": url }))
-                    .await;
-                let url = format!("data:text/plain,{}", "y".repeat(900_000));
-                client
-                    .must(None, "Target.createTarget", json!({ "url": url }))
-                    .await;
-                client.ask(None, "Target.getTargets", json!({})).await
-            }
-        };
+    let answer = client.ask(Some(&session), "Runtime.evaluate", large.clone());
+    let on_session = answer.await;
+    // On the root, something that is as large: addresses of targets.
+    for letter in ["x", "y"] {
+        let url = format!("data:text/plain,{}", letter.repeat(900_000));
+        let create = json!({ "url": url });
+        client.must(None, "Target.createTarget", create).await;
+    }
+    let on_root = client.ask(None, "Target.getTargets", json!({})).await;
+    for answer in [on_session, on_root] {
         assert_eq!(answer["error"]["code"], json!(-32000), "{answer}");
         let message = answer["error"]["message"].as_str().unwrap();
         assert!(message.contains("max_message_bytes"), "{message}");

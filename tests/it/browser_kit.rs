@@ -141,7 +141,7 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// With these secrets; `HOME`, `PORT` and `OTHER` stand for the site's origins.
+    /// With these secrets; `HOME`, `PORT` and `OTHER` stand for the site's origins, `SECURE` for the first over TLS.
     pub async fn start(secrets: &str, change: impl FnOnce(&mut Settings)) -> Self {
         let site = Site::start();
         let folder = tempfile::tempdir().unwrap();
@@ -150,6 +150,7 @@ impl Kit {
         change(&mut settings);
         let settings = Arc::new(settings);
         let secrets = secrets.replace("HOME", &site.home());
+        let secrets = secrets.replace("SECURE", &site.home().replace("http:", "https:"));
         let secrets = secrets.replace("PORT", &site.port());
         let secrets = secrets.replace("OTHER", &site.other());
         let guard = Arc::new(guard(&secrets, &log));
@@ -356,10 +357,25 @@ impl Kit {
         Ok(())
     }
 
+    /// Waits until the audit log, which is written behind what happens, has such an event.
+    pub async fn audited(&self, what: &str, is_it: impl Fn(&Value) -> bool) {
+        let there = async {
+            while !self.audit().iter().any(&is_it) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let done = timeout(PATIENCE, there).await;
+        done.unwrap_or_else(|_| panic!("not in the log: {what}"));
+    }
+
     /// The lines of the audit log, but for starts and stops.
     pub fn audit(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.log).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        // The last line may be under way.
+        let lines = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        let lines = lines.map(|line| serde_json::from_str(line).unwrap());
         lines
             .filter(|event: &Value| event["event"] != "start" && event["event"] != "stop")
             .collect()

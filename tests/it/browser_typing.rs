@@ -13,7 +13,8 @@ const SECRETS: &str = r#"{"HOME": {
     "pin": "4417aa", "x_number": "123456", "x_date": "2001-02-03", "x_long": "0123456789abcdef",
     "x_net": {"value": "never-in-a-page", "fill": "network"}, "x_header": {"value": "not-in-fields", "allow": ["header"]},
     "x_otp": {"value": "JBSWY3DPEHPK3PXP", "kind": "totp"}},
-  "PORT": {"x_port": "of-the-other-port"}}"#;
+  "PORT": {"x_port": "of-the-other-port"}, "SECURE": {"x_secure": "over-tls-only"},
+  "OTHER": {"x_local": "of-localhost"}}"#;
 
 /// Opens a page with that body, with the focus on `#a`.
 async fn page(kit: &mut Kit, body: &str) -> Tab {
@@ -171,6 +172,37 @@ fn pauses_reads_and_moves_amid_a_placeholder() {
             assert_eq!(value(kit, &tab).await, PASSWORD, "{field}");
         }
         let tab = page(kit, "<input id=a>").await;
+        // A pause decides: a whole placeholder counts, even one that begins another; the rest of a beginning still counts later.
+        let tab = page(kit, "<input id=a>").await;
+        kit.type_as(Client::KeyDown, &tab, "x_pass").await.unwrap();
+        assert_eq!(kit.eval(&tab, "1").await, 1);
+        assert!(!kit.holds());
+        kit.type_as(Client::KeyDown, &tab, "word {{x_")
+            .await
+            .unwrap();
+        kit.pause().await;
+        assert_eq!(value(kit, &tab).await, "short-oneword {{x_");
+        kit.type_as(Client::Char, &tab, "pass}").await.unwrap();
+        kit.pause().await;
+        kit.type_as(Client::Raw, &tab, "}!").await.unwrap();
+        assert_eq!(value(kit, &tab).await, "short-oneword short-one!");
+        // The caret moved by script: the beginning stays as it is, and nothing is inserted beside it.
+        let tab = page(kit, "<input id=a>").await;
+        kit.type_as(Client::KeyDown, &tab, "{{x_pass}")
+            .await
+            .unwrap();
+        kit.eval(&tab, "document.querySelector('#a').setSelectionRange(2, 2)")
+            .await;
+        let error = kit.type_as(Client::KeyDown, &tab, "}").await.unwrap_err();
+        assert!(error.contains("the caret changed"), "{error}");
+        assert_eq!(value(kit, &tab).await, "{{x_pass}");
+        // Keys that were held reach the page in order, each once.
+        let seen = "<script>window.seen = ''; for (const name of ['keydown', 'input', 'keyup']) addEventListener(name, (event) => {
+            seen += name[3] + (event.key ?? event.data) + ' ' }, true)</script>";
+        let tab = page(kit, &format!("<input id=a>{seen}")).await;
+        kit.type_as(Client::KeyDown, &tab, "x_y").await.unwrap();
+        assert_eq!(kit.eval(&tab, "seen").await, "dx ux ux d_ u_ u_ dy uy uy ");
+        let tab = page(kit, "<input id=a>").await;
         // Backspace inside: what came is typed first, and the placeholder is none any more.
         kit.type_as(Client::KeyDown, &tab, "x_pas").await.unwrap();
         let back = json!({"type": "keyDown", "key": "Backspace", "windowsVirtualKeyCode": 8, "code": "Backspace"});
@@ -297,6 +329,15 @@ fn p2_frames_and_shadow_roots() {
         let done = when_loaded(kit, &tab, "x_pass").await;
         assert_eq!(done, Ok(json!({})));
         assert!(kit.context.pages.is_live(&kit.hub, &tab.target).await);
+        let is_refused = |event: &Value, origin: &str| {
+            let target = event["target"].as_str().unwrap();
+            event["event"] == "refuse"
+                && event["key"] == "x_pass"
+                && target.starts_with(&format!("{origin} frame "))
+        };
+        for origin in [port.as_str(), other.as_str(), "null"] {
+            kit.audited(origin, |event| is_refused(event, origin)).await;
+        }
         for (origin, sees) in [(&home, true), (&port, false), (&other, false)] {
             let saw = kit.site.saw(origin).concat();
             assert_eq!(saw.contains("short-one"), sees, "{origin}");
@@ -481,6 +522,51 @@ fn p2_documents_without_an_origin_or_made_by_a_client() {
         .unwrap();
         kit.until(&tab, "location.pathname === '/start'").await;
         assert!(!kit.context.pages.is_live(&kit.hub, &tab.target).await);
+    });
+}
+
+#[test]
+fn p2_names_that_look_alike_are_others() {
+    Kit::run(SECRETS, async |kit| {
+        kit.site.page(
+            "/in",
+            "<input id=a maxlength=20><script>onload = () => a.focus()</script>",
+        );
+        let other = kit.site.other();
+        for (host, takes) in [
+            ("localhost", true),
+            ("LOCALHOST", true),
+            ("localhost.", false),
+            ("evil.localhost", false),
+            ("localhost.localhost", false),
+            ("127.0.0.1", false),
+        ] {
+            let tab = kit
+                .open(&format!("{}/in", other.replace("localhost", host)))
+                .await;
+            let done = kit.insert(&tab, "x_local").await;
+            // A dot at the end is the same name to us, and not to the browser's origin: either way it is the same server.
+            assert!(
+                done.is_ok() == takes || host.ends_with('.'),
+                "{host}: {done:?}"
+            );
+        }
+        // A field that is too small for both: once it is cleared, it takes the value, at once.
+        let tab = kit.open(&format!("{other}/in")).await;
+        kit.eval(
+            &tab,
+            "a.value = 'some more text'; a.setSelectionRange(14, 14)",
+        )
+        .await;
+        assert!(
+            kit.insert(&tab, "x_local")
+                .await
+                .unwrap_err()
+                .contains("maxlength")
+        );
+        kit.eval(&tab, "a.select()").await;
+        assert_eq!(kit.insert(&tab, "x_local").await, Ok(json!({})));
+        assert_eq!(value(kit, &tab).await, "of-localhost");
     });
 }
 

@@ -253,7 +253,7 @@ fn value() -> impl Strategy<Value = String> {
         r#"(\\"|\\\\|\\u0041|\\ud83d\\ude00|[a{}\[\],:]){0,6}"#
     ];
     let text = text.prop_map(|text: String| {
-        let plain = text.replace('"', "").replace('\\', "");
+        let plain = text.replace(['"', '\\'], "");
         let whole = serde_json::from_str::<String>(&format!("\"{text}\"")).is_ok();
         if whole {
             format!("\"{text}\"")
@@ -298,7 +298,7 @@ fn entry() -> impl Strategy<Value = String> {
         let mut written = String::new();
         for (at, letter) in key.chars().enumerate() {
             if escaped >> 12 == 0 && escaped >> at & 1 == 1 {
-                written += &format!("\\u{:04x}", u32::from(letter));
+                written.extend(format!("\\u{:04x}", u32::from(letter)).chars());
             } else {
                 written.push(letter);
             }

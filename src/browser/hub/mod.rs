@@ -18,6 +18,7 @@ mod queue;
 mod rewrite;
 mod route;
 mod sessions;
+mod state;
 mod supervise;
 mod types;
 

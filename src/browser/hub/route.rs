@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,11 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::link::{EndsWith, Link, Seat, State, Waiting};
+use super::link::{EndsWith, Link};
 use super::queue::{Pushed, Queue};
 use super::rewrite;
 use super::sessions::Owner;
+use super::state::{Seat, State, Waiting};
 use super::types::{CallError, Event, FromBrowser, Target};
 use crate::browser::envelope::{self, Envelope};
 use crate::browser::upstream::{Reader, Received};
@@ -25,13 +27,12 @@ use crate::browser::upstream::{Reader, Received};
 /// Methods of events whose names are kept, so that each event need not bring its own.
 const MOST_METHODS: usize = 1024;
 
-/// Silence of a browser that we are attached to, after which it is asked for a sign of life, and after which it is gone.
-const SILENCE: Duration = Duration::from_secs(30);
-
 /// Takes the messages of one connection in.
 pub(super) struct Router {
     link: Arc<Link>,
     reader: Reader,
+    /// Silence of a browser that we are attached to, after which it is asked for a sign of life, and after which it is gone.
+    silence: Duration,
     methods: HashMap<Box<[u8]>, Arc<str>>,
 }
 
@@ -87,10 +88,11 @@ enum Way {
 }
 
 impl Router {
-    pub(super) fn new(link: Arc<Link>, reader: Reader) -> Self {
+    pub(super) fn new(link: Arc<Link>, reader: Reader, silence: Duration) -> Self {
         Self {
             link,
             reader,
+            silence,
             methods: HashMap::new(),
         }
     }
@@ -122,11 +124,11 @@ impl Router {
         if !self.reader.takes_pings() {
             return self.reader.next().await;
         }
-        if let Ok(received) = timeout(SILENCE, self.reader.next()).await {
+        if let Ok(received) = timeout(self.silence, self.reader.next()).await {
             return received;
         }
         self.link.ping();
-        match timeout(SILENCE, self.reader.next()).await {
+        match timeout(self.silence, self.reader.next()).await {
             Ok(received) => received,
             Err(_) => Err(io::Error::other("it answers nothing")),
         }
@@ -205,12 +207,7 @@ impl Router {
         }
     }
 
-    async fn event(
-        &mut self,
-        method: std::ops::Range<usize>,
-        message: BytesMut,
-        envelope: Envelope,
-    ) {
+    async fn event(&mut self, method: Range<usize>, message: BytesMut, envelope: Envelope) {
         let method = self.name(&message[method]);
         let params = envelope.params.clone().unwrap_or(0..0);
         let session = envelope.session.clone();
@@ -228,7 +225,14 @@ impl Router {
         match way {
             Way::Nowhere => {}
             Way::End => self.link.die("our own browser session was detached"),
-            Way::Ours(session) => self.tell_us(&session, method, message, envelope),
+            Way::Ours(session) => {
+                self.tell_us(
+                    &session,
+                    &method,
+                    &message.freeze(),
+                    envelope.params.as_ref(),
+                );
+            }
             Way::Client {
                 member,
                 queue,
@@ -315,18 +319,23 @@ impl Router {
     }
 
     /// Hands an event to those of us who asked for that session's.
-    fn tell_us(&self, session: &Arc<str>, method: Arc<str>, message: BytesMut, envelope: Envelope) {
+    fn tell_us(
+        &self,
+        session: &Arc<str>,
+        method: &Arc<str>,
+        message: &Bytes,
+        params: Option<&Range<usize>>,
+    ) {
         let mut state = self.link.state();
         let Some(subscribers) = state.subscribers.get_mut(session) else {
             return;
         };
-        let message = message.freeze();
         // One who takes them too slowly loses the rest, and sees that in their end.
         subscribers.retain(|subscriber| {
             let event = Event {
-                method: Arc::clone(&method),
+                method: Arc::clone(method),
                 message: message.clone(),
-                params: envelope.params.clone(),
+                params: params.cloned(),
             };
             subscriber.try_send(event).is_ok()
         });

@@ -72,7 +72,7 @@ impl Inspector {
         command: &Command,
     ) -> Result<Verdict, Refusal> {
         match &*command.method {
-            "Fetch.enable" => enable(context, command),
+            "Fetch.enable" => enable(context, command).await,
             "Fetch.continueRequest" => self.resume(context, command).await,
             "Fetch.continueWithAuth" => self.authenticate(context, command).await,
             "Fetch.fulfillRequest" => self.fulfill(context, command),
@@ -371,20 +371,39 @@ fn seen(params: &[u8]) -> Option<(String, Request)> {
     Some((seen.request_id, request))
 }
 
-/// On a client's root, requests of all clients would wait.
-fn enable(context: &Context, command: &Command) -> Result<Verdict, Refusal> {
+/// On a client's root, requests of all clients would wait. Chromium numbers requests only where somebody listens to them, so we
+/// do, on a session of ours: by its number a request is known to all interceptions, and a document to whoever fills it.
+async fn enable(context: &Context, command: &Command) -> Result<Verdict, Refusal> {
     let session = command.session.as_deref();
-    let kind = context
-        .member
-        .target_of(session)
-        .map(|target| target.kind.clone());
-    match (session, kind.as_deref()) {
-        (_, Some("browser" | "tab")) | (None, None) => Err(Refusal::new(
-            "Fetch is not there on the browser as a whole, where requests of all clients would wait: enable it on the session of a \
-             page, a frame or a worker",
-        )),
+    let target = context.member.target_of(session);
+    match (session, target.as_ref().map(|target| &*target.kind)) {
+        (_, Some("browser" | "tab")) | (None, None) => {
+            return Err(Refusal::new(
+                "Fetch is not there on the browser as a whole, where requests of all clients would wait: enable it on the session \
+                 of a page, a frame or a worker",
+            ));
+        }
         // A session that is not this client's is refused on its way.
-        _ => Ok(Verdict::Pass),
+        _ => {}
+    }
+    if let Some(target) = target {
+        listen(context, &target.id).await;
+    }
+    Ok(Verdict::Pass)
+}
+
+/// Where this fails, requests have no number, and those without take no value and make no document.
+async fn listen(context: &Context, target: &str) {
+    let Ok(own) = context.hub.own(target).await else {
+        return;
+    };
+    let nothing_kept = serde_json::json!({"maxTotalBufferSize": 0, "maxResourceBufferSize": 0, "maxPostDataSize": 0});
+    let enabled = context
+        .hub
+        .call(Some(&own), "Network.enable", nothing_kept)
+        .await;
+    if let Err(error) = enabled {
+        tracing::debug!(%error, "requests of this target have no numbers");
     }
 }
 

@@ -28,25 +28,14 @@ pub async fn take(context: &Context, command: &Command) -> Result<Verdict, Refus
     }
 }
 
-/// Parameters of `Browser.setDownloadBehavior` that lead downloads of the default context into the folder: for the browser's start.
-pub fn downloads_default(settings: &Settings) -> String {
-    downloads(settings, None, false)
-}
-
-/// The same for a browser context; `events`: whether they are told.
-pub(super) fn downloads(
-    settings: &Settings,
-    browser_context: Option<&str>,
-    events: bool,
-) -> String {
-    let mut params = json!({
+/// Parameters of `Browser.setDownloadBehavior` that lead a browser context's downloads into the folder. The hub says so of the
+/// default context.
+pub(super) fn downloads(settings: &Settings, browser_context: &str) -> String {
+    let params = json!({
         "behavior": "allow",
         "downloadPath": absolute(&settings.folder),
-        "eventsEnabled": events,
+        "browserContextId": browser_context,
     });
-    if let Some(id) = browser_context {
-        params["browserContextId"] = id.into();
-    }
     params.to_string()
 }
 

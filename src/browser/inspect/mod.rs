@@ -11,7 +11,6 @@
 //! It types nothing, takes no pictures, and reads no streams.
 
 mod base64;
-mod certificates;
 mod clipboard;
 mod draft;
 mod fetch;
@@ -21,6 +20,7 @@ mod navigate;
 mod params;
 mod paused;
 mod said;
+mod switches;
 mod target;
 mod url;
 mod world;
@@ -36,8 +36,6 @@ use super::context::Context;
 use super::methods::{self, Handler};
 use super::{Command, Event, Observed, Refusal, Verdict};
 use crate::guard::{About, Ticket};
-
-pub use files::downloads_default;
 
 /// What all clients' inspectors have in common.
 #[derive(Default)]
@@ -92,8 +90,8 @@ impl Inspector {
             Handler::Typing => clipboard::key(context, command).await,
             Handler::Clipboard => clipboard::permission(context, command).await,
             Handler::World => self.world(context, command).await,
-            Handler::Certificates => certificates::take(command),
-            Handler::Tracing => certificates::tracing(command),
+            Handler::Switch => switches::take(command),
+            Handler::Tracing => switches::tracing(command),
             Handler::Reads => Ok(Verdict::Pass),
             Handler::Capture | Handler::Stream | Handler::Close => {
                 Err(Refusal::new("nobody takes this command"))

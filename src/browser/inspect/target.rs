@@ -92,7 +92,7 @@ impl Inspector {
         let id = context_id(&created)?;
         self.own(&id);
         // Chromium's default would be the folder of the browser's user.
-        let downloads = files::downloads(&context.settings, Some(&id), false);
+        let downloads = files::downloads(&context.settings, &id);
         let set = context
             .member
             .call(session, "Browser.setDownloadBehavior", downloads.as_bytes());

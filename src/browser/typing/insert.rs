@@ -74,12 +74,8 @@ pub(super) async fn insert(
         Err(refused) => return Outcome::Refused(refuse(recent, refused)),
     };
     let keys: Vec<&str> = judged.values.keys().copied().collect();
-    let about = format!(
-        "{} {} {}",
-        judged.focus.loader,
-        judged.focus.node,
-        keys.join(" ")
-    );
+    let (focus, whole) = (&judged.focus, judged.focus.facts.whole);
+    let about = format!("{} {} {whole} {}", focus.loader, focus.node, keys.join(" "));
     // What would fail again does not cost another event, nor another use of the value.
     if let Some(refusal) = recent.same(&about) {
         return Outcome::Refused(refusal);
@@ -97,7 +93,7 @@ pub(super) async fn insert(
             return Outcome::Refused(refusal(key, &reason));
         }
     };
-    let (focus, key) = (&judged.focus, keys[0]);
+    let key = keys[0];
     context
         .pages
         .filled(&focus.target, &focus.frame, &focus.loader);

@@ -130,6 +130,11 @@ impl Typing {
         None
     }
 
+    /// Whether nothing was typed on a session that [`Typing::before`] need be told about.
+    pub fn is_quiet(&self, session: &Option<Arc<str>>) -> bool {
+        !self.runs.contains_key(session)
+    }
+
     /// When [`Typing::paused`] is to be called, if nothing comes before.
     pub fn pause(&self) -> Option<Instant> {
         let pause = self.hand.context.settings.limits.typing_pause;

@@ -1,32 +1,42 @@
-//! Switches that must stay as they are: certificate errors count, and a trace that the settings allow is one that can be masked.
+//! Switches that must stay as they are, so that only what leaves them off passes; and traces that the settings allow.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::params::read;
+use crate::browser::methods::{Rule, rule};
 use crate::browser::{Command, Refusal, Verdict};
 
-/// Certificate errors are never ignored; what does not ignore them passes.
+/// A command that is refused unless it leaves off what it is about: clients send such ones as a matter of course.
 pub fn take(command: &Command) -> Result<Verdict, Refusal> {
     #[derive(Deserialize)]
     struct Switch {
+        // Security.setIgnoreCertificateErrors, setOverrideCertificateErrors, handleCertificateError
         ignore: Option<bool>,
         #[serde(rename = "override")]
         by_client: Option<bool>,
         action: Option<String>,
+        // Debugger.setPauseOnExceptions
+        state: Option<String>,
+        // Autofill.setAddresses
+        addresses: Option<Vec<IgnoredAny>>,
     }
-    let Switch {
-        ignore,
-        by_client,
-        action,
-    } = read(command)?;
-    let action_is_safe = action.is_none_or(|action| action == "cancel");
-    if ignore == Some(true) || by_client == Some(true) || !action_is_safe {
-        return Err(Refusal::new(
-            "certificate errors are not ignored, and no setting allows it: a server that nobody verified would get values. Let the \
-             browser trust the authority that signed the certificate",
-        ));
+    let switch: Switch = read(command)?;
+    let said = [
+        switch.ignore.map(|on| !on),
+        switch.by_client.map(|on| !on),
+        switch.action.map(|action| action == "cancel"),
+        switch.state.map(|state| state == "none"),
+        switch.addresses.as_ref().map(Vec::is_empty),
+    ];
+    let mut said = said.into_iter().flatten().peekable();
+    if said.peek().is_some() && said.all(|is_off| is_off) {
+        return Ok(Verdict::Pass);
     }
-    Ok(Verdict::Pass)
+    Err(match rule(&command.method) {
+        (Rule::Deny(denial), name) => denial.refusal(name),
+        _ => Refusal::new("this is not switched on here"),
+    })
 }
 
 /// A trace must come as text.
@@ -58,7 +68,7 @@ mod tests {
     use crate::browser::inspect::params::tests::command;
 
     #[test]
-    fn errors_of_certificates_count() {
+    fn what_is_switched_off_passes() {
         for (method, params, passes) in [
             (
                 "Security.setIgnoreCertificateErrors",
