@@ -4,11 +4,13 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bauta::browser::hub::{
     AttachError, CallError, FromBrowser, Hub, Notice, SendError, StartError,
 };
 use bauta::browser::{Settings, Upstream};
+use rustix::process::{Pid, Signal};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -167,6 +169,32 @@ async fn a_browser_that_is_gone_is_attached_to_again_when_it_is_back() {
         .await
         .must(None, "Browser.getVersion", json!({}))
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_answers_nothing_any_more_is_given_up() {
+    let folder = TempDir::new().unwrap();
+    let foreign = Foreign::start(&folder.path().join("profile"), 0);
+    let mut settings = settings(folder.path());
+    settings.upstream = Upstream::Attach(foreign.url.clone());
+    settings.limits.command_timeout = Duration::from_secs(2);
+    let hub = Hub::start(Arc::new(settings)).await.unwrap();
+    let mut notices = hub.notices();
+    let mut client = join(&hub).await;
+    client.send(None, "Browser.getVersion", json!({})).await;
+    assert!(matches!(client.next().await, FromBrowser::Reply { .. }));
+    let pid = Pid::from_child(&foreign.child);
+    rustix::process::kill_process(pid, Signal::STOP).unwrap();
+    let call = hub.call(None, "Browser.getVersion", ()).await;
+    assert_eq!(call, Err(CallError::Timeout));
+    let lost = timeout(LONG, notices.recv()).await.unwrap().unwrap();
+    assert!(
+        matches!(&lost, Notice::Lost(why) if why.contains("answers nothing")),
+        "{lost:?}"
+    );
+    assert!(matches!(client.next().await, FromBrowser::Gone(_)));
+    rustix::process::kill_process(pid, Signal::CONT).unwrap();
+    while timeout(LONG, notices.recv()).await.unwrap().unwrap() != Notice::Restarted(2) {}
 }
 
 /// Answers each connection with those bytes, whatever it is asked.
