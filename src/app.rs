@@ -58,7 +58,9 @@ pub use serve::{ServeError, serve};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration has no channel.
-    #[error("there is nothing to serve: the configuration has neither a [model] nor a [browser] table. Add one")]
+    #[error(
+        "there is nothing to serve: the configuration has neither a [model] nor a [browser] table. Add one"
+    )]
     NoChannel,
     /// A listener cannot be bound.
     #[error("cannot listen on {listen}: {source}. {mend}", mend = listen_mend(.table, .source))]

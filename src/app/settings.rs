@@ -175,7 +175,12 @@ pub(super) fn browser(config: &Config, browser: &Browser) -> Result<browser::Set
 
 /// What Chromium gets of our environment: what every child gets, and what leads it to a display.
 fn environment() -> Vec<(OsString, OsString)> {
-    const DISPLAY: [&str; 4] = ["DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS"];
+    const DISPLAY: [&str; 4] = [
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "XAUTHORITY",
+        "DBUS_SESSION_BUS_ADDRESS",
+    ];
     let named: Vec<String> = DISPLAY.map(str::to_owned).to_vec();
     let inherited = children::inherit(std::env::vars_os(), &named);
     let owned = |(name, value): (&OsStr, &OsStr)| (name.to_owned(), value.to_owned());

@@ -25,7 +25,12 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(4) {
         return None;
     }
-    let padding = text.iter().rev().take(2).take_while(|b| **b == b'=').count();
+    let padding = text
+        .iter()
+        .rev()
+        .take(2)
+        .take_while(|b| **b == b'=')
+        .count();
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     for group in text[..text.len() - padding].chunks(4) {
         let mut bits = 0_u32;
@@ -70,7 +75,9 @@ mod tests {
         }
         let all: Vec<u8> = (0..=255).collect();
         assert_eq!(decode(encode(&all).as_bytes()).unwrap(), all);
-        for text in ["Z", "Zg=", "Zg", "Z===", "Zm9v!m9v", "Zm=v", "====", "Zg==Zg=="] {
+        for text in [
+            "Z", "Zg=", "Zg", "Z===", "Zm9v!m9v", "Zm=v", "====", "Zg==Zg==",
+        ] {
             assert!(decode(text.as_bytes()).is_none(), "{text}");
         }
     }

@@ -66,7 +66,7 @@ impl Channel {
         let notices = tokio::spawn(tell(hub.notices(), Arc::clone(&is_up))).abort_handle();
         Ok(Arc::new(Self {
             guard,
-            hosts: HostPolicy::new(&settings.hosts),
+            hosts: HostPolicy::new(&settings.hosts).with_typed(),
             access: Access::new(settings.token.as_deref()),
             places: Arc::new(Semaphore::new(settings.limits.max_clients)),
             pages: Arc::default(),
@@ -85,8 +85,8 @@ impl Channel {
         connection: Arc<Connection>,
         mut request: Request<Received>,
     ) -> Response<Full<Bytes>> {
-        let upgrade = handshake::is_asked_for(request.headers())
-            .then(|| hyper::upgrade::on(&mut request));
+        let upgrade =
+            handshake::is_asked_for(request.headers()).then(|| hyper::upgrade::on(&mut request));
         if !request.body().is_end_stream() {
             connection.leave_unread();
         }
@@ -250,8 +250,7 @@ impl Channel {
         struct Created<'a> {
             target_id: &'a str,
         }
-        let made: Created<'_> =
-            serde_json::from_slice(&made).map_err(|_| CallError::Unreadable)?;
+        let made: Created<'_> = serde_json::from_slice(&made).map_err(|_| CallError::Unreadable)?;
         let target = self.known(made.target_id).await?;
         let ticket = self.guard.admit(self.about(0)).await?;
         let target = shown(target, &Masking::new(ticket)).await?;
@@ -288,7 +287,10 @@ async fn tell(mut notices: broadcast::Receiver<Notice>, is_up: Arc<AtomicBool>) 
                 tracing::error!(reason = &*why, "the browser is gone; it is started again");
             }
             Ok(Notice::Failed(why)) => {
-                tracing::error!(reason = &*why, "the browser does not start; it is tried again");
+                tracing::error!(
+                    reason = &*why,
+                    "the browser does not start; it is tried again"
+                );
             }
             Ok(Notice::Restarted(generation)) => {
                 is_up.store(true, Ordering::Relaxed);

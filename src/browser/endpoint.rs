@@ -55,7 +55,9 @@ pub(super) enum Failure {
         "this needs the token of [browser].token_file: as ?token=…, as Authorization: Bearer …, or as the first part of the path"
     )]
     Token,
-    #[error("there is /json/version, /json/list, /json/protocol, /json/new?URL, /json/activate/ID, /json/close/ID, and by WebSocket /devtools/browser/ID and /devtools/page/ID")]
+    #[error(
+        "there is /json/version, /json/list, /json/protocol, /json/new?URL, /json/activate/ID, /json/close/ID, and by WebSocket /devtools/browser/ID and /devtools/page/ID"
+    )]
     NotFound,
     #[error("use GET, or PUT for /json/new")]
     Method,
@@ -201,9 +203,13 @@ pub(super) fn route<'a>(
         ["devtools", "page", id] if is_id(id) => Route::Page(id),
         _ => return Err(Failure::NotFound),
     };
-    let allowed = *method == Method::GET
-        || (*method == Method::PUT && matches!(route, Route::New(_)));
-    if allowed { Ok(route) } else { Err(Failure::Method) }
+    let allowed =
+        *method == Method::GET || (*method == Method::PUT && matches!(route, Route::New(_)));
+    if allowed {
+        Ok(route)
+    } else {
+        Err(Failure::Method)
+    }
 }
 
 fn is_id(id: &str) -> bool {
@@ -218,7 +224,11 @@ fn page_address(query: Option<&str>) -> Cow<'_, str> {
         Some((first, rest)) if first.starts_with(TOKEN) => rest,
         None if query.starts_with(TOKEN) => "",
         _ => query.rsplit_once('&').map_or(query, |(front, last)| {
-            if last.starts_with(TOKEN) { front } else { query }
+            if last.starts_with(TOKEN) {
+                front
+            } else {
+                query
+            }
         }),
     };
     if rest.is_empty() {
@@ -327,7 +337,13 @@ pub(super) fn fresh_id() -> Result<String, getrandom::Error> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes)?;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
     Ok(parts.join("-"))
 }
 

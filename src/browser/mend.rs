@@ -141,8 +141,14 @@ fn looks_like_an_id(text: &[u8]) -> bool {
 /// See [`Misaligned`]; also where `original` is not one JSON value.
 pub(super) fn mend(original: &[u8], masked: &[u8]) -> Result<Option<Vec<u8>>, Misaligned> {
     let mut walk = Walk {
-        old: Cursor { text: original, at: 0 },
-        new: Cursor { text: masked, at: 0 },
+        old: Cursor {
+            text: original,
+            at: 0,
+        },
+        new: Cursor {
+            text: masked,
+            at: 0,
+        },
         out: Vec::new(),
         copied: 0,
         stack: Vec::new(),
@@ -255,7 +261,8 @@ impl Walk<'_> {
     fn restore(&mut self, old: (usize, usize), new: (usize, usize)) {
         let was = &self.old.text[old.0..old.1];
         if was != &self.new.text[new.0..new.1] {
-            self.out.extend_from_slice(&self.new.text[self.copied..new.0]);
+            self.out
+                .extend_from_slice(&self.new.text[self.copied..new.0]);
             self.out.extend_from_slice(was);
             self.copied = new.1;
         }

@@ -98,10 +98,9 @@ impl Pages {
             if targets.tab_of(&target).is_some_and(|other| other != tab) {
                 continue;
             }
-            let tree = match frame_tree(hub, &target).await {
-                Ok(tree) => tree,
+            let Ok(tree) = frame_tree(hub, &target).await else {
                 // It went meanwhile, or it does not say: the next look knows.
-                Err(_) => return Ok(true),
+                return Ok(true);
             };
             let mut shown = false;
             tree.each(&mut |frame| shown |= loaders.contains(&*frame.loader_id));
@@ -154,7 +153,11 @@ impl Targets {
         struct Answer {
             target_infos: Vec<TargetInfo>,
         }
-        let answer = hub.call(None, "Target.getTargets", serde_json::json!({"filter": [{}]}));
+        let answer = hub.call(
+            None,
+            "Target.getTargets",
+            serde_json::json!({"filter": [{}]}),
+        );
         let answer: Answer = read(&answer.await?)?;
         Ok(Self(answer.target_infos))
     }

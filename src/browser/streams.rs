@@ -85,7 +85,9 @@ impl Streams {
         command: &Command,
     ) -> Verdict {
         let Ok(read) = serde_json::from_slice::<Read>(command.params()) else {
-            return refuse("IO.read and IO.close take a handle, and a size and an offset that are whole numbers");
+            return refuse(
+                "IO.read and IO.close take a handle, and a size and an offset that are whole numbers",
+            );
         };
         let name: Name = (command.session.clone(), read.handle.clone());
         if &*command.method == "IO.close" {

@@ -8,8 +8,9 @@ use toml::de::DeTable;
 
 use super::reader::{Item, Report, Table};
 use super::{
-    Agent, Browser, Config, Error, Health, Level, Limits, Listen, ListenError, Log, LogFormat, Model,
-    Placeholder, Problem, Signed, Spelling, Tls, address, browser, duration, provider, vault,
+    Agent, Browser, Config, Error, Health, Level, Limits, Listen, ListenError, Log, LogFormat,
+    Model, Placeholder, Problem, Signed, Spelling, Tls, address, browser, duration, provider,
+    vault,
 };
 
 /// Reads the text of a configuration file. Relative paths are taken from the file's folder.

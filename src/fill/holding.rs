@@ -117,8 +117,7 @@ impl Holding {
             .filter_map(|(end, next)| {
                 let (key, is_bare) = self.stand(finder, end).whole?;
                 let is_apart = !is_bare || !is_word(next);
-                (is_apart && !(is_bare && !key.contains('_')))
-                    .then(|| self.typed(key, is_bare, end))
+                (is_apart && (!is_bare || key.contains('_'))).then(|| self.typed(key, is_bare, end))
             })
             .last();
         match complete {
@@ -274,7 +273,7 @@ mod tests {
                     let gone = &typed.text[..typed.gone];
                     let minus = if gone.is_empty() { "" } else { "-" };
                     let whole = if typed.only_whole { "=" } else { "" };
-                    *out += &format!("({minus}{gone}{whole}{})", typed.key);
+                    out.extend(["(", minus, gone, whole, &typed.key, ")"]);
                 }
             }
         }
@@ -360,7 +359,7 @@ mod tests {
                     continue;
                 }
                 expected += &text[at..found.range.start];
-                expected += &format!("({})", found.key);
+                expected.extend(["(", found.key, ")"]);
                 at = found.range.end;
             }
             expected += &text[at..];

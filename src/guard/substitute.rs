@@ -81,6 +81,15 @@ impl Ticket {
         })
     }
 
+    /// The patterns of the secrets that a key stands for, where it belongs.
+    pub fn homes(&self, key: &str) -> Vec<String> {
+        let secrets = self.snapshot.view().of(key).iter();
+        let mut homes: Vec<String> = secrets.map(|s| s.pattern().to_string()).collect();
+        homes.sort_unstable();
+        homes.dedup();
+        homes
+    }
+
     /// What a text stands for that a client gave as the credential of that key at that place.
     pub fn stands_for(&self, text: &str, ask: &Ask<'_>) -> Stands {
         if self.snapshot.is_placeholder(text, ask.key) {

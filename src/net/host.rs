@@ -8,7 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::request::Parts;
-use http::{HeaderName, Version, header};
+use http::{HeaderName, HeaderValue, Version, header};
 
 /// Sent by browsers only, whatever made the request.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -17,6 +17,8 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Clone, Debug, Default)]
 pub struct HostPolicy {
     names: Vec<String>,
+    /// Whether `Sec-Fetch-Site: none` is taken.
+    takes_typed: bool,
 }
 
 /// Why a request was not meant for us.
@@ -52,7 +54,15 @@ impl HostPolicy {
     pub fn new(names: &[String]) -> Self {
         Self {
             names: names.to_vec(),
+            takes_typed: false,
         }
+    }
+
+    /// Takes `Sec-Fetch-Site: none` as well: what a person typed, and what chromedriver sends. No page can make a browser say so.
+    #[must_use]
+    pub fn with_typed(mut self) -> Self {
+        self.takes_typed = true;
+        self
     }
 
     /// Checks `Host`, the authority of an absolute-form target or HTTP/2's, and `Origin`.
@@ -78,7 +88,9 @@ impl HostPolicy {
             self.check_name(&authority, local)?;
         }
         // A page of ours is a page too: an upstream's answer may be one.
-        if headers.contains_key(header::ORIGIN) || headers.contains_key(FETCH_SITE) {
+        let is_typed = |site: &HeaderValue| self.takes_typed && site == "none";
+        let from_page = !headers.get_all(FETCH_SITE).iter().all(is_typed);
+        if headers.contains_key(header::ORIGIN) || from_page {
             return Err(HostError::Origin);
         }
         Ok(())
@@ -275,6 +287,15 @@ mod tests {
                 Err(HostError::Origin),
                 "{name}: {value}"
             );
+        }
+        // Where a person or chromedriver may ask, but no page.
+        let typed = HostPolicy::new(&[]).with_typed();
+        for (site, expected) in [("none", true), ("same-origin", false), ("None", false)] {
+            let request = http::Request::builder()
+                .header("host", "localhost")
+                .header("sec-fetch-site", site);
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(typed.check(&parts, None).is_ok(), expected, "{site}");
         }
         // What Node's fetch says of itself.
         let headers = [("host", "localhost:8601"), ("sec-fetch-mode", "cors")];

@@ -141,13 +141,16 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// With these secrets; `HOME`, `PORT` and `OTHER` stand for the site's origins.
-    pub async fn start(secrets: &str) -> Self {
+    /// With these secrets; `HOME`, `PORT` and `OTHER` stand for the site's origins, `SECURE` for the first over TLS.
+    pub async fn start(secrets: &str, change: impl FnOnce(&mut Settings)) -> Self {
         let site = Site::start();
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("audit.log");
-        let settings = Arc::new(settings(folder.path()));
+        let mut settings = settings(folder.path());
+        change(&mut settings);
+        let settings = Arc::new(settings);
         let secrets = secrets.replace("HOME", &site.home());
+        let secrets = secrets.replace("SECURE", &site.home().replace("http:", "https:"));
         let secrets = secrets.replace("PORT", &site.port());
         let secrets = secrets.replace("OTHER", &site.other());
         let guard = Arc::new(guard(&secrets, &log));
@@ -179,13 +182,22 @@ impl Kit {
 
     /// Runs a test with a browser of its own.
     pub fn run(secrets: &str, test: impl AsyncFnOnce(&mut Kit)) {
+        Self::run_with(secrets, |_| {}, test);
+    }
+
+    /// The same, with other settings.
+    pub fn run_with(
+        secrets: &str,
+        change: impl FnOnce(&mut Settings),
+        test: impl AsyncFnOnce(&mut Kit),
+    ) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
         runtime.block_on(async {
-            let mut kit = Self::start(secrets).await;
+            let mut kit = Self::start(secrets, change).await;
             test(&mut kit).await;
             kit.stop().await;
         });
@@ -217,7 +229,11 @@ impl Kit {
             params: Some(0..message.len()),
             message: message.into(),
         };
-        let types = ["Input.insertText", "Input.dispatchKeyEvent", "Input.imeSetComposition"];
+        let types = [
+            "Input.insertText",
+            "Input.dispatchKeyEvent",
+            "Input.imeSetComposition",
+        ];
         let verdict = if types.contains(&method) {
             self.typing.take(&command).await
         } else {
@@ -270,8 +286,11 @@ impl Kit {
             session: self.attach(&target).await,
             target,
         };
-        self.until(&tab, "document.readyState === 'complete' && location.href !== 'about:blank'")
-            .await;
+        self.until(
+            &tab,
+            "document.readyState === 'complete' && location.href !== 'about:blank'",
+        )
+        .await;
         tab
     }
 
@@ -284,9 +303,14 @@ impl Kit {
     /// What an expression is in the tab's page, as its client sees it.
     pub async fn eval(&mut self, tab: &Tab, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let result = self.call(Some(&tab.session), "Runtime.evaluate", params).await;
+        let result = self
+            .call(Some(&tab.session), "Runtime.evaluate", params)
+            .await;
         let mut result = result.unwrap_or_else(|e| panic!("{expression}: {e}"));
-        assert!(result["exceptionDetails"].is_null(), "{expression}: {result}");
+        assert!(
+            result["exceptionDetails"].is_null(),
+            "{expression}: {result}"
+        );
         result["result"]["value"].take()
     }
 
@@ -333,10 +357,25 @@ impl Kit {
         Ok(())
     }
 
+    /// Waits until the audit log, which is written behind what happens, has such an event.
+    pub async fn audited(&self, what: &str, is_it: impl Fn(&Value) -> bool) {
+        let there = async {
+            while !self.audit().iter().any(&is_it) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let done = timeout(PATIENCE, there).await;
+        done.unwrap_or_else(|_| panic!("not in the log: {what}"));
+    }
+
     /// The lines of the audit log, but for starts and stops.
     pub fn audit(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.log).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        // The last line may be under way.
+        let lines = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        let lines = lines.map(|line| serde_json::from_str(line).unwrap());
         lines
             .filter(|event: &Value| event["event"] != "start" && event["event"] != "stop")
             .collect()
@@ -427,7 +466,12 @@ fn guard(secrets: &str, log: &std::path::Path) -> Guard {
         queue: 4096,
     };
     let recorder = Recorder::open(settings, Arc::new(EphemeralKeeper::new().unwrap())).unwrap();
-    let accept = [("", ""), ("<secret>", "</secret>"), ("{{", "}}"), ("%", "%")];
+    let accept = [
+        ("", ""),
+        ("<secret>", "</secret>"),
+        ("{{", "}}"),
+        ("%", "%"),
+    ];
     let rules = Rules {
         accept: accept.map(|(a, b)| Spelling::new(a, b)).to_vec(),
         ..Rules::default()

@@ -37,8 +37,11 @@ async fn navigate(kit: &mut Kit, tab: &Tab, url: &str) {
     let session = tab.session.clone();
     let navigated = kit.call(Some(&session), "Page.navigate", json!({"url": url}));
     navigated.await.unwrap();
-    kit.until(tab, &format!("location.href === '{url}' && document.readyState === 'complete'"))
-        .await;
+    kit.until(
+        tab,
+        &format!("location.href === '{url}' && document.readyState === 'complete'"),
+    )
+    .await;
 }
 
 /// A frame of another site takes the focus.
@@ -64,9 +67,14 @@ async fn thefts(kit: &mut Kit, times: usize) -> Tally {
     let stolen = "document.activeElement.id === 'f'";
     kit.until(&tab, stolen).await;
     // What the thief's field holds, as the browser says it.
-    let frames = kit.call(None, "Target.getTargets", json!({})).await.unwrap();
+    let frames = kit
+        .call(None, "Target.getTargets", json!({}))
+        .await
+        .unwrap();
     let frames = frames["targetInfos"].as_array().unwrap().clone();
-    let thief = frames.iter().find(|info| info["url"] == format!("{other}/thief"));
+    let thief = frames
+        .iter()
+        .find(|info| info["url"] == format!("{other}/thief"));
     let target = thief.unwrap()["targetId"].as_str().unwrap().to_owned();
     let thief = Tab {
         session: kit.attach(&target).await,
@@ -79,8 +87,10 @@ async fn thefts(kit: &mut Kit, times: usize) -> Tally {
 /// The frame, or the page, goes to another site, which takes the focus there.
 async fn navigations(kit: &mut Kit, times: usize) -> Tally {
     let (home, other) = (kit.site.home(), kit.site.other());
-    kit.site
-        .page("/in", "<input id=a><script>onload = () => a.focus()</script>");
+    kit.site.page(
+        "/in",
+        "<input id=a><script>onload = () => a.focus()</script>",
+    );
     kit.site.page("/nest", "<iframe id=f src=/in></iframe>");
     let tab = kit.open(&format!("{home}/nest")).await;
     let mut tally = Tally::default();
@@ -97,7 +107,10 @@ async fn navigations(kit: &mut Kit, times: usize) -> Tally {
     }
     for n in 0..times {
         navigate(kit, &tab, &format!("{home}/in?top{n}")).await;
-        let begin = format!("a.focus(); setTimeout(() => location = '{other}/in?top{n}', {}); 1", n % 15);
+        let begin = format!(
+            "a.focus(); setTimeout(() => location = '{other}/in?top{n}', {}); 1",
+            n % 15
+        );
         tally.attempt(kit, &tab, &begin).await;
     }
     tally
@@ -106,7 +119,8 @@ async fn navigations(kit: &mut Kit, times: usize) -> Tally {
 /// The field is exchanged for one of a form that goes elsewhere; and the frame around it for one of another site.
 async fn swaps(kit: &mut Kit, times: usize) -> Tally {
     let (home, other) = (kit.site.home(), kit.site.other());
-    kit.site.page("/swap", "<div id=d></div><iframe name=sink></iframe>");
+    kit.site
+        .page("/swap", "<div id=d></div><iframe name=sink></iframe>");
     let tab = kit.open(&format!("{home}/swap")).await;
     let mut tally = Tally::default();
     for n in 0..times {
@@ -144,7 +158,12 @@ fn p2_no_race_leaks_a_value_to_another_origin() {
             ("navigations", navigations(kit, 40).await),
             ("swaps", swaps(kit, 40).await),
         ] {
-            assert!(tally.inserted > 0 && tally.refused > 0, "{what}: no race in {} and {}", tally.inserted, tally.refused);
+            assert!(
+                tally.inserted > 0 && tally.refused > 0,
+                "{what}: no race in {} and {}",
+                tally.inserted,
+                tally.refused
+            );
             all.add(&tally);
         }
         assert!(all.inserted + all.refused >= 200);
@@ -152,7 +171,11 @@ fn p2_no_race_leaks_a_value_to_another_origin() {
         let home = kit.site.home();
         let other = kit.site.other();
         let tab = kit.open(&format!("{other}/in")).await;
-        kit.eval(&tab, "fetch('/saw', {method: 'POST', body: 'the end'}).then(() => 1)").await;
+        kit.eval(
+            &tab,
+            "fetch('/saw', {method: 'POST', body: 'the end'}).then(() => 1)",
+        )
+        .await;
         let saw = kit.site.saw(&other).concat();
         assert!(saw.contains("the end") && saw.contains("/take"));
         assert!(kit.site.saw(&home).concat().contains(VALUE));

@@ -1,13 +1,15 @@
 //! Screencasts: each frame is painted over by where values were when the frame before was seen, and are now.
 //!
-//! A frame is older than the moment at which it is seen. So what has gone since then, or moved, is covered where it was and on
-//! the way between; a frame of another document than the one that is there now is left out. What cannot be painted in time is
-//! left out too, and acknowledged in the client's stead, so that the stream goes on.
+//! A frame is older than the moment at which it is seen, and so may be the one behind it. So what has gone since some frames ago,
+//! or moved, is covered where it was and on the way between. The first frame that is seen when the document has changed is left
+//! out, and the stream begun anew, so that one of the new document follows. What cannot be painted in time is left out too, and
+//! acknowledged in the client's stead, so that the stream goes on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -24,9 +26,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Screencasts that are remembered; where there are more, a first frame is left out.
 const MOST_CASTS: usize = 256;
 
-/// Where values were in screencasts, by client and session.
+/// Moments that are remembered of each: Chromium sends up to two frames ahead of what was acknowledged.
+const MOST_MOMENTS: usize = 4;
+
+/// A screencast: the client's number and session.
+type Key = (u64, Option<Arc<str>>);
+
+/// Where values were in screencasts.
 #[derive(Default)]
-pub struct Casts(Mutex<HashMap<(u64, Option<Arc<str>>), Arc<Moment>>>);
+pub struct Casts(Mutex<HashMap<Key, Cast>>);
+
+/// One of them.
+struct Cast {
+    /// What it was asked to be.
+    params: Bytes,
+    /// The last ones.
+    moments: VecDeque<Arc<Moment>>,
+}
 
 /// A page at one moment.
 struct Moment {
@@ -39,12 +55,26 @@ struct Moment {
 }
 
 impl Casts {
-    fn swap(&self, key: (u64, Option<Arc<str>>), moment: Arc<Moment>) -> Option<Arc<Moment>> {
+    /// A screencast begins.
+    fn begin(&self, key: Key, params: Bytes, moment: Moment) {
         let mut casts = self.casts();
         if casts.len() >= MOST_CASTS && !casts.contains_key(&key) {
             casts.clear();
         }
-        casts.insert(key, moment)
+        let moments = VecDeque::from([Arc::new(moment)]);
+        casts.insert(key, Cast { params, moments });
+    }
+
+    /// Adds a moment; the ones that are remembered, the newest last, and what the screencast was asked to be. `None`: it is not
+    /// remembered.
+    fn add(&self, key: &Key, moment: Moment) -> Option<(Vec<Arc<Moment>>, Bytes)> {
+        let mut casts = self.casts();
+        let cast = casts.get_mut(key)?;
+        cast.moments.push_back(Arc::new(moment));
+        if cast.moments.len() > MOST_MOMENTS {
+            cast.moments.pop_front();
+        }
+        Some((cast.moments.iter().cloned().collect(), cast.params.clone()))
     }
 
     /// A session's screencast ended.
@@ -52,7 +82,7 @@ impl Casts {
         self.casts().remove(&(client, session.cloned()));
     }
 
-    fn casts(&self) -> MutexGuard<'_, HashMap<(u64, Option<Arc<str>>), Arc<Moment>>> {
+    fn casts(&self) -> MutexGuard<'_, HashMap<Key, Cast>> {
         // Nothing under this lock panics half-way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,11 +99,12 @@ pub(super) async fn start(
         deny_after_fill(context, &target.id, "Page.startScreencast").await?;
     }
     let moment = moment(context, ticket, &target).await?;
-    context.casts.swap(
-        (context.member.id, command.session.clone()),
-        Arc::new(moment),
-    );
-    Ok(Verdict::Pass)
+    // Written anew: of two members of one name, the browser might read the other.
+    let params: Value = serde_json::from_slice(command.params()).unwrap_or_default();
+    let params = Bytes::from(params.to_string());
+    let key = (context.member.id, command.session.clone());
+    context.casts.begin(key, params.clone(), moment);
+    Ok(Verdict::With(params))
 }
 
 async fn moment(context: &Context, ticket: &Ticket, target: &Target) -> Result<Moment, Refusal> {
@@ -154,21 +185,24 @@ async fn painted(
         return Some(Observed::Keep);
     }
     let target = target(context, event.session).ok()?;
-    let now = Arc::new(moment(context, &ticket, &target).await.ok()?);
-    let before = context.casts.swap(
-        (context.member.id, event.session.cloned()),
-        Arc::clone(&now),
-    )?;
-    if before.document != now.document {
-        return None;
+    let now = moment(context, &ticket, &target).await.ok()?;
+    let key = (context.member.id, event.session.cloned());
+    let (moments, params) = context.casts.add(&key, now)?;
+    if let [.., before, now] = &moments[..]
+        && before.document != now.document
+    {
+        let session = event.session.map(AsRef::as_ref);
+        context.member.call(session, "Page.stopScreencast", b"{}").await.ok()?;
+        context.member.call(session, "Page.startScreencast", &params).await.ok()?;
+        return Some(Observed::Drop);
     }
-    if before.covers.is_empty() && now.covers.is_empty() {
+    if moments.iter().all(|moment| moment.covers.is_empty()) {
         return Some(Observed::Keep);
     }
     if denies(context) {
         return None;
     }
-    let covers = move |size| covers(&before, &now, metadata, size);
+    let covers = move |size| covers(&moments, metadata, size);
     let data = repaint(data, covers).await?;
     let mut message: Value = serde_json::from_slice(event.message).ok()?;
     *message.get_mut("params")?.get_mut("data")? = data.into();
@@ -176,42 +210,42 @@ async fn painted(
 }
 
 /// What is to be painted over in a frame of that size, in its pixels.
-fn covers(
-    before: &Moment,
-    now: &Moment,
-    metadata: Metadata,
-    (width, height): (u32, u32),
-) -> Vec<Rect> {
+fn covers(moments: &[Arc<Moment>], metadata: Metadata, (width, height): (u32, u32)) -> Vec<Rect> {
     let factor = (
         metadata.page_scale_factor * f64::from(width) / metadata.device_width,
         metadata.page_scale_factor * f64::from(height) / metadata.device_height,
     );
-    let mut covers = Vec::new();
-    for (here, there) in [(before, now), (now, before)] {
-        let Some(view) = here.view else {
-            continue;
-        };
-        // What scrolls with the page is where the frame's own scrolling puts it, what is fixed where it was.
-        let scrolled = (
-            view.scroll.0 + view.offset.0 - metadata.scroll_offset_x,
-            view.scroll.1 + view.offset.1 - metadata.scroll_offset_y,
-        );
-        for &rect in &here.covers {
-            let near = there
-                .covers
-                .iter()
-                .min_by(|a, b| rect.apart(**a).total_cmp(&rect.apart(**b)));
-            let way = near.map_or(rect, |&near| rect.hull(near));
-            for (dx, dy) in [(0.0, 0.0), scrolled] {
-                let (dx, dy) = (dx - view.offset.0, dy - view.offset.1);
-                covers.push(Rect {
-                    x0: (way.x0 + dx) * factor.0,
-                    y0: (way.y0 + dy) * factor.1 + metadata.offset_top,
-                    x1: (way.x1 + dx) * factor.0,
-                    y1: (way.y1 + dy) * factor.1 + metadata.offset_top,
-                });
+    let top = metadata.offset_top * f64::from(height) / metadata.device_height;
+    // What scrolls with the page is where the frame's own scrolling puts it, what is fixed where it was.
+    let scrolled = |view: &View| (view.scroll.0 - metadata.scroll_offset_x, view.scroll.1 - metadata.scroll_offset_y);
+    let fixed = |view: &View| (-view.offset.0, -view.offset.1);
+    let mut covers = ways(moments, scrolled);
+    covers.extend(ways(moments, fixed));
+    let pixels = |rect: Rect| Rect {
+        x0: rect.x0 * factor.0,
+        y0: rect.y0 * factor.1 + top,
+        x1: rect.x1 * factor.0,
+        y1: rect.y1 * factor.1 + top,
+    };
+    covers.into_iter().map(pixels).collect()
+}
+
+/// The ways of all covers from each moment to the next, each moment shifted.
+fn ways(moments: &[Arc<Moment>], shift: impl Fn(&View) -> (f64, f64)) -> Vec<Rect> {
+    let shifted = moments.iter().map(|moment| {
+        let by = moment.view.as_ref().map(&shift).unwrap_or_default();
+        let covers = moment.covers.iter().map(|cover| cover.mapped(by, 1.0));
+        covers.collect::<Vec<_>>()
+    });
+    let shifted: Vec<_> = shifted.collect();
+    let mut ways: Vec<Rect> = shifted.last().cloned().unwrap_or_default();
+    for pair in shifted.windows(2) {
+        for (here, there) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+            for &rect in here {
+                let near = there.iter().min_by(|a, b| rect.apart(**a).total_cmp(&rect.apart(**b)));
+                ways.push(near.map_or(rect, |&near| rect.hull(near)));
             }
         }
     }
-    covers
+    ways
 }

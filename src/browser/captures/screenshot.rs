@@ -1,5 +1,7 @@
 //! `Page.captureScreenshot`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -18,13 +20,18 @@ use crate::guard::Ticket;
 /// How often a picture is taken before it is denied, because what is to be covered moves.
 const TRIES: usize = 4;
 /// How far something may move meanwhile, in CSS pixels.
-const MOST_MOVED: f64 = 24.0;
+const MOST_MOVED: f64 = 8.0;
+/// Looks at a page while a picture of it is taken.
+const MOST_LOOKS: usize = 32;
+/// A scroll bar's width in CSS pixels.
+const BAR: f64 = 17.0;
 /// Pictures that are unpacked at a time, of all clients: each takes up to 200 MB.
 static PAINTERS: Semaphore = Semaphore::const_new(2);
 
 /// What is asked for.
 struct Request {
     shot: Shot,
+    is_beyond: bool,
     format: Format,
     /// As it came, and with a picture without loss.
     asked: Vec<u8>,
@@ -35,6 +42,8 @@ struct Request {
 struct Look {
     covers: Vec<Rect>,
     lens: Option<Lens>,
+    /// Whether the page's own scroll bars are shown.
+    has_bars: bool,
     places: Places,
 }
 
@@ -58,35 +67,100 @@ pub(super) async fn take(
         if denies(context) && before.places.found {
             return Err(shows_a_secret());
         }
-        let is_clean = before.covers.is_empty();
-        let params = if is_clean {
-            &request.asked
-        } else {
-            &request.lossless
-        };
-        let called = context
-            .member
-            .call(command.session.as_deref(), &command.method, params)
-            .await;
-        let answer = called.map_err(|error| failed(ticket.snapshot(), &error))?;
+        if before.covers.is_empty() {
+            let answer = capture(context, command, ticket, &request.asked).await?;
+            let after = look(context, ticket, &target, &request).await?;
+            if after.covers.is_empty() {
+                return Ok(Verdict::Answer(answer));
+            }
+            before = after;
+            continue;
+        }
+        let (answer, mut looks) = watched(context, command, ticket, &target, &request).await?;
+        looks.insert(0, before);
         let after = look(context, ticket, &target, &request).await?;
-        if is_clean && after.covers.is_empty() {
-            return Ok(Verdict::Answer(answer));
+        looks.push(after);
+        if let Some((covers, lens)) = settled(&looks, request.is_beyond) {
+            if let Some(last) = looks.last() {
+                ticket.note(&last.places.counts);
+            }
+            let painted = paint(&answer, covers, lens, request.format).await;
+            return painted.map(Verdict::Answer);
         }
-        if let (Some(first), Some(second)) = (before.lens, after.lens)
-            && let Some(covers) = between(&before.covers, &after.covers, MOST_MOVED * second.factor)
-            && (first.factor - second.factor).abs() < f64::EPSILON * second.factor.max(1.0)
-        {
-            ticket.note(&after.places.counts);
-            return paint(&answer, covers, second, request.format)
-                .await
-                .map(Verdict::Answer);
-        }
+        let Some(after) = looks.pop() else {
+            break;
+        };
         before = after;
     }
     Err(Refusal::new(
         "The picture is not taken: secrets in the page move faster than they can be covered. Try again when the page stands still.",
     ))
+}
+
+/// Takes the picture on the client's session.
+async fn capture(context: &Context, command: &Command, ticket: &Ticket, params: &[u8]) -> Result<Bytes, Refusal> {
+    let called = context.member.call(command.session.as_deref(), &command.method, params).await;
+    called.map_err(|error| failed(ticket.snapshot(), &error))
+}
+
+/// Takes the picture, and looks at the page all the while: what moves to and fro must not be taken for what stands still.
+async fn watched(
+    context: &Context,
+    command: &Command,
+    ticket: &Ticket,
+    target: &Target,
+    request: &Request,
+) -> Result<(Bytes, Vec<Look>), Refusal> {
+    let is_taken = AtomicBool::new(false);
+    let taking = async {
+        let answer = capture(context, command, ticket, &request.lossless).await;
+        is_taken.store(true, Ordering::Relaxed);
+        answer
+    };
+    let looking = async {
+        let mut looks = Vec::new();
+        while looks.is_empty() || (looks.len() < MOST_LOOKS && !is_taken.load(Ordering::Relaxed)) {
+            looks.push(look(context, ticket, target, request).await?);
+        }
+        Ok(looks)
+    };
+    let (answer, looks) = tokio::join!(taking, looking);
+    Ok((answer?, looks?))
+}
+
+/// What is to be covered if the page stood still over all looks, or nearly.
+///
+/// A picture beyond the viewport is taken without scroll bars, which shifts or wraps what stands beside them; Chromium may put
+/// them back afterwards. So there it may have stood in two ways, of which one must be the one without.
+fn settled(looks: &[Look], is_beyond: bool) -> Option<(Vec<Rect>, Lens)> {
+    let lens = looks.last()?.lens?;
+    let ways = if is_beyond { 2 } else { 1 };
+    let mut seen: Vec<&Look> = Vec::new();
+    let mut covers = Vec::new();
+    for look in looks {
+        if (look.lens?.factor - lens.factor).abs() > f64::EPSILON * lens.factor {
+            return None;
+        }
+        let near = seen.iter().find_map(|other| between(&other.covers, &look.covers, MOST_MOVED * lens.factor));
+        if let Some(more) = near {
+            covers.extend(more);
+        } else {
+            seen.push(look);
+            covers.extend_from_slice(&look.covers);
+        }
+    }
+    let is_unsure = is_beyond && looks.iter().all(|look| look.has_bars);
+    if seen.len() > ways || is_unsure {
+        return None;
+    }
+    if is_beyond {
+        // The bars of boxes inside of the page go as well.
+        let bar = BAR * lens.factor;
+        for cover in &mut covers {
+            *cover = cover.grown(bar, bar);
+        }
+    }
+    Some((covers, lens))
 }
 
 fn shows_a_secret() -> Refusal {
@@ -107,6 +181,7 @@ async fn look(
         return Ok(Look {
             covers: Vec::new(),
             lens: None,
+            has_bars: false,
             places,
         });
     }
@@ -122,6 +197,7 @@ async fn look(
     Ok(Look {
         covers,
         lens: Some(lens),
+        has_bars: view.has_bars,
         places,
     })
 }
@@ -203,6 +279,7 @@ impl Request {
                 if beyond { Shot::Whole } else { Shot::Viewport },
                 Shot::Part,
             ),
+            is_beyond: beyond,
             format,
             asked,
             lossless: serde_json::to_vec(&params).map_err(|_| invalid("they cannot be written"))?,

@@ -23,6 +23,8 @@ pub(super) struct View {
     scale: f64,
     /// The size of the document.
     content: (f64, f64),
+    /// Whether its own scroll bars take room.
+    pub(super) has_bars: bool,
 }
 
 /// A part of the document, as `Page.captureScreenshot` takes it.
@@ -71,6 +73,8 @@ impl View {
         struct Layout {
             page_x: f64,
             page_y: f64,
+            client_width: f64,
+            client_height: f64,
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -86,7 +90,8 @@ impl View {
             width: f64,
             height: f64,
         }
-        let [ratio] = numbers(hub, session, target, "'' + devicePixelRatio").await?;
+        let ask = "devicePixelRatio + ' ' + innerWidth + ' ' + innerHeight";
+        let [ratio, width, height] = numbers(hub, session, target, ask).await?;
         let metrics = hub
             .call(Some(session), "Page.getLayoutMetrics", json!({}))
             .await?;
@@ -102,6 +107,7 @@ impl View {
             size: (visual.client_width, visual.client_height),
             scale: visual.scale,
             content: (content.width, content.height),
+            has_bars: layout.client_width < width - 0.5 || layout.client_height < height - 0.5,
         })
     }
 
@@ -158,6 +164,7 @@ mod tests {
         size: (450.0, 300.0),
         scale: 2.0,
         content: (885.0, 2153.0),
+        has_bars: false,
     };
     const RECT: Rect = Rect {
         x0: 30.0,

@@ -87,8 +87,7 @@ impl Dispatcher {
     /// Runs until something ends the client.
     pub(super) async fn run(&mut self, mut messages: mpsc::Receiver<Bytes>) -> End {
         loop {
-            let (overtaking, pause, has_room) =
-                (self.overtaking(), self.pause(), self.has_room());
+            let (overtaking, pause, has_room) = (self.overtaking(), self.pause(), self.has_room());
             let step = tokio::select! {
                 biased;
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
@@ -153,7 +152,7 @@ impl Dispatcher {
             Ok((handler, _)) => handler,
             Err(refusal) => return shared.refuse(&command, &refusal).await,
         };
-        let Some(handler) = handler.filter(|handler| !shared.is_idle(*handler)) else {
+        let Some(handler) = handler.filter(|handler| !shared.passes(*handler, &command)) else {
             return shared.forward(&command, None).await;
         };
         let (id, session) = (command.id, command.session.clone());
@@ -162,7 +161,8 @@ impl Dispatcher {
             async move { shared.handle(handler, command).await }
         });
         if in_order {
-            self.owners.insert(task.id(), Owner::Lane(session.clone(), id));
+            self.owners
+                .insert(task.id(), Owner::Lane(session.clone(), id));
             self.lanes.entry(session).or_insert_with(|| Lane {
                 since: Instant::now(),
                 overtaken: false,
@@ -267,7 +267,9 @@ impl Dispatcher {
         let task = self.tasks.spawn(async move {
             let mut typing = shared.typing.lock().await;
             typing.paused().await;
-            shared.holding.store(typing.pause().is_some(), Ordering::Release);
+            shared
+                .holding
+                .store(typing.pause().is_some(), Ordering::Release);
             Ok(())
         });
         self.owners.insert(task.id(), Owner::Pause);
@@ -283,11 +285,15 @@ async fn until(time: Option<Instant>) {
 }
 
 impl Shared {
-    /// Whether a handler has nothing to do with whatever it is asked, so that the command passes.
-    fn is_idle(&self, handler: Handler) -> bool {
-        handler == Handler::Reads
-            && !self.holding.load(Ordering::Acquire)
-            && self.typing.try_lock().is_ok()
+    /// Whether a handler has nothing to do with the command, so that it passes at once.
+    fn passes(&self, handler: Handler, command: &Command) -> bool {
+        handler == Handler::Reads && self.is_quiet(command)
+    }
+
+    /// Whether nothing was typed that the command may read or move on from.
+    fn is_quiet(&self, command: &Command) -> bool {
+        let typing = self.typing.try_lock();
+        typing.is_ok_and(|typing| typing.is_quiet(&command.session))
     }
 
     /// Has the owner of a method decide, and does what it says.
@@ -318,17 +324,19 @@ impl Shared {
                 }
                 let mut typing = self.typing.lock().await;
                 let verdict = typing.take(command).await;
-                self.holding.store(typing.pause().is_some(), Ordering::Release);
+                self.holding
+                    .store(typing.pause().is_some(), Ordering::Release);
                 return verdict;
             }
             // The browser stays: others use it.
             Handler::Close => return Verdict::Answer(Bytes::from_static(b"{}")),
             _ => {}
         }
-        if handler.releases() && !self.is_idle(Handler::Reads) {
+        if handler.releases() && !self.is_quiet(command) {
             let mut typing = self.typing.lock().await;
             let refusal = typing.before(command).await;
-            self.holding.store(typing.pause().is_some(), Ordering::Release);
+            self.holding
+                .store(typing.pause().is_some(), Ordering::Release);
             if let Some(refusal) = refusal {
                 return Verdict::Refuse(refusal);
             }

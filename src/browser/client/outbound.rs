@@ -125,7 +125,10 @@ impl Shared {
         if self.root.is_none() || session != self.root.as_ref() {
             return message;
         }
-        let Some(at) = envelope::of_browser(&message).ok().and_then(|e| e.session_entry) else {
+        let Some(at) = envelope::of_browser(&message)
+            .ok()
+            .and_then(|e| e.session_entry)
+        else {
             return message;
         };
         without(&message, at)

@@ -65,7 +65,9 @@ impl<R: AsyncRead + Unpin> Inlet<R> {
                 }
                 Some(Event::Ping(payload)) => return Ok(Came::Ping(payload)),
                 Some(Event::Pong(_)) => {}
-                Some(Event::Close(close)) => return Err(End::Closed(close.map(|close| close.code))),
+                Some(Event::Close(close)) => {
+                    return Err(End::Closed(close.map(|close| close.code)));
+                }
                 None => self.fill().await?,
             }
         }

@@ -11,14 +11,26 @@ fn routes_of_chrome() {
         ("GET", "/json/list", Some(Route::List)),
         ("GET", "/json/protocol/", Some(Route::Protocol)),
         ("PUT", "/json/new", Some(new("about:blank"))),
-        ("GET", "/json/new?http://h/%C3%B6?a=b&c", Some(new("http://h/ö?a=b&c"))),
-        ("PUT", "/json/new?token=t&http://h/%", Some(new("http://h/%"))),
+        (
+            "GET",
+            "/json/new?http://h/%C3%B6?a=b&c",
+            Some(new("http://h/ö?a=b&c")),
+        ),
+        (
+            "PUT",
+            "/json/new?token=t&http://h/%",
+            Some(new("http://h/%")),
+        ),
         ("PUT", "/json/new?http://h/&token=t", Some(new("http://h/"))),
         ("PUT", "/json/new?token=t", Some(new("about:blank"))),
         ("GET", "/json/activate/A1", Some(Route::Activate("A1"))),
         ("GET", "/json/close/A1", Some(Route::Close("A1"))),
         ("GET", "/devtools/browser", Some(Route::Browser(None))),
-        ("GET", "/devtools/browser/x", Some(Route::Browser(Some("x")))),
+        (
+            "GET",
+            "/devtools/browser/x",
+            Some(Route::Browser(Some("x"))),
+        ),
         ("GET", "/devtools/page/A-1", Some(Route::Page("A-1"))),
         ("GET", "/", None),
         ("GET", "/json/close/", None),
@@ -27,11 +39,17 @@ fn routes_of_chrome() {
         ("GET", "/devtools/inspector.html", None),
         ("GET", "//json", None),
     ] {
-        let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
+        let (path, query) = target
+            .split_once('?')
+            .map_or((target, None), |(p, q)| (p, Some(q)));
         let method: Method = method.parse().unwrap();
         assert_eq!(route(&method, path, query).ok(), expected, "{target}");
     }
-    for (method, path) in [("POST", "/json"), ("PUT", "/json"), ("DELETE", "/json/close/A")] {
+    for (method, path) in [
+        ("POST", "/json"),
+        ("PUT", "/json"),
+        ("DELETE", "/json/close/A"),
+    ] {
         let method: Method = method.parse().unwrap();
         assert_eq!(route(&method, path, None), Err(Failure::Method), "{path}");
     }
@@ -57,11 +75,31 @@ fn a_token_stands_in_three_places_and_is_kept_there() {
         Ok((path.to_owned(), prefix.to_owned(), query.to_owned()))
     };
     for (target, header, expected) in [
-        ("/s3cret/json/version/", "", ok("/json/version/", "/s3cret", "")),
-        ("/json/version?token=s3cret", "", ok("/json/version", "", "?token=s3cret")),
-        ("/json/new?http://h/&token=s3cret", "", ok("/json/new", "", "?token=s3cret")),
-        ("/json/version", "Bearer s3cret", ok("/json/version", "", "")),
-        ("/json/version", "bearer  s3cret", ok("/json/version", "", "")),
+        (
+            "/s3cret/json/version/",
+            "",
+            ok("/json/version/", "/s3cret", ""),
+        ),
+        (
+            "/json/version?token=s3cret",
+            "",
+            ok("/json/version", "", "?token=s3cret"),
+        ),
+        (
+            "/json/new?http://h/&token=s3cret",
+            "",
+            ok("/json/new", "", "?token=s3cret"),
+        ),
+        (
+            "/json/version",
+            "Bearer s3cret",
+            ok("/json/version", "", ""),
+        ),
+        (
+            "/json/version",
+            "bearer  s3cret",
+            ok("/json/version", "", ""),
+        ),
         ("/json/version", "", Err(Failure::Token)),
         ("/json/version", "Basic s3cret", Err(Failure::Token)),
         ("/json/version", "Bearer s3cre", Err(Failure::Token)),
@@ -75,7 +113,11 @@ fn a_token_stands_in_three_places_and_is_kept_there() {
         assert_eq!(admitted(target, &headers), expected, "{target} {header}");
     }
     assert!(!Failure::Token.to_string().contains("s3cret"));
-    assert!(Access::new(None).admit(&request("/json", &[]), None).is_ok());
+    assert!(
+        Access::new(None)
+            .admit(&request("/json", &[]), None)
+            .is_ok()
+    );
 }
 
 #[test]

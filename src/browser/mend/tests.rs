@@ -93,7 +93,10 @@ fn structure_is_as_it_was_and_page_data_stays_masked() {
             r#"{"method":"DOM.setChildNodes","params":{"nodes":[{"nodeId":4821,"attributes":["value","4821"],"children":[]}]}}"#,
             r#"{"method":"DOM.setChildNodes","params":{"nodes":[{"nodeId":4821,"attributes":["value","x_pin"],"children":[]}]}}"#,
         ),
-        (" { \"id\" : 4821 , \"result\" : { } } ", " { \"id\" : 4821 , \"result\" : { } } "),
+        (
+            " { \"id\" : 4821 , \"result\" : { } } ",
+            " { \"id\" : 4821 , \"result\" : { } } ",
+        ),
     ] {
         assert_eq!(mended(text).as_deref(), Ok(expected), "{text}");
     }
@@ -114,7 +117,11 @@ fn a_changed_structure_is_reported() {
         ("{\"value\":[", "{\"value\":["),
         ("{\"value\":]}", "{\"value\":]}"),
     ] {
-        assert_eq!(mend(old.as_bytes(), new.as_bytes()), Err(Misaligned), "{old}");
+        assert_eq!(
+            mend(old.as_bytes(), new.as_bytes()),
+            Err(Misaligned),
+            "{old}"
+        );
     }
 }
 
@@ -125,7 +132,14 @@ fn p8_depth_costs_no_stack() {
         let text = [&open.repeat(depth), "4821", &close.repeat(depth)].concat();
         assert_eq!(mended(&text).as_deref(), Ok(&*text));
     }
-    let deep = ["{\"value\":", &"[".repeat(depth), "4821", &"]".repeat(depth), "}"].concat();
+    let deep = [
+        "{\"value\":",
+        &"[".repeat(depth),
+        "4821",
+        &"]".repeat(depth),
+        "}",
+    ]
+    .concat();
     assert!(mended(&deep).unwrap().contains("\"x_pin\""));
 }
 

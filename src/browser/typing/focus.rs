@@ -43,6 +43,7 @@ pub(super) struct Focus {
 
 /// What an element is, as `insert.js` tells it.
 #[derive(Clone, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // As `insert.js` tells them.
 pub(super) struct Facts {
     /// `self.origin` of its document.
     pub origin: Box<str>,
@@ -96,7 +97,10 @@ impl Drop for Handles {
         let (hub, group) = (Arc::clone(&self.hub), std::mem::take(&mut self.group));
         let sessions = std::mem::take(&mut self.sessions);
         // Nobody waits for it: handles that stay go with their document.
-        tokio::spawn(async move {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
             for session in sessions {
                 let params = json!({"objectGroup": group});
                 let _ = hub
@@ -116,7 +120,8 @@ struct Described {
 #[serde(rename_all = "camelCase")]
 struct Node {
     backend_node_id: i64,
-    node_name: Box<str>,
+    #[serde(rename = "nodeName")]
+    name: Box<str>,
     frame_id: Option<Box<str>>,
     #[serde(default)]
     shadow_roots: Vec<ShadowRoot>,
@@ -204,7 +209,7 @@ pub(super) async fn find(
 impl Node {
     /// The frame that it shows, if it is the element of one.
     fn frame(&self) -> Option<&str> {
-        let name = self.node_name.to_ascii_uppercase();
+        let name = self.name.to_ascii_uppercase();
         let is_owner = ["IFRAME", "FRAME", "OBJECT", "EMBED", "FENCEDFRAME"].contains(&&*name);
         self.frame_id.as_deref().filter(|_| is_owner)
     }

@@ -74,12 +74,8 @@ pub(super) async fn insert(
         Err(refused) => return Outcome::Refused(refuse(recent, refused)),
     };
     let keys: Vec<&str> = judged.values.keys().copied().collect();
-    let about = format!(
-        "{} {} {}",
-        judged.focus.loader,
-        judged.focus.node,
-        keys.join(" ")
-    );
+    let (focus, whole) = (&judged.focus, judged.focus.facts.whole);
+    let about = format!("{} {} {whole} {}", focus.loader, focus.node, keys.join(" "));
     // What would fail again does not cost another event, nor another use of the value.
     if let Some(refusal) = recent.same(&about) {
         return Outcome::Refused(refusal);
@@ -87,11 +83,17 @@ pub(super) async fn insert(
     let params = match params(&judged, wanted).await {
         Ok(params) => params,
         Err((key, denied)) => {
-            let reason = of_denied(&denied, &judged.origin, "the focused frame is");
+            let reason = of_denied(
+                &judged.ticket,
+                key,
+                &denied,
+                &judged.origin,
+                "the focused frame is",
+            );
             return Outcome::Refused(refusal(key, &reason));
         }
     };
-    let (focus, key) = (&judged.focus, keys[0]);
+    let key = keys[0];
     context
         .pages
         .filled(&focus.target, &focus.frame, &focus.loader);
@@ -222,8 +224,12 @@ fn checked<'a>(
     let origin = origin(facts).map_err(|reason| (first, reason))?;
     let mut values = BTreeMap::new();
     for (&key, &times) in spots {
-        let entry = entry(ticket, key, times, &origin)
-            .map_err(|denied| (key, of_denied(&denied, &origin, "the focused frame is")))?;
+        let entry = entry(ticket, key, times, &origin).map_err(|denied| {
+            (
+                key,
+                of_denied(ticket, key, &denied, &origin, "the focused frame is"),
+            )
+        })?;
         if entry.fill == Fill::Page {
             values.insert(key, (times, entry));
         }
@@ -286,10 +292,14 @@ fn may_take(focus: &Focus, entry: Entry) -> Result<(), &'static str> {
     match entry.field {
         Field::Any => Ok(()),
         Field::Input if is_input(&facts.kind) => Ok(()),
-        Field::Input => Err("its 'field' is \"input\", and the focused element is none that takes a value: \
-            a search field, a text area, an editable element, or a color or range. Set 'field' to \"any\" if that is wrong"),
+        Field::Input => Err(
+            "its 'field' is \"input\", and the focused element is none that takes a value: \
+            a search field, a text area, an editable element, or a color or range. Set 'field' to \"any\" if that is wrong",
+        ),
         Field::Password if &*facts.kind == "password" => Ok(()),
-        Field::Password => Err("its 'field' is \"password\", and the focused element is no password field"),
+        Field::Password => {
+            Err("its 'field' is \"password\", and the focused element is no password field")
+        }
     }
 }
 
@@ -306,18 +316,36 @@ fn sends_home(
             return Err("the field's form sends it to an address that is no web page".to_owned());
         };
         if action != *own {
-            entry(ticket, key, times, &action)
-                .map_err(|denied| of_denied(&denied, &action, "the field's form sends it to"))?;
+            entry(ticket, key, times, &action).map_err(|denied| {
+                of_denied(
+                    ticket,
+                    key,
+                    &denied,
+                    &action,
+                    "the field's form sends it to",
+                )
+            })?;
         }
     }
     Ok(())
 }
 
-fn of_denied(denied: &Denied, origin: &Origin, what: &str) -> String {
-    match denied {
-        Denied::NotThere(NotThere::NoPattern) => format!("{what} {origin}, where it does not belong"),
-        denied => denied.to_string(),
-    }
+/// Patterns that a refusal names.
+const MOST_HOMES: usize = 3;
+
+/// `x_password was not typed: it belongs to https://a.example, the focused frame is https://b.example`.
+fn of_denied(ticket: &Ticket, key: &str, denied: &Denied, origin: &Origin, what: &str) -> String {
+    let Denied::NotThere(NotThere::NoPattern) = denied else {
+        return denied.to_string();
+    };
+    let homes = ticket.homes(key);
+    let named = homes[..homes.len().min(MOST_HOMES)].join(" and ");
+    let more = if homes.len() > MOST_HOMES {
+        " and others"
+    } else {
+        ""
+    };
+    format!("it belongs to {named}{more}, {what} {origin}")
 }
 
 /// The parameters of the inserting call; the guard writes the values into them, each after its event is durable.

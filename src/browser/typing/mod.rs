@@ -116,7 +116,7 @@ impl Typing {
         let is_input = command.method.starts_with("Input.");
         let mut refusal = None;
         if run.holding.is_holding() || !run.held.is_empty() {
-            refusal = self.hand.finish(run, &command.session).await.err();
+            refusal = self.hand.finish(run, command.session.as_ref()).await.err();
         }
         if is_input {
             run.holding.reset();
@@ -128,6 +128,11 @@ impl Typing {
             self.runs.remove(&command.session);
         }
         None
+    }
+
+    /// Whether nothing was typed on a session that [`Typing::before`] need be told about.
+    pub fn is_quiet(&self, session: &Option<Arc<str>>) -> bool {
+        !self.runs.contains_key(session)
     }
 
     /// When [`Typing::paused`] is to be called, if nothing comes before.
@@ -145,10 +150,11 @@ impl Typing {
         let pause = self.hand.context.settings.limits.typing_pause;
         for (session, run) in &mut self.runs {
             let is_over = run.since.is_some_and(|since| since.elapsed() >= pause);
-            if is_over && (run.holding.is_holding() || !run.held.is_empty()) {
-                if let Err(refusal) = self.hand.finish(run, session).await {
-                    run.failed = Some(refusal);
-                }
+            if is_over
+                && (run.holding.is_holding() || !run.held.is_empty())
+                && let Err(refusal) = self.hand.finish(run, session.as_ref()).await
+            {
+                run.failed = Some(refusal);
             }
         }
     }
@@ -180,19 +186,29 @@ fn method(command: &Command) -> &'static str {
 fn far_too_long(finder: &Finder, text: &str) -> Result<Verdict, Refusal> {
     let mut start = 0;
     while start < text.len() {
-        let end = text.floor_char_boundary(start + LONGEST_TEXT);
+        let end = boundary(text, start + LONGEST_TEXT);
         let found = finder.find(&text[start..end]);
         if let Some(first) = found.first().filter(|first| !first.only_whole) {
-            let reason = "the text is longer than a text with placeholders may be (1 MiB). Type it in parts";
+            let reason =
+                "the text is longer than a text with placeholders may be (1 MiB). Type it in parts";
             return Err(refusals::refusal(first.key, reason));
         }
         if end == text.len() {
             break;
         }
         // Placeholders are far shorter than what is read twice.
-        start = text.floor_char_boundary(end - OVERLAP);
+        start = boundary(text, end - OVERLAP);
     }
     Ok(Verdict::Pass)
+}
+
+/// The last character's beginning at or before a byte.
+fn boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }
 
 /// The answer to a command that the browser does not see now.
@@ -211,9 +227,7 @@ impl Hand {
         let is_key = command.message.len() <= LARGEST_HELD;
         match said::read(command) {
             Said::Character(c) if is_key => self.character(run, place, finder, command, c).await,
-            Said::Attached
-                if is_key && run.holding.is_holding() && run.held.len() < MOST_HELD =>
-            {
+            Said::Attached if is_key && run.holding.is_holding() && run.held.len() < MOST_HELD => {
                 run.hold(command, 0);
                 settle(run);
                 Ok(done())
@@ -307,22 +321,27 @@ impl Hand {
     }
 
     /// Decides what is held, on a session of which only that is known.
-    async fn finish(&mut self, run: &mut Run, session: &Option<Arc<str>>) -> Result<(), Refusal> {
-        let target = self.context.member.target_of(session.as_deref());
+    async fn finish(&mut self, run: &mut Run, session: Option<&Arc<str>>) -> Result<(), Refusal> {
+        let target = self.context.member.target_of(session.map(|s| &**s));
         let Some(target) = target else {
             run.drop_all();
             return Ok(());
         };
         let place = Place {
-            session: session.clone(),
+            session: session.cloned(),
             target: &target.id,
             method: run
                 .held
                 .front()
                 .map_or("Input.insertText", |held| method(&held.command)),
         };
-        let finder = self.finder().await?;
-        self.decide(run, &place, &finder).await
+        match self.finder().await {
+            Ok(finder) => self.decide(run, &place, &finder).await,
+            Err(refusal) => {
+                run.drop_all();
+                Err(refusal)
+            }
+        }
     }
 
     /// Decides what is held: a placeholder is inserted, anything else is typed.
@@ -438,19 +457,18 @@ impl Hand {
         let refused = |unavailable: crate::guard::Unavailable| {
             Refusal::new(format!("nothing is typed now: {unavailable}"))
         };
-        let snapshot = match &self.ticket {
-            Some(ticket) => ticket.next().await.map_err(refused)?,
-            None => {
-                let about = About {
-                    channel: "browser",
-                    target: format!("client {}", self.context.member.id).into(),
-                    method: "Input.insertText",
-                };
-                let ticket = self.context.guard.admit(about).await.map_err(refused)?;
-                let snapshot = Arc::clone(ticket.snapshot());
-                self.ticket = Some(ticket);
-                snapshot
-            }
+        let snapshot = if let Some(ticket) = &self.ticket {
+            ticket.next().await.map_err(refused)?
+        } else {
+            let about = About {
+                channel: "browser",
+                target: format!("client {}", self.context.member.id).into(),
+                method: "Input.insertText",
+            };
+            let ticket = self.context.guard.admit(about).await.map_err(refused)?;
+            let snapshot = Arc::clone(ticket.snapshot());
+            self.ticket = Some(ticket);
+            snapshot
         };
         Ok(snapshot.finder().clone())
     }
@@ -460,5 +478,33 @@ impl Hand {
 fn settle(run: &mut Run) {
     for held in &mut run.held {
         held.is_current = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::Spelling;
+
+    #[test]
+    fn a_text_that_is_too_long_goes_on_only_without_placeholders() {
+        let finder = Finder::new(
+            ["x_a", "pin"],
+            &[Spelling::bare(), Spelling::new("{{", "}}")],
+        );
+        let plain = "\u{f6} ".repeat(LONGEST_TEXT);
+        assert!(matches!(far_too_long(&finder, &plain), Ok(Verdict::Pass)));
+        for at in [
+            0,
+            LONGEST_TEXT - 3,
+            LONGEST_TEXT,
+            2 * LONGEST_TEXT - OVERLAP,
+            plain.len(),
+        ] {
+            let at = boundary(&plain, at);
+            let text = [&plain[..at], " {{pin}} ", &plain[at..]].concat();
+            let refusal = far_too_long(&finder, &text).unwrap_err();
+            assert!(refusal.text.starts_with("pin was not typed: "), "{at}");
+        }
     }
 }

@@ -56,14 +56,26 @@ pub(super) fn of_code(code: &str) -> (&'static str, bool) {
     match code {
         "origin" | "gone" => ("the page changed meanwhile. Look at it again", false),
         "focus" => ("the focus moved meanwhile. Focus the field again", false),
-        "kind" | "actions" => ("the field or its form changed meanwhile. Look at the page again", false),
+        "kind" | "actions" => (
+            "the field or its form changed meanwhile. Look at the page again",
+            false,
+        ),
         "disabled" => (DISABLED, false),
         "readonly" => (READ_ONLY, false),
-        "moved" => ("the field's text or the caret changed while the placeholder was typed. Clear the field and type it again", false),
+        "moved" => (
+            "the field's text or the caret changed while the placeholder was typed. Clear the field and type it again",
+            false,
+        ),
         "long" => ("the field does not take so much text (maxlength)", true),
         "lines" => ("the value has several lines, and the field takes one", true),
-        "format" => ("the value is not of the form that a field of this type takes", true),
-        "nottaken" => ("the field did not take the value. What stood in it before was put back", true),
+        "format" => (
+            "the value is not of the form that a field of this type takes",
+            true,
+        ),
+        "nottaken" => (
+            "the field did not take the value. What stood in it before was put back",
+            true,
+        ),
         _ => ("the page cannot be asked. Look at it again", false),
     }
 }
@@ -71,13 +83,14 @@ pub(super) fn of_code(code: &str) -> (&'static str, bool) {
 pub(super) const DISABLED: &str = "the field is disabled";
 pub(super) const READ_ONLY: &str = "the field is read-only";
 pub(super) const NOTHING: &str = "nothing that takes text has the focus. Focus the field first";
-pub(super) const TAINTED: &str =
-    "the document, or one around it, was made or changed by a client (Fetch.fulfillRequest, Page.setDocumentContent)";
+pub(super) const TAINTED: &str = "the document, or one around it, was made or changed by a client (Fetch.fulfillRequest, Page.setDocumentContent)";
 
 /// Why the browser could not be asked.
 pub(super) fn of_call(error: &CallError) -> String {
     match error {
-        CallError::Timeout => "the page did not answer in time. A dialog or a debugger may hold it up".to_owned(),
+        CallError::Timeout => {
+            "the page did not answer in time. A dialog or a debugger may hold it up".to_owned()
+        }
         CallError::Refused { .. } | CallError::Detached | CallError::NotYours => {
             "the page changed meanwhile. Look at it again".to_owned()
         }

@@ -49,7 +49,8 @@ struct Key<'a> {
     #[serde(borrow)]
     text: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    key: Option<Cow<'a, str>>,
+    #[serde(rename = "key")]
+    name: Option<Cow<'a, str>>,
     #[serde(default)]
     commands: Vec<IgnoredAny>,
 }
@@ -59,15 +60,7 @@ const SHORTCUT: u8 = 1 | 2 | 4;
 
 /// Keys that do nothing by themselves.
 const MODIFIERS: [&str; 9] = [
-    "Shift",
-    "Control",
-    "Alt",
-    "AltGraph",
-    "Meta",
-    "CapsLock",
-    "NumLock",
-    "Fn",
-    "Dead",
+    "Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "NumLock", "Fn", "Dead",
 ];
 
 /// Reads a command.
@@ -100,7 +93,7 @@ fn key_event(event: Key<'_>) -> Said<'_> {
         ("keyUp", _) => Said::Attached,
         ("char" | "keyDown", Some(text)) if has_text && !is_shortcut => said(text),
         ("char", _) if !has_text => Said::Attached,
-        ("keyDown" | "rawKeyDown", _) => textless(event.key.as_deref(), is_shortcut),
+        ("keyDown" | "rawKeyDown", _) => textless(event.name.as_deref(), is_shortcut),
         _ => Said::Other,
     }
 }
@@ -143,42 +136,119 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines)] // Rows.
     fn what_clients_send() {
         let key = "dispatchKeyEvent";
         let whole = |text: &'static str| Said::Whole(text.into());
         for (method, params, expected) in [
             ("insertText", r#"{"text": "x_p"}"#, whole("x_p")),
             ("insertText", r#"{"text": "\u0078"}"#, Said::Character('x')),
-            ("insertText", r#"{"text": "\ud83d\ude00"}"#, Said::Character('\u{1f600}')),
+            (
+                "insertText",
+                r#"{"text": "\ud83d\ude00"}"#,
+                Said::Character('\u{1f600}'),
+            ),
             ("insertText", r#"{"text": "\ud83d"}"#, Said::Other),
             ("insertText", r#"{"text": ""}"#, Said::Other),
             ("insertText", r#"{"text": "\n"}"#, Said::Other),
             ("insertText", r#"{"text": 1}"#, Said::Other),
             ("insertText", r#"{"text": "a", "text": "b"}"#, Said::Other),
-            ("imeSetComposition", r#"{"text": "x", "selectionStart": 1, "selectionEnd": 1}"#, Said::Composition("x".into(), false)),
-            ("imeSetComposition", r#"{"text": "x", "replacementStart": 1}"#, Said::Composition("x".into(), true)),
+            (
+                "imeSetComposition",
+                r#"{"text": "x", "selectionStart": 1, "selectionEnd": 1}"#,
+                Said::Composition("x".into(), false),
+            ),
+            (
+                "imeSetComposition",
+                r#"{"text": "x", "replacementStart": 1}"#,
+                Said::Composition("x".into(), true),
+            ),
             // Playwright, Puppeteer.
-            (key, r#"{"type": "keyDown", "modifiers": 0, "text": "_", "key": "_", "commands": []}"#, Said::Character('_')),
-            (key, r#"{"type": "keyDown", "modifiers": 8, "text": "_", "key": "-"}"#, Said::Character('_')),
-            (key, r#"{"type": "keyDown", "key": "Shift", "text": ""}"#, Said::Attached),
-            (key, r#"{"type": "keyDown", "key": "Enter", "text": "\r"}"#, Said::Other),
-            (key, r#"{"type": "rawKeyDown", "key": "Backspace", "commands": ["deleteBackward"]}"#, Said::Other),
-            (key, r#"{"type": "keyDown", "key": "ArrowLeft"}"#, Said::Other),
-            (key, r#"{"type": "keyDown", "key": "a", "text": "a", "modifiers": 2}"#, Said::Other),
-            (key, r#"{"type": "keyDown", "key": "a", "text": "a", "commands": ["selectAll"]}"#, Said::Other),
-            (key, r#"{"type": "keyDown", "key": "Control", "modifiers": 2}"#, Said::Attached),
+            (
+                key,
+                r#"{"type": "keyDown", "modifiers": 0, "text": "_", "key": "_", "commands": []}"#,
+                Said::Character('_'),
+            ),
+            (
+                key,
+                r#"{"type": "keyDown", "modifiers": 8, "text": "_", "key": "-"}"#,
+                Said::Character('_'),
+            ),
+            (
+                key,
+                r#"{"type": "keyDown", "key": "Shift", "text": ""}"#,
+                Said::Attached,
+            ),
+            (
+                key,
+                r#"{"type": "keyDown", "key": "Enter", "text": "\r"}"#,
+                Said::Other,
+            ),
+            (
+                key,
+                r#"{"type": "rawKeyDown", "key": "Backspace", "commands": ["deleteBackward"]}"#,
+                Said::Other,
+            ),
+            (
+                key,
+                r#"{"type": "keyDown", "key": "ArrowLeft"}"#,
+                Said::Other,
+            ),
+            (
+                key,
+                r#"{"type": "keyDown", "key": "a", "text": "a", "modifiers": 2}"#,
+                Said::Other,
+            ),
+            (
+                key,
+                r#"{"type": "keyDown", "key": "a", "text": "a", "commands": ["selectAll"]}"#,
+                Said::Other,
+            ),
+            (
+                key,
+                r#"{"type": "keyDown", "key": "Control", "modifiers": 2}"#,
+                Said::Attached,
+            ),
             // browser-use.
-            (key, r#"{"type": "keyDown", "key": "-", "modifiers": 8, "windowsVirtualKeyCode": 189}"#, Said::Attached),
-            (key, r#"{"type": "char", "text": "_", "key": "-", "modifiers": 8}"#, Said::Character('_')),
+            (
+                key,
+                r#"{"type": "keyDown", "key": "-", "modifiers": 8, "windowsVirtualKeyCode": 189}"#,
+                Said::Attached,
+            ),
+            (
+                key,
+                r#"{"type": "char", "text": "_", "key": "-", "modifiers": 8}"#,
+                Said::Character('_'),
+            ),
             // chromedriver.
-            (key, r#"{"type": "rawKeyDown", "text": "x", "key": "x"}"#, Said::Attached),
-            (key, r#"{"type": "char", "text": "x", "unmodifiedText": "x"}"#, Said::Character('x')),
-            (key, r#"{"type": "keyUp", "text": "x", "key": "x"}"#, Said::Attached),
+            (
+                key,
+                r#"{"type": "rawKeyDown", "text": "x", "key": "x"}"#,
+                Said::Attached,
+            ),
+            (
+                key,
+                r#"{"type": "char", "text": "x", "unmodifiedText": "x"}"#,
+                Said::Character('x'),
+            ),
+            (
+                key,
+                r#"{"type": "keyUp", "text": "x", "key": "x"}"#,
+                Said::Attached,
+            ),
             (key, r#"{"type": "keyDown", "text": "x_p"}"#, whole("x_p")),
             (key, r#"{"type": "odd", "text": "x"}"#, Said::Other),
-            (key, r#"{"type": "char", "text": "x", "modifiers": -1}"#, Said::Other),
-            (key, r#"{}"#, Said::Other),
-            ("dispatchMouseEvent", r#"{"type": "mousePressed"}"#, Said::Other),
+            (
+                key,
+                r#"{"type": "char", "text": "x", "modifiers": -1}"#,
+                Said::Other,
+            ),
+            (key, "{}", Said::Other),
+            (
+                "dispatchMouseEvent",
+                r#"{"type": "mousePressed"}"#,
+                Said::Other,
+            ),
         ] {
             check(method, params, &expected);
         }
