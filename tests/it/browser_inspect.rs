@@ -720,3 +720,45 @@ fn files_come_from_and_go_to_one_folder() {
         }
     });
 }
+
+/// Downloads a file without having said where to: the browser's own folder is ours, whatever a client that left had asked for.
+#[test]
+fn downloads_go_to_the_folder_unasked_and_after_others_left() {
+    Kit::run(SECRETS, async |kit| {
+        let mut watcher = kit.client().await;
+        for asked in [None, Some("deny"), Some("allow")] {
+            if let Some(behavior) = asked {
+                let mut other = kit.client().await;
+                let params =
+                    json!({"behavior": behavior, "downloadPath": "/tmp", "eventsEnabled": true});
+                other
+                    .must(None, "Browser.setDownloadBehavior", params)
+                    .await;
+                // What it leaves behind reaches the browser before the next command does.
+                drop(other);
+            }
+            let (session, target) = watcher.tab().await;
+            let session = Some(session.as_str());
+            watcher.must(session, "Page.enable", json!({})).await;
+            let url = format!("{}/file", kit.server.home());
+            watcher
+                .send(session, "Page.navigate", json!({"url": url}))
+                .await
+                .unwrap();
+            watcher
+                .event_where("Page.downloadProgress", |progress| {
+                    progress["state"] == "completed"
+                })
+                .await;
+            let files: Vec<_> = std::fs::read_dir(kit.files())
+                .unwrap()
+                .map(|file| file.unwrap().path())
+                .collect();
+            assert_eq!(files.len(), 1, "{asked:?}: {files:?}");
+            std::fs::remove_file(&files[0]).unwrap();
+            watcher
+                .must(None, "Target.closeTarget", json!({"targetId": target}))
+                .await;
+        }
+    });
+}

@@ -5,38 +5,109 @@
 //! path. Who may write into the folder could put a symlink there between the two; give that to nobody whom uploads must not serve.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::params::{read, rest};
+use super::Inspector;
+use super::params::{failed, read, rest};
 use crate::browser::context::Context;
+use crate::browser::hub::CallError;
 use crate::browser::{Command, Refusal, Settings, Verdict};
 
 /// Files of one command.
 const MOST_FILES: usize = 1024;
 
-/// `Browser.setDownloadBehavior`, `Page.setDownloadBehavior`, `DOM.setFileInputFiles`, `Input.dispatchDragEvent`.
-pub async fn take(context: &Context, command: &Command) -> Result<Verdict, Refusal> {
-    let folder = &context.settings.folder;
-    match &*command.method {
-        "Browser.setDownloadBehavior" | "Page.setDownloadBehavior" => {
-            downloads_to(folder, command).await
+impl Inspector {
+    /// `Browser.setDownloadBehavior`, `Page.setDownloadBehavior`, `DOM.setFileInputFiles`, `Input.dispatchDragEvent`.
+    pub(super) async fn files(
+        &self,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Verdict, Refusal> {
+        let folder = &context.settings.folder;
+        match &*command.method {
+            "Browser.setDownloadBehavior" | "Page.setDownloadBehavior" => {
+                self.downloads(context, command).await
+            }
+            "DOM.setFileInputFiles" => upload(folder, command).await,
+            _ => drag(folder, command).await,
         }
-        "DOM.setFileInputFiles" => upload(folder, command).await,
-        _ => drag(folder, command).await,
+    }
+
+    /// Says so on our own session: what a client's session had said, Chromium takes back when it goes, and downloads would go to
+    /// the folder of the browser's user. The client's session is told the events, if it wants them.
+    async fn downloads(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
+        const METHOD: &str = "Browser.setDownloadBehavior";
+        let mut wanted = wanted(&context.settings.folder, command).await?;
+        if &*command.method == METHOD {
+            let mut events = json!({ "behavior": "default", "eventsEnabled": wanted.events });
+            if let Some(id) = &wanted.browser_context {
+                events["browserContextId"] = id.as_str().into();
+            }
+            let (session, events) = (command.session.as_deref(), events.to_string());
+            let told = context.member.call(session, METHOD, events.as_bytes());
+            told.await.map_err(failed)?;
+        } else {
+            let target = context.member.target_of(command.session.as_deref());
+            wanted.browser_context =
+                target.and_then(|target| target.browser_context.as_deref().map(str::to_owned));
+        }
+        let mut params = json!({ "behavior": wanted.behavior });
+        if let Some(path) = wanted.path {
+            params["downloadPath"] = path.into();
+        }
+        if let Some(id) = wanted.browser_context {
+            let mut of_context = params.clone();
+            of_context["browserContextId"] = id.into();
+            match context.hub.call(None, METHOD, of_context).await {
+                Ok(_) => return Ok(Verdict::Answer(Bytes::from_static(b"{}"))),
+                // The default context is not found by its id.
+                Err(CallError::Refused { .. }) if &*command.method != METHOD => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        self.state().downloads = Some((Arc::clone(&context.hub), Arc::clone(&context.settings)));
+        context
+            .hub
+            .call(None, METHOD, params)
+            .await
+            .map_err(failed)?;
+        Ok(Verdict::Answer(Bytes::from_static(b"{}")))
     }
 }
 
-/// Parameters of `Browser.setDownloadBehavior` that lead a browser context's downloads into the folder. The hub says so of the
-/// default context.
-pub(super) fn downloads(settings: &Settings, browser_context: &str) -> String {
-    let params = json!({
-        "behavior": "allow",
-        "downloadPath": absolute(&settings.folder),
-        "browserContextId": browser_context,
-    });
-    params.to_string()
+/// What a client that left had made of the default context's downloads is undone.
+impl Drop for Inspector {
+    fn drop(&mut self) {
+        let changed = self.state().downloads.take();
+        let runtime = tokio::runtime::Handle::try_current();
+        if let (Some((hub, settings)), Ok(runtime)) = (changed, runtime) {
+            runtime.spawn(async move {
+                let said = hub
+                    .call(
+                        None,
+                        "Browser.setDownloadBehavior",
+                        downloads(&settings, None),
+                    )
+                    .await;
+                if let Err(error) = said {
+                    tracing::debug!(%error, "downloads stay as a client that left had them");
+                }
+            });
+        }
+    }
+}
+
+/// Parameters of `Browser.setDownloadBehavior` that lead downloads into the folder; `None`: of the default context.
+pub(super) fn downloads(settings: &Settings, browser_context: Option<&str>) -> Value {
+    let mut params = json!({ "behavior": "allow", "downloadPath": absolute(&settings.folder) });
+    if let Some(id) = browser_context {
+        params["browserContextId"] = id.into();
+    }
+    params
 }
 
 fn absolute(folder: &Path) -> String {
@@ -44,18 +115,26 @@ fn absolute(folder: &Path) -> String {
     folder.to_string_lossy().into_owned()
 }
 
-async fn downloads_to(folder: &Path, command: &Command) -> Result<Verdict, Refusal> {
+/// What is done about downloads.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    behavior: &'static str,
+    path: Option<String>,
+    browser_context: Option<String>,
+    events: bool,
+}
+
+async fn wanted(folder: &Path, command: &Command) -> Result<Wanted, Refusal> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Downloads {
         behavior: String,
         download_path: Option<String>,
+        browser_context_id: Option<String>,
+        events_enabled: Option<bool>,
     }
-    let Downloads {
-        behavior,
-        download_path,
-    } = read(command)?;
-    let behavior = match behavior.as_str() {
+    let asked: Downloads = read(command)?;
+    let behavior = match asked.behavior.as_str() {
         "deny" => "deny",
         "allowAndName" => "allowAndName",
         "allow" | "default" => "allow",
@@ -65,21 +144,22 @@ async fn downloads_to(folder: &Path, command: &Command) -> Result<Verdict, Refus
             ));
         }
     };
-    let rest = rest(command, &["behavior", "downloadPath"])?;
-    if behavior == "deny" {
-        return Ok(Verdict::With(
-            format!("{{{rest}\"behavior\":\"deny\"}}").into(),
-        ));
-    }
     // A folder inside ours may be chosen; anything else is ours.
-    let path = match download_path {
-        Some(path) => inside(folder, &path).await.ok(),
-        None => None,
+    let path = match asked.download_path {
+        _ if behavior == "deny" => None,
+        Some(path) => Some(
+            inside(folder, &path)
+                .await
+                .unwrap_or_else(|_| absolute(folder)),
+        ),
+        None => Some(absolute(folder)),
     };
-    let path = json!(path.unwrap_or_else(|| absolute(folder)));
-    Ok(Verdict::With(
-        format!("{{{rest}\"behavior\":\"{behavior}\",\"downloadPath\":{path}}}").into(),
-    ))
+    Ok(Wanted {
+        behavior,
+        path,
+        browser_context: asked.browser_context_id,
+        events: asked.events_enabled.unwrap_or_default(),
+    })
 }
 
 async fn upload(folder: &Path, command: &Command) -> Result<Verdict, Refusal> {
@@ -102,7 +182,7 @@ async fn drag(folder: &Path, command: &Command) -> Result<Verdict, Refusal> {
     struct Data {
         files: Option<Vec<String>>,
         #[serde(flatten)]
-        rest: serde_json::Map<String, serde_json::Value>,
+        rest: serde_json::Map<String, Value>,
     }
     let Drag { data } = read(command)?;
     let Some(Data {

@@ -33,8 +33,9 @@ use self::paused::Paused;
 use self::said::Said;
 use self::worlds::Worlds;
 use super::context::Context;
+use super::hub::Hub;
 use super::methods::{self, Handler};
-use super::{Command, Event, Observed, Refusal, Verdict};
+use super::{Command, Event, Observed, Refusal, Settings, Verdict};
 use crate::guard::{About, Ticket};
 
 /// What all clients' inspectors have in common.
@@ -65,6 +66,8 @@ pub struct Inspector {
 struct State {
     worlds: Worlds,
     paused: Paused,
+    /// The client said where downloads of the default context go.
+    downloads: Option<(Arc<Hub>, Arc<Settings>)>,
 }
 
 impl Inspector {
@@ -83,7 +86,7 @@ impl Inspector {
         let judged = match handler {
             Handler::Navigate => self.navigate(context, command).await,
             Handler::Target => self.target(context, command).await,
-            Handler::Files => files::take(context, command).await,
+            Handler::Files => self.files(context, command).await,
             Handler::Fetch => self.fetch(context, command).await,
             Handler::Header => self.header(context, command).await,
             Handler::Cookie => self.cookie(context, command).await,

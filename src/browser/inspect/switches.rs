@@ -46,7 +46,7 @@ pub fn tracing(command: &Command) -> Result<Verdict, Refusal> {
     struct Start {
         stream_format: Option<String>,
         stream_compression: Option<String>,
-        perfetto_config: Option<serde::de::IgnoredAny>,
+        perfetto_config: Option<IgnoredAny>,
     }
     let start: Start = read(command)?;
     let is_text = start.stream_format.is_none_or(|format| format == "json")

@@ -92,10 +92,10 @@ impl Inspector {
         let id = context_id(&created)?;
         self.own(&id);
         // Chromium's default would be the folder of the browser's user.
-        let downloads = files::downloads(&context.settings, &id);
+        let downloads = files::downloads(&context.settings, Some(&id));
         let set = context
-            .member
-            .call(session, "Browser.setDownloadBehavior", downloads.as_bytes());
+            .hub
+            .call(None, "Browser.setDownloadBehavior", downloads);
         set.await.map_err(failed)?;
         Ok(Verdict::Answer(created))
     }

@@ -194,33 +194,29 @@ async fn downloads_go_into_the_folder() {
         ("deny", Some(place.path("outside")), "deny", None),
     ] {
         let text = serde_json::json!({"behavior": asked, "downloadPath": path, "eventsEnabled": true, "browserContextId": "c"});
-        let verdict = downloads_to(
+        let became = wanted(
             &place.folder(),
             &command("Browser.setDownloadBehavior", &text.to_string()),
         )
         .await;
-        let became = params(verdict).unwrap();
-        assert_eq!(became["behavior"], behavior);
-        assert_eq!(
-            became["downloadPath"].as_str(),
-            expected.as_deref(),
-            "{asked} {path:?}"
-        );
-        assert_eq!(
-            (&became["eventsEnabled"], &became["browserContextId"]),
-            (&true.into(), &"c".into())
-        );
+        let expected = Wanted {
+            behavior,
+            path: expected,
+            browser_context: Some("c".to_owned()),
+            events: true,
+        };
+        assert_eq!(became, Ok(expected), "{asked} {path:?}");
     }
     for text in [
         "{}",
         r#"{"behavior":"save"}"#,
         r#"{"behavior":"deny","behavior":"allow"}"#,
     ] {
-        let verdict = downloads_to(
+        let became = wanted(
             &place.folder(),
             &command("Browser.setDownloadBehavior", text),
         )
         .await;
-        assert!(verdict.is_err(), "{text}");
+        assert!(became.is_err(), "{text}");
     }
 }
