@@ -431,7 +431,8 @@ impl Cursor<'_> {
             };
             let plain = &self.text[self.at..self.at + length];
             // Not `any`, which would look at one byte after another.
-            if plain.iter().fold(false, |bad, byte| bad | (*byte < 0x20)) {
+            let controls = plain.iter().map(|byte| u8::from(*byte < 0x20));
+            if controls.fold(0, |found, control| found | control) != 0 {
                 return self.wrong();
             }
             self.at += length;
@@ -486,3 +487,6 @@ impl Cursor<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ use bauta::browser::{Captures, Launch, Limits, Settings, Upstream, envelope};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 /// Where Debian installs it.
@@ -82,12 +84,7 @@ impl Browser {
 
     pub async fn join(&self) -> Client {
         let (member, incoming) = self.hub.join().await.unwrap();
-        Client {
-            member,
-            incoming,
-            next: 0,
-            seen: Vec::new(),
-        }
+        Client::new(member, incoming)
     }
 
     /// The profiles that there are.
@@ -107,6 +104,15 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn new(member: Member, incoming: Incoming) -> Self {
+        Self {
+            member,
+            incoming,
+            next: 0,
+            seen: Vec::new(),
+        }
+    }
+
     pub async fn send(&mut self, session: Option<&str>, method: &str, params: Value) -> i64 {
         self.next += 1;
         let id = self.next;
@@ -225,4 +231,38 @@ pub fn refused(error: &CallError) -> i64 {
         CallError::Refused { code, .. } => *code,
         error => panic!("{error:?}"),
     }
+}
+
+/// A site that answers with that page, whatever it is asked; its address.
+pub async fn site(page: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                let asked = stream.read(&mut head).await;
+                let length = page.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
+                );
+                if asked.is_ok() {
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                }
+            });
+        }
+    });
+    format!("http://{address}/")
+}
+
+/// The processes that have a text in their command line.
+pub fn processes_with(text: &str) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let numbers = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers
+        .filter(|pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(text)
+        })
+        .collect()
 }

@@ -3,20 +3,19 @@
 //! Its router ([`super::route`]) is the one that takes messages in. Everybody may send: what is sent is put into a queue that is
 //! bounded by bytes, under a number that is entered first, so that no answer comes to nobody.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::events::{Events, Subscriber};
-use super::queue::Queue;
+use super::events::Events;
 use super::rewrite;
-use super::sessions::{Owner, Sessions};
+use super::sessions::Owner;
+use super::state::{Pending, State, Waiting};
 use super::types::{CallError, SendError};
 use crate::browser::command::Command;
 use crate::browser::upstream::Outgoing;
@@ -27,181 +26,16 @@ const MOST_OUT: usize = 64 << 20;
 /// Bytes of a message to the browser: it closes its end of the connection at 100 MiB.
 const MOST_COMMAND: usize = 96 << 20;
 
-/// Commands of a client that may wait for their answers.
-const MOST_IN_FLIGHT: usize = 16_384;
-
 /// How long a client's command may wait for room.
 const ROOM: Duration = Duration::from_secs(30);
 
-/// The parameters of a command of ours.
-pub(super) enum Params {
-    None,
-    Plain(Vec<u8>),
-    /// They hold a value.
-    Wiped(Zeroizing<Vec<u8>>),
-}
-
-impl Params {
-    fn len(&self) -> usize {
-        match self {
-            Self::None => 0,
-            Self::Plain(bytes) => bytes.len(),
-            Self::Wiped(bytes) => bytes.len(),
-        }
-    }
-}
-
-/// Whose an answer is.
-pub(super) enum Waiting {
-    /// A call's; the answer's result.
-    Call(oneshot::Sender<Result<Bytes, CallError>>),
-    /// A client's.
-    Client {
-        member: u64,
-        id: i64,
-        method: Arc<str>,
-    },
-    /// That of attaching a root: the session is entered before anything else is read.
-    Root(Owner, oneshot::Sender<Result<Arc<str>, CallError>>),
-}
-
-/// A command that waits for its answer.
-pub(super) struct Pending {
-    pub(super) waiting: Waiting,
-    /// The session as it stands in the command; `None`: the connection's own.
-    pub(super) session: Option<Arc<str>>,
-    /// As the client named it.
-    pub(super) named: bool,
-}
-
-/// A client's place.
-pub(super) struct Seat {
-    pub(super) root: Arc<str>,
-    pub(super) queue: Arc<Queue>,
-    pub(super) in_flight: usize,
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    next: Option<i32>,
-    pub(super) pending: HashMap<i32, Pending>,
-    /// How many of them are calls: what must not wait for a client.
-    pub(super) calls: usize,
-    pub(super) sessions: Sessions,
-    pub(super) seats: HashMap<u64, Seat>,
-    /// Our own sessions by target.
-    pub(super) own: HashMap<Box<str>, Arc<OnceCell<Arc<str>>>>,
-    pub(super) subscribers: HashMap<Arc<str>, Vec<Subscriber>>,
-    pub(super) dead: bool,
-}
-
-impl State {
-    /// Enters a command; its number.
-    fn enter(&mut self, pending: Pending) -> i32 {
-        self.calls += usize::from(matches!(pending.waiting, Waiting::Call(_)));
-        let id = self.number();
-        self.pending.insert(id, pending);
-        id
-    }
-
-    /// The next number that nobody waits for.
-    fn number(&mut self) -> i32 {
-        let mut id = self.next.unwrap_or(rewrite::FIRST_ID);
-        // There are more numbers than commands could be in memory.
-        while self.pending.contains_key(&id) {
-            id = after(id);
-        }
-        self.next = Some(after(id));
-        id
-    }
-
-    /// Takes a command out.
-    pub(super) fn leave(&mut self, id: i32) -> Option<Pending> {
-        let pending = self.pending.remove(&id)?;
-        match &pending.waiting {
-            Waiting::Call(_) => self.calls -= 1,
-            Waiting::Client { member, .. } => {
-                if let Some(seat) = self.seats.get_mut(member) {
-                    seat.in_flight -= 1;
-                }
-            }
-            Waiting::Root(..) => {}
-        }
-        Some(pending)
-    }
-
-    /// Takes a session out with all that hangs on it: calls on it fail, what listened to it ends.
-    pub(super) fn forget(&mut self, session: &str) {
-        let removed = self.sessions.remove(session);
-        if removed.is_empty() {
-            return;
-        }
-        let gone: HashSet<&str> = removed.iter().map(|session| &*session.id).collect();
-        for session in &gone {
-            self.subscribers.remove(*session);
-        }
-        self.own
-            .retain(|_, cell| cell.get().is_none_or(|session| !gone.contains(&**session)));
-        if self.calls > 0 {
-            self.fail_calls(|session| session.is_some_and(|session| gone.contains(session)));
-        }
-    }
-
-    /// Fails the calls on some sessions. A client's commands stay: the browser may answer them still.
-    fn fail_calls(&mut self, on: impl Fn(Option<&str>) -> bool) {
-        let ids: Vec<i32> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| matches!(pending.waiting, Waiting::Call(_)))
-            .filter(|(_, pending)| on(pending.session.as_deref()))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
-            if let Some(pending) = self.leave(id)
-                && let Waiting::Call(tell) = pending.waiting
-            {
-                // Nobody waits if the caller has given up.
-                let _ = tell.send(Err(CallError::Detached));
-            }
-        }
-    }
-
-    /// Makes room for a client's command if it has too many: those on sessions that are gone are answered no more.
-    fn has_room(&mut self, member: u64) -> bool {
-        let full = |state: &Self| {
-            let seat = state.seats.get(&member);
-            seat.is_none_or(|seat| seat.in_flight >= MOST_IN_FLIGHT)
-        };
-        if !full(self) {
-            return true;
-        }
-        let is_lost = |pending: &Pending| {
-            let ours =
-                matches!(pending.waiting, Waiting::Client { member: of, .. } if of == member);
-            let session = pending.session.as_deref();
-            ours && session.is_some_and(|session| self.sessions.get(session).is_none())
-        };
-        let lost = self.pending.iter().filter(|(_, pending)| is_lost(pending));
-        let lost: Vec<i32> = lost.map(|(id, _)| *id).collect();
-        for id in lost {
-            self.leave(id);
-        }
-        !full(self)
-    }
-}
-
-fn after(id: i32) -> i32 {
-    if id >= rewrite::LAST_ID {
-        rewrite::FIRST_ID
-    } else {
-        id + 1
-    }
-}
+/// The parameters of a command of ours: an object's text, wiped when it goes, for it may hold a value.
+pub(super) type Params = Option<Zeroizing<Vec<u8>>>;
 
 /// What waits to be written, with its share of the room.
 pub(super) struct Queued {
     pub(super) outgoing: Outgoing,
-    _room: Option<OwnedSemaphorePermit>,
+    pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
 /// One connection.
@@ -267,7 +101,7 @@ impl Link {
                 named: true,
             });
             let attach = "Target.attachToBrowserTarget";
-            self.put(id, attach, None, &Params::None, None);
+            self.put(id, attach, None, &None, None);
         }
         let told = timeout(limit, told).await.map_err(|_| CallError::Timeout)?;
         told.map_err(|_| CallError::Gone)?
@@ -281,7 +115,8 @@ impl Link {
         method: &str,
         params: Params,
     ) -> Result<Bytes, CallError> {
-        let size = params.len() + method.len() + rewrite::ENVELOPE;
+        let size = params.as_ref().map_or(0, |params| params.len());
+        let size = size + method.len() + rewrite::ENVELOPE;
         if size > self.most {
             return Err(CallError::TooLarge);
         }
@@ -319,20 +154,18 @@ impl Link {
         owner: Owner,
         session: Option<&str>,
     ) -> Result<Arc<str>, CallError> {
-        if let Some(session) = session {
-            let session = state.sessions.named(session, owner);
-            return session
-                .map(|session| Arc::clone(&session.id))
-                .ok_or(CallError::NotYours);
-        }
-        match owner {
-            Owner::Ours => self.own_root.get().cloned().ok_or(CallError::Gone),
-            Owner::Member(id) => {
-                let seat = state.seats.get(&id);
-                seat.map(|seat| Arc::clone(&seat.root))
-                    .ok_or(CallError::Gone)
-            }
-        }
+        let root = match owner {
+            Owner::Ours => self.own_root.get(),
+            Owner::Member(id) => state.seats.get(&id).map(|seat| &seat.root),
+        };
+        let root = root.ok_or(CallError::Gone)?;
+        let Some(session) = session else {
+            return Ok(Arc::clone(root));
+        };
+        let session = state.sessions.named(session, owner);
+        session
+            .map(|session| Arc::clone(&session.id))
+            .ok_or(CallError::NotYours)
     }
 
     /// Our own session on a target.
@@ -376,7 +209,7 @@ impl Link {
         }
 
         let params = serde_json::json!({ "targetId": target, "flatten": true }).to_string();
-        let params = Params::Plain(params.into_bytes());
+        let params = Some(params.into_bytes().into());
         let attach = "Target.attachToTarget";
         let result = self.call(Owner::Ours, None, attach, params).await?;
         let attached: Attached =
@@ -384,11 +217,10 @@ impl Link {
         Ok(attached.session.into())
     }
 
-    /// Events of a session of ours from now on.
-    pub(super) fn events(&self, session: &str) -> Result<Events, CallError> {
+    /// Events of a session of ours from now on; `None`: our own browser session.
+    pub(super) fn events(&self, session: Option<&str>) -> Result<Events, CallError> {
         let mut state = self.state();
-        let session = state.sessions.named(session, Owner::Ours);
-        let session = Arc::clone(&session.ok_or(CallError::NotYours)?.id);
+        let session = self.session_of(&state, Owner::Ours, session)?;
         let (subscriber, events) = Events::new();
         state
             .subscribers
@@ -470,20 +302,26 @@ impl Link {
         params: &Params,
         room: Option<OwnedSemaphorePermit>,
     ) {
-        let outgoing = match params {
-            Params::None => Outgoing::Message(rewrite::command(id, method, session, None)),
-            Params::Plain(params) => {
-                Outgoing::Message(rewrite::command(id, method, session, Some(params)))
-            }
-            Params::Wiped(params) => {
-                Outgoing::Wiped(rewrite::wiped_command(id, method, session, params))
-            }
-        };
-        self.queue(outgoing, room);
+        let params = params.as_ref().map(|params| &params[..]);
+        let message = rewrite::command(id, method, session, params);
+        self.queue(Outgoing::Message(message), room);
     }
 
-    /// Queues what needs no number. After the end it goes nowhere.
-    pub(super) fn queue(&self, outgoing: Outgoing, room: Option<OwnedSemaphorePermit>) {
+    /// Answers a ping, unless so much waits already that nobody would miss it.
+    pub(super) fn pong(&self, payload: Bytes) {
+        let size = u32::try_from(payload.len()).unwrap_or(u32::MAX).max(1);
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(size) {
+            self.queue(Outgoing::Pong(payload), Some(room));
+        }
+    }
+
+    /// Asks for a sign of life.
+    pub(super) fn ping(&self) {
+        self.queue(Outgoing::Ping, None);
+    }
+
+    /// Queues something. After the end it goes nowhere.
+    fn queue(&self, outgoing: Outgoing, room: Option<OwnedSemaphorePermit>) {
         let _ = self.out.send(Queued {
             outgoing,
             _room: room,
@@ -498,14 +336,8 @@ impl Link {
     }
 
     /// A client leaves, or is cut: it gets nothing more, its root is detached, and all that hung on it is forgotten.
-    pub(super) fn leave(&self, member: u64) {
+    pub(super) fn leave(&self, member: u64, reason: &str) {
         let mut state = self.state();
-        let Some(seat) = state.seats.remove(&member) else {
-            return;
-        };
-        state.pending.retain(|_, pending| {
-            !matches!(pending.waiting, Waiting::Client { member: of, .. } if of == member)
-        });
         // A target that waits when all who could let it run are gone would wait for ever.
         let sessions = state.sessions.of(Owner::Member(member));
         let waiting = sessions.filter(|session| session.waiting);
@@ -513,20 +345,21 @@ impl Link {
         for session in waiting {
             self.let_run(&mut state, &session);
         }
-        self.detach(&mut state, None, &seat.root);
-        state.forget(&seat.root);
+        if let Some(root) = state.unseat(member, &reason.into(), true) {
+            self.detach(&mut state, None, &root);
+        }
     }
 
     /// Lets a target run that waits for it.
     pub(super) fn let_run(&self, state: &mut State, session: &str) {
         let run = "Runtime.runIfWaitingForDebugger";
-        self.post(state, run, Some(session), &Params::None);
+        self.post(state, run, Some(session), &None);
     }
 
     /// Detaches a session from the one on which it was attached; `None`: from the connection itself.
     pub(super) fn detach(&self, state: &mut State, on: Option<&str>, session: &str) {
         let params = serde_json::json!({ "sessionId": session }).to_string();
-        let params = Params::Plain(params.into_bytes());
+        let params = Some(params.into_bytes().into());
         self.post(state, "Target.detachFromTarget", on, &params);
     }
 
@@ -566,6 +399,15 @@ impl Link {
             .ok()
             .and_then(|reason| reason.clone())
             .unwrap_or_else(|| "the connection ended".into())
+    }
+}
+
+/// Ends the connection when the task that holds it ends, however that does.
+pub(super) struct EndsWith(pub(super) Arc<Link>);
+
+impl Drop for EndsWith {
+    fn drop(&mut self) {
+        self.0.die("the connection was ended");
     }
 }
 

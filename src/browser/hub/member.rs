@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::link::{Link, Params};
+use super::link::Link;
 use super::sessions::Owner;
 use super::types::{CallError, SendError, Target};
 use crate::browser::command::Command;
@@ -24,7 +24,7 @@ struct Leaves {
 
 impl Drop for Leaves {
     fn drop(&mut self) {
-        self.link.leave(self.id);
+        self.link.leave(self.id, "the client left");
     }
 }
 
@@ -56,7 +56,7 @@ impl Member {
         method: &str,
         params: &[u8],
     ) -> Result<Bytes, CallError> {
-        let params = Params::Plain(params.to_vec());
+        let params = Some(params.to_vec().into());
         let link = &self.seat.link;
         link.call(Owner::Member(self.id), session, method, params)
             .await

@@ -18,6 +18,7 @@ mod queue;
 mod rewrite;
 mod route;
 mod sessions;
+mod state;
 mod supervise;
 mod types;
 
@@ -33,11 +34,11 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::settings::Settings;
-use link::{Link, Params};
+use link::Link;
 use sessions::Owner;
 use supervise::{Running, Shared};
 
-pub use super::upstream::StartError;
+pub use super::upstream::{AttachError, Refused, StartError};
 pub use events::Events;
 pub use member::Member;
 pub use queue::{Incoming, Pulse};
@@ -65,7 +66,8 @@ impl Hub {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(settings: Arc<Settings>) -> Result<Arc<Self>, StartError> {
-        let running = Running::open(&settings).await?;
+        let stop = watch::channel(false).0;
+        let running = Running::open(&settings, &mut stop.subscribe()).await?;
         let shared = Arc::new(Shared {
             settings,
             link: watch::channel(None).0,
@@ -73,7 +75,7 @@ impl Hub {
             generation: AtomicU64::new(0),
             pid: AtomicU32::new(0),
             notices: broadcast::channel(MOST_NOTICES).0,
-            stop: watch::channel(false).0,
+            stop,
             stopped: watch::channel(false).0,
         });
         shared.enter(&running);
@@ -97,16 +99,13 @@ impl Hub {
     ) -> Result<Bytes, CallError> {
         // What cannot be written as JSON is a mistake of ours; the browser would refuse it too.
         let params = serde_json::to_vec(&params).map_err(|_| CallError::Unreadable)?;
-        let params = match &params[..] {
-            b"null" => Params::None,
-            _ => Params::Plain(params),
-        };
+        let params = (params != b"null").then(|| params.into());
         self.link()?
             .call(Owner::Ours, session, method, params)
             .await
     }
 
-    /// The same with parameters that hold a value: the message is wiped once it was written.
+    /// The same with parameters that are written already. They and the message made of them are wiped, as all that we send is.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -116,7 +115,7 @@ impl Hub {
         method: &str,
         params: Zeroizing<Vec<u8>>,
     ) -> Result<Bytes, CallError> {
-        let params = Params::Wiped(params);
+        let params = Some(params);
         self.link()?
             .call(Owner::Ours, session, method, params)
             .await
@@ -130,11 +129,11 @@ impl Hub {
         self.link()?.own(target).await
     }
 
-    /// Events of a session of ours, from now on. They end when the session detaches, or when too many wait.
+    /// Events of a session of ours from now on; `None`: our own browser session. They end when the session detaches, or when too many wait.
     ///
     /// # Errors
     /// It is none of ours, or the browser is gone.
-    pub fn events(&self, session: &str) -> Result<Events, CallError> {
+    pub fn events(&self, session: Option<&str>) -> Result<Events, CallError> {
         self.link()?.events(session)
     }
 
@@ -170,6 +169,11 @@ impl Hub {
         let targets: Targets =
             serde_json::from_slice(&targets).map_err(|_| CallError::Unreadable)?;
         Ok(targets.target_infos.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether there is a browser now.
+    pub fn is_up(&self) -> bool {
+        self.shared.link.borrow().is_some()
     }
 
     /// What our isolated worlds are called in this run.

@@ -40,6 +40,7 @@ struct Inner {
     taken: u64,
     /// Nothing more is sent, and why.
     gone: Option<Arc<str>>,
+    patience: Duration,
 }
 
 /// Whether a message was put into a queue.
@@ -59,6 +60,7 @@ impl Queue {
             bytes: 0,
             taken: 0,
             gone: None,
+            patience: PATIENCE,
         };
         Arc::new(Self {
             inner: Mutex::new(inner),
@@ -84,16 +86,18 @@ impl Queue {
             // Before looking, so that nothing is missed between.
             let taken = self.taken.notified();
             let changed = changed.notified();
+            let until;
+            // Asked before the lock is taken: who asks may hold others.
+            let most = if urgent() {
+                MOST_WITH_URGENT
+            } else {
+                MOST_WAITING
+            };
             {
                 let mut inner = self.inner();
                 if inner.gone.is_some() {
                     return Pushed::Gone;
                 }
-                let most = if urgent() {
-                    MOST_WITH_URGENT
-                } else {
-                    MOST_WAITING
-                };
                 if inner.bytes < most {
                     let size = size + OVERHEAD;
                     inner.bytes += size;
@@ -107,9 +111,9 @@ impl Queue {
                     Some((_, before)) if inner.taken - before < LEAST_TAKEN => {}
                     _ => since = Some((now, inner.taken)),
                 }
+                until = since.map_or(now, |(since, _)| since) + inner.patience;
             }
-            let started = since.map_or_else(Instant::now, |(started, _)| started);
-            let waited = timeout_at(started + PATIENCE, async {
+            let waited = timeout_at(until, async {
                 tokio::select! {
                     () = taken => {}
                     () = changed => {}
@@ -192,5 +196,90 @@ impl Pulse {
     pub fn beat(&self, bytes: usize) {
         self.queue.inner().taken += bytes as u64;
         self.queue.taken.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some message; what it weighs is said beside it.
+    fn message() -> FromBrowser {
+        FromBrowser::Gone("message".into())
+    }
+
+    fn is(message: &FromBrowser, text: &str) -> bool {
+        matches!(message, FromBrowser::Gone(reason) if &**reason == text)
+    }
+
+    async fn push(queue: &Queue, size: usize, urgent: bool) -> Pushed {
+        queue.push(message(), size, || urgent, &Notify::new()).await
+    }
+
+    fn impatient() -> (Arc<Queue>, Incoming) {
+        let queue = Queue::new();
+        queue.inner().patience = Duration::from_millis(100);
+        (Arc::clone(&queue), Incoming::of(queue))
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_waits_and_one_whose_client_takes_nothing_is_given_up() {
+        let (queue, mut incoming) = impatient();
+        assert_eq!(push(&queue, MOST_WAITING, false).await, Pushed::Yes);
+        assert_eq!(push(&queue, 1, false).await, Pushed::Stalled);
+        assert_eq!(
+            push(&queue, 1, true).await,
+            Pushed::Yes,
+            "while we wait ourselves"
+        );
+        assert_eq!(push(&queue, MOST_WITH_URGENT, true).await, Pushed::Yes);
+        assert_eq!(push(&queue, 1, true).await, Pushed::Stalled);
+        for _ in 0..2 {
+            assert!(is(&incoming.next().await, "message"));
+        }
+        assert_eq!(
+            push(&queue, 1, false).await,
+            Pushed::Stalled,
+            "the last is large"
+        );
+        assert!(is(&incoming.next().await, "message"));
+        assert_eq!(push(&queue, 1, false).await, Pushed::Yes);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_on_taking_is_waited_for() {
+        let (queue, mut incoming) = impatient();
+        push(&queue, MOST_WAITING, false).await;
+        let pulse = incoming.pulse();
+        let waiting = tokio::spawn({
+            let queue = Arc::clone(&queue);
+            async move { push(&queue, 1, false).await }
+        });
+        // For longer than its patience: it takes one long message, as fast as it must.
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(400) {
+            pulse.beat(1 << 20);
+            tokio::task::yield_now().await;
+        }
+        assert!(!waiting.is_finished());
+        assert!(is(&incoming.next().await, "message"));
+        assert_eq!(waiting.await.unwrap(), Pushed::Yes);
+    }
+
+    #[tokio::test]
+    async fn the_end_comes_behind_what_waits_or_at_once() {
+        let (queue, mut incoming) = impatient();
+        push(&queue, 1, false).await;
+        queue.end(&"over".into(), false);
+        assert_eq!(push(&queue, 1, false).await, Pushed::Gone);
+        assert!(is(&incoming.next().await, "message"));
+        assert!(is(&incoming.next().await, "over"));
+        let (queue, mut incoming) = impatient();
+        push(&queue, 1, false).await;
+        queue.end(&"over".into(), true);
+        queue.end(&"again".into(), false);
+        assert!(is(&incoming.next().await, "over"));
+        drop(incoming);
+        assert_eq!(push(&queue, 1, false).await, Pushed::Gone);
     }
 }

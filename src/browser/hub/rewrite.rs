@@ -18,10 +18,30 @@ pub(super) const LAST_ID: i32 = -1_000_000_000;
 /// What a command's envelope takes besides method, session and parameters.
 pub(super) const ENVELOPE: usize = 80;
 
+/// A command with parameters that are an object's text, or none. It is made without leaving a copy of a part behind, and has room for
+/// one byte more: parameters may hold a value.
+pub(super) fn command(
+    id: i32,
+    method: &str,
+    session: Option<&str>,
+    params: Option<&[u8]>,
+) -> Zeroizing<Vec<u8>> {
+    const PARAMS: &[u8] = b",\"params\":";
+    let head = head(id, method, session);
+    let length = head.len() + PARAMS.len() + params.map_or(0, <[u8]>::len) + 1;
+    let mut out = Zeroizing::new(Vec::with_capacity(length + 1));
+    out.extend_from_slice(&head);
+    if let Some(params) = params {
+        out.extend_from_slice(PARAMS);
+        out.extend_from_slice(params);
+    }
+    out.push(b'}');
+    out
+}
+
 /// A command up to its parameters.
-fn head(id: i32, method: &str, session: Option<&str>, more: usize) -> Vec<u8> {
-    let session_length = session.map_or(0, str::len);
-    let mut out = Vec::with_capacity(ENVELOPE + method.len() + session_length + more);
+fn head(id: i32, method: &str, session: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(ENVELOPE + method.len() + session.map_or(0, str::len));
     out.extend_from_slice(b"{\"id\":");
     out.extend_from_slice(id.to_string().as_bytes());
     out.extend_from_slice(b",\"method\":");
@@ -36,41 +56,6 @@ fn head(id: i32, method: &str, session: Option<&str>, more: usize) -> Vec<u8> {
 fn quote(text: &str, out: &mut Vec<u8>) {
     // A text's JSON into memory.
     serde_json::to_writer(out, text).expect("a string is JSON and a vector takes it");
-}
-
-/// A command with parameters that are an object's text, or none.
-pub(super) fn command(
-    id: i32,
-    method: &str,
-    session: Option<&str>,
-    params: Option<&[u8]>,
-) -> Vec<u8> {
-    let mut out = head(id, method, session, params.map_or(0, <[u8]>::len));
-    if let Some(params) = params {
-        out.extend_from_slice(b",\"params\":");
-        out.extend_from_slice(params);
-    }
-    out.push(b'}');
-    out
-}
-
-/// The same with parameters that hold a value: neither they nor the command leave a copy behind.
-pub(super) fn wiped_command(
-    id: i32,
-    method: &str,
-    session: Option<&str>,
-    params: &Zeroizing<Vec<u8>>,
-) -> Zeroizing<Vec<u8>> {
-    const PARAMS: &[u8] = b",\"params\":";
-    let head = head(id, method, session, 0);
-    // It never grows, so it never moves.
-    let length = head.len() + PARAMS.len() + params.len() + 1;
-    let mut out = Zeroizing::new(Vec::with_capacity(length));
-    out.extend_from_slice(&head);
-    out.extend_from_slice(PARAMS);
-    out.extend_from_slice(params);
-    out.push(b'}');
-    out
 }
 
 /// The answer to a command whose real one was too large.
@@ -132,6 +117,8 @@ pub(super) fn put_id(message: &mut BytesMut, envelope: &Envelope, id: i64) -> us
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::browser::envelope::of_browser;
 
@@ -176,21 +163,18 @@ mod tests {
 
     #[test]
     fn a_command_is_what_the_envelope_reader_reads() {
-        let params = Zeroizing::new(br#"{"text":"v"}"#.to_vec());
+        let params = br#"{"text":"v"}"#;
         for session in [None, Some("S\"1")] {
-            let plain = command(LAST_ID, "A.b", session, Some(&params));
-            let wiped = wiped_command(LAST_ID, "A.b", session, &params);
-            assert_eq!(plain, *wiped);
-            assert_eq!(wiped.capacity(), wiped.len(), "it never grew");
-            let read = crate::browser::envelope::command(plain.into()).unwrap();
+            let made = command(LAST_ID, "A.b", session, Some(params));
+            assert_eq!(made.capacity(), made.len() + 1, "it never grew");
+            let read = Bytes::copy_from_slice(&made);
+            let read = crate::browser::envelope::command(read).unwrap();
             assert_eq!(read.id, i64::from(LAST_ID));
             assert_eq!(&*read.method, "A.b");
             assert_eq!(read.session.as_deref(), session);
-            assert_eq!(read.params(), &params[..]);
+            assert_eq!(read.params(), params);
         }
-        assert_eq!(
-            command(LAST_ID, "A.b", None, None),
-            br#"{"id":-1000000000,"method":"A.b"}"#
-        );
+        let made = command(LAST_ID, "A.b", None, None);
+        assert_eq!(&made[..], br#"{"id":-1000000000,"method":"A.b"}"#);
     }
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,14 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::link::{Link, Seat, State, Waiting};
+use super::link::{EndsWith, Link};
 use super::queue::{Pushed, Queue};
 use super::rewrite;
 use super::sessions::Owner;
+use super::state::{Seat, State, Waiting};
 use super::types::{CallError, Event, FromBrowser, Target};
 use crate::browser::envelope::{self, Envelope};
-use crate::browser::upstream::{Outgoing, Reader, Received};
+use crate::browser::upstream::{Reader, Received};
 
 /// Methods of events whose names are kept, so that each event need not bring its own.
 const MOST_METHODS: usize = 1024;
@@ -97,6 +99,7 @@ impl Router {
 
     /// Routes until the connection ends, and says so to everybody.
     pub(super) async fn run(mut self) {
+        let _ends = EndsWith(Arc::clone(&self.link));
         let reason = match self.route_all().await {
             Ok(()) => "the browser closed its end".to_owned(),
             Err(error) => format!("the connection to the browser broke: {error}"),
@@ -109,7 +112,7 @@ impl Router {
             match received {
                 Received::Message(message) => self.message(message).await,
                 Received::TooLarge(head) => self.too_large(&head).await,
-                Received::Ping(payload) => self.link.queue(Outgoing::Pong(payload), None),
+                Received::Ping(payload) => self.link.pong(payload),
                 Received::Pong => {}
             }
         }
@@ -124,7 +127,7 @@ impl Router {
         if let Ok(received) = timeout(SILENCE, self.reader.next()).await {
             return received;
         }
-        self.link.queue(Outgoing::Ping, None);
+        self.link.ping();
         match timeout(SILENCE, self.reader.next()).await {
             Ok(received) => received,
             Err(_) => Err(io::Error::other("it answers nothing")),
@@ -200,16 +203,11 @@ impl Router {
             && let Owner::Member(member) = owner
         {
             // It left before it had come.
-            self.link.leave(member);
+            self.link.leave(member, "it left before it had come");
         }
     }
 
-    async fn event(
-        &mut self,
-        method: std::ops::Range<usize>,
-        message: BytesMut,
-        envelope: Envelope,
-    ) {
+    async fn event(&mut self, method: Range<usize>, message: BytesMut, envelope: Envelope) {
         let method = self.name(&message[method]);
         let params = envelope.params.clone().unwrap_or(0..0);
         let session = envelope.session.clone();
@@ -227,7 +225,14 @@ impl Router {
         match way {
             Way::Nowhere => {}
             Way::End => self.link.die("our own browser session was detached"),
-            Way::Ours(session) => self.tell_us(&session, method, message, envelope),
+            Way::Ours(session) => {
+                self.tell_us(
+                    &session,
+                    &method,
+                    &message.freeze(),
+                    envelope.params.as_ref(),
+                );
+            }
             Way::Client {
                 member,
                 queue,
@@ -295,13 +300,10 @@ impl Router {
                 // Without it nothing of ours works: the supervisor starts anew.
                 Owner::Ours => return Way::End,
                 Owner::Member(member) => {
-                    if let Some(seat) = state.seats.get(&member) {
-                        seat.queue
-                            .end(&"its browser session was detached".into(), false);
-                    }
+                    let reason = "its browser session was detached".into();
+                    state.unseat(member, &reason, false);
                 }
             }
-            state.forget(id);
             return Way::Nowhere;
         }
         // Announced by the session on which it was attached, and by no other.
@@ -317,18 +319,23 @@ impl Router {
     }
 
     /// Hands an event to those of us who asked for that session's.
-    fn tell_us(&self, session: &Arc<str>, method: Arc<str>, message: BytesMut, envelope: Envelope) {
+    fn tell_us(
+        &self,
+        session: &Arc<str>,
+        method: &Arc<str>,
+        message: &Bytes,
+        params: Option<&Range<usize>>,
+    ) {
         let mut state = self.link.state();
         let Some(subscribers) = state.subscribers.get_mut(session) else {
             return;
         };
-        let message = message.freeze();
         // One who takes them too slowly loses the rest, and sees that in their end.
         subscribers.retain(|subscriber| {
             let event = Event {
-                method: Arc::clone(&method),
+                method: Arc::clone(method),
                 message: message.clone(),
-                params: envelope.params.clone(),
+                params: params.cloned(),
             };
             subscriber.try_send(event).is_ok()
         });
@@ -391,8 +398,7 @@ async fn deliver(
             client = member,
             "a client that took nothing for too long is cut"
         );
-        queue.end(&"it took its messages too slowly".into(), true);
-        link.leave(member);
+        link.leave(member, "it took its messages too slowly");
     }
 }
 
@@ -459,7 +465,7 @@ fn answered(head: &[u8]) -> Option<i32> {
 /// Whether a target belongs to the browser's own windows, and not to what it shows. A new tab's page is the client's.
 fn is_chromes_own(kind: &str, url: &str) -> bool {
     let own = ["chrome://", "chrome-untrusted://", "devtools://"];
-    let new_tab = ["chrome://newtab/", "chrome://new-tab-page/"];
+    let new_tab = ["chrome://newtab/", "chrome://new-tab-page"];
     match kind {
         "browser_ui" => true,
         "tab" => {

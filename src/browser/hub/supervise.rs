@@ -10,15 +10,15 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::link::{Link, Params, Queued};
+use super::link::{EndsWith, Link, Queued};
 use super::route::Router;
 use super::sessions::Owner;
 use super::types::{CallError, Notice, Version};
 use crate::browser::settings::Settings;
 use crate::browser::upstream::{self, Connection, Process, StartError, Writer};
 
-/// How long a browser may take from its start to its first answers.
-const START: Duration = Duration::from_secs(30);
+/// How long a browser may take from its start to its first answers: so many times what a command may take.
+const START: u32 = 3;
 
 /// Waited before a browser is started again: first, and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -26,6 +26,9 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// A browser that lived this long is started again without much ado.
 const SOUND: Duration = Duration::from_secs(10);
+
+/// How long is waited for how a browser ended, once its connection has.
+const HOW: Duration = Duration::from_millis(500);
 
 /// How long a browser may take to close itself.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -79,7 +82,10 @@ struct CommandLine {
 
 impl Running {
     /// Opens a connection, and asks it what every browser can answer.
-    pub(super) async fn open(settings: &Settings) -> Result<Self, StartError> {
+    pub(super) async fn open(
+        settings: &Settings,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Self, StartError> {
         let limits = &settings.limits;
         let connection = upstream::open(&settings.upstream, limits).await?;
         let Connection {
@@ -100,10 +106,14 @@ impl Running {
             tasks,
             since: Instant::now(),
         };
-        match timeout(START, running.meet()).await {
-            Ok(Ok(version)) => running.version = version,
-            Ok(Err(error)) => return Err(running.failed(error).await),
-            Err(_) => return Err(running.failed(Failure::Call(CallError::Timeout)).await),
+        let met = tokio::select! {
+            met = timeout(START * limits.command_timeout, running.meet(settings)) => met.unwrap_or(Err(CallError::Timeout.into())),
+            // Not dropped in the middle: what there is of it is ended first.
+            _ = stop.wait_for(|stop| *stop) => Err(CallError::Gone.into()),
+        };
+        match met {
+            Ok(version) => running.version = version,
+            Err(failure) => return Err(running.failed(failure).await),
         }
         if let Some(process) = &running.process {
             process.hush();
@@ -111,8 +121,9 @@ impl Running {
         Ok(running)
     }
 
-    async fn meet(&self) -> Result<Version, Failure> {
-        self.link.attach_own(START).await?;
+    async fn meet(&self, settings: &Settings) -> Result<Version, Failure> {
+        let limit = START * settings.limits.command_timeout;
+        self.link.attach_own(limit).await?;
         let told = self.ask("Browser.getVersion").await?;
         let told: Told = serde_json::from_slice(&told).map_err(|_| CallError::Unreadable)?;
         if self.process.is_some() {
@@ -123,13 +134,21 @@ impl Running {
             let arguments = line.arguments.iter().map(String::as_str);
             upstream::judge(arguments).map_err(Failure::Switch)?;
         }
+        // Before anybody can open a page: what is downloaded goes into the one folder, and nowhere else.
+        let folder = std::path::absolute(&settings.folder);
+        let folder = folder.unwrap_or_else(|_| settings.folder.clone());
+        let downloads = serde_json::json!({
+            "behavior": "allow",
+            "downloadPath": folder.to_string_lossy(),
+        });
+        let downloads = Some(downloads.to_string().into_bytes().into());
+        let set = "Browser.setDownloadBehavior";
+        self.link.call(Owner::Ours, None, set, downloads).await?;
         Ok(told.into())
     }
 
     async fn ask(&self, method: &str) -> Result<bytes::Bytes, CallError> {
-        self.link
-            .call(Owner::Ours, None, method, Params::None)
-            .await
+        self.link.call(Owner::Ours, None, method, None).await
     }
 
     /// Why it did not start; what there is of it ends.
@@ -176,7 +195,7 @@ impl Running {
             Some(process) => tokio::select! {
                 reason = self.link.ended() => {
                     // Most often it was its end that closed the connection: how it ended says more.
-                    timeout(FIRST_WAIT, process.ended()).await.unwrap_or(reason)
+                    timeout(HOW, process.ended()).await.unwrap_or(reason)
                 }
                 how = process.ended() => how,
             },
@@ -189,14 +208,13 @@ impl Running {
             if gently {
                 {
                     let mut state = self.link.state();
-                    self.link
-                        .post(&mut state, "Browser.close", None, &Params::None);
+                    self.link.post(&mut state, "Browser.close", None, &None);
                 }
                 let _ = timeout(CLOSE, process.ended()).await;
             }
             self.link.die("the browser was ended");
             process.kill();
-            process.ended().await;
+            process.cleaned().await;
         }
     }
 }
@@ -228,7 +246,10 @@ impl From<Told> for Version {
 
 /// Writes what is sent, one after another.
 async fn write(link: Arc<Link>, mut writer: Writer, mut queued: mpsc::UnboundedReceiver<Queued>) {
-    while let Some(Queued { outgoing, .. }) = queued.recv().await {
+    let _ends = EndsWith(Arc::clone(&link));
+    while let Some(queued) = queued.recv().await {
+        // Its room is free once it is written.
+        let Queued { outgoing, _room } = queued;
         if let Err(error) = writer.write(outgoing).await {
             link.die(&format!("the browser takes nothing any more: {error}"));
             return;
@@ -254,11 +275,7 @@ pub(super) async fn supervise(shared: Arc<Shared>, first: Running) {
             wait = FIRST_WAIT;
         }
         running.end(false).await;
-        let again = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => None,
-            again = reopen(&shared, &mut wait) => Some(again),
-        };
-        let Some(again) = again else {
+        let Some(again) = reopen(&shared, &mut stop, &mut wait).await else {
             shared.stopped.send_replace(true);
             return;
         };
@@ -269,18 +286,26 @@ pub(super) async fn supervise(shared: Arc<Shared>, first: Running) {
     shared.stopped.send_replace(true);
 }
 
-/// Opens again and again until it works.
-async fn reopen(shared: &Shared, wait: &mut Duration) -> Running {
+/// Opens again and again until it works; `None`: it is to stop.
+async fn reopen(
+    shared: &Shared,
+    stop: &mut watch::Receiver<bool>,
+    wait: &mut Duration,
+) -> Option<Running> {
     loop {
-        sleep(*wait).await;
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return None,
+            () = sleep(*wait) => {}
+        }
         *wait = (*wait * 2).min(LAST_WAIT);
-        match Running::open(&shared.settings).await {
+        match Running::open(&shared.settings, stop).await {
             Ok(running) => {
                 let generation = shared.enter(&running);
                 tracing::info!(generation, "the browser is there again");
                 let _ = shared.notices.send(Notice::Restarted(generation));
-                return running;
+                return Some(running);
             }
+            Err(_) if *stop.borrow() => return None,
             Err(error) => {
                 tracing::warn!(%error, "the browser cannot be started");
                 let _ = shared

@@ -32,8 +32,16 @@ const TAIL: usize = 2048;
 pub(in super::super) struct Process {
     alive: Arc<Mutex<Option<Pid>>>,
     said: Arc<Mutex<Option<Vec<u8>>>>,
-    /// How it ended, once it did and its profile is gone.
-    ended: watch::Receiver<Option<Arc<str>>>,
+    end: watch::Receiver<End>,
+}
+
+/// The end of a process.
+#[derive(Clone, Default)]
+struct End {
+    /// How it ended, once it did.
+    how: Option<Arc<str>>,
+    /// Whether its profile is gone as well.
+    clean: bool,
 }
 
 /// Starts one.
@@ -114,7 +122,7 @@ impl Process {
         let pid = Pid::from_child(&child);
         let alive = Arc::new(Mutex::new(Some(pid)));
         let said = Arc::new(Mutex::new(Some(Vec::new())));
-        let (tell, ended) = watch::channel(None);
+        let (tell, end) = watch::channel(End::default());
         if let Some(stderr) = child.stderr.take() {
             let said = Arc::clone(&said);
             thread::spawn(move || listen(stderr, &said));
@@ -128,11 +136,12 @@ impl Process {
             let status = child.wait();
             *alive = None;
             drop(alive);
-            drop(profile);
             let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-            tell.send_replace(Some(how.into()));
+            tell.send_modify(|end| end.how = Some(how.into()));
+            drop(profile);
+            tell.send_modify(|end| end.clean = true);
         });
-        Self { alive, said, ended }
+        Self { alive, said, end }
     }
 
     /// The process's number, while it runs.
@@ -150,13 +159,21 @@ impl Process {
         }
     }
 
-    /// Waits until it has ended and its profile is gone; how it ended.
+    /// Waits until it has ended; how it did.
     pub(in super::super) async fn ended(&self) -> Arc<str> {
-        let mut ended = self.ended.clone();
-        let how = ended.wait_for(Option::is_some).await;
-        how.ok()
-            .and_then(|how| how.clone())
+        let mut end = self.end.clone();
+        let ended = end.wait_for(|end| end.how.is_some()).await;
+        // The thread that tells it does not end before.
+        ended
+            .ok()
+            .and_then(|end| end.how.clone())
             .unwrap_or_else(|| "it ended".into())
+    }
+
+    /// Waits until it has ended and its profile is gone.
+    pub(in super::super) async fn cleaned(&self) {
+        let mut end = self.end.clone();
+        let _ = end.wait_for(|end| end.clean).await;
     }
 
     /// The end of what it wrote on standard error so far.

@@ -140,9 +140,8 @@ impl Reader {
 
 /// What goes to the browser.
 pub(super) enum Outgoing {
-    Message(Vec<u8>),
-    /// A message that holds a value: wiped once it is written.
-    Wiped(Zeroizing<Vec<u8>>),
+    /// A message. It may hold a value, and is wiped once it is written.
+    Message(Zeroizing<Vec<u8>>),
     /// The answer to a ping.
     Pong(Bytes),
     /// A question for a sign of life.

@@ -95,17 +95,87 @@ impl Writer {
 
     pub(super) async fn write(&mut self, message: Outgoing) -> io::Result<()> {
         match message {
-            Outgoing::Message(mut bytes) => {
+            // With room for one more it does not move, and leaves no copy behind.
+            Outgoing::Message(mut bytes) if bytes.len() < bytes.capacity() => {
                 bytes.push(0);
                 self.pipe.write_all(&bytes).await
             }
-            // Not pushed to: it might move, and leave a copy behind.
-            Outgoing::Wiped(bytes) => {
+            Outgoing::Message(bytes) => {
                 self.pipe.write_all(&bytes).await?;
                 self.pipe.write_all(&[0]).await
             }
             // There are none on a pipe.
             Outgoing::Pong(_) | Outgoing::Ping => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::unix::pipe;
+
+    const MOST: usize = 300_000;
+
+    /// What comes of bytes that are written in chunks: messages' sizes, and the beginnings of those that were too large.
+    async fn received(bytes: Vec<u8>, chunk: usize) -> Vec<String> {
+        let (mut to_us, from_browser) = pipe::pipe().unwrap();
+        let writing = tokio::spawn(async move {
+            for chunk in bytes.chunks(chunk) {
+                to_us.write_all(chunk).await.unwrap();
+            }
+        });
+        let mut reader = Reader::new(from_browser, MOST);
+        let mut out = Vec::new();
+        while let Some(received) = reader.next().await.unwrap() {
+            assert!(
+                reader.bytes.capacity() <= 2 * (MOST + READ),
+                "held beyond the limit"
+            );
+            out.push(match received {
+                Received::Message(message) => {
+                    assert!(message.iter().all(|byte| *byte == message[0]));
+                    format!("{} {}", char::from(message[0]), message.len())
+                }
+                Received::TooLarge(head) => {
+                    assert_eq!(head.len(), HEAD_KEPT);
+                    format!("{} too large", char::from(head[0]))
+                }
+                Received::Ping(_) | Received::Pong => unreachable!("there are none on a pipe"),
+            });
+        }
+        writing.await.unwrap();
+        out
+    }
+
+    #[tokio::test]
+    async fn messages_come_whole_however_they_are_cut_and_none_beyond_the_limit() {
+        let mut bytes = Vec::new();
+        let mut expected = Vec::new();
+        let sizes = [1, 5, COPIED - 1, COPIED, COPIED + 1, MOST - 1, MOST, 2];
+        let large = [MOST + 1, MOST + READ, 10 * MOST];
+        let all = sizes.iter().chain(&large).chain(&sizes);
+        for (size, letter) in all.zip(b'a'..) {
+            bytes.resize(bytes.len() + size, letter);
+            bytes.push(0);
+            let letter = char::from(letter);
+            expected.push(if *size > MOST {
+                format!("{letter} too large")
+            } else {
+                format!("{letter} {size}")
+            });
+        }
+        for chunk in [4096, 65_537, 1 << 20, usize::MAX] {
+            assert_eq!(received(bytes.clone(), chunk).await, expected, "{chunk}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_cut_off_is_none() {
+        assert_eq!(received(b"aa\0bb".to_vec(), 10).await, ["a 2"]);
+        assert_eq!(
+            received(vec![b'x'; 2 * MOST], 70_000).await,
+            Vec::<String>::new()
+        );
     }
 }

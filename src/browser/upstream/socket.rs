@@ -12,9 +12,6 @@ use super::{HEAD_KEPT, Outgoing, Received};
 use crate::net::websocket::frame::{Event, Head, Kind, Opcode, Parser, Piece, apply_mask};
 use crate::net::websocket::stream;
 
-/// Up to this many bytes header and payload are written together.
-const TOGETHER: usize = 16 << 10;
-
 type Io = TokioIo<Upgraded>;
 
 /// The two halves of a connection that has switched.
@@ -97,24 +94,13 @@ impl Writer {
     pub(super) async fn write(&mut self, message: Outgoing) -> io::Result<()> {
         match message {
             Outgoing::Message(mut bytes) => self.frame(Opcode::Text, &mut bytes).await,
-            // Masked in its place, so that no copy is left behind.
-            Outgoing::Wiped(mut bytes) => self.apart(Opcode::Text, &mut bytes).await,
             Outgoing::Pong(payload) => self.frame(Opcode::Pong, &mut payload.to_vec()).await,
             Outgoing::Ping => self.frame(Opcode::Ping, &mut []).await,
         }
     }
 
+    /// Writes header and payload one after the other: a message is masked in its place, so that no copy is left behind.
     async fn frame(&mut self, opcode: Opcode, payload: &mut [u8]) -> io::Result<()> {
-        if payload.len() > TOGETHER {
-            return self.apart(opcode, payload).await;
-        }
-        let mut out = self.mask(opcode, payload)?;
-        out.extend_from_slice(payload);
-        self.io.write_all(&out).await?;
-        self.io.flush().await
-    }
-
-    async fn apart(&mut self, opcode: Opcode, payload: &mut [u8]) -> io::Result<()> {
         let head = self.mask(opcode, payload)?;
         self.io.write_all(&head).await?;
         self.io.write_all(payload).await?;
