@@ -27,13 +27,12 @@ use crate::browser::upstream::{Reader, Received};
 /// Methods of events whose names are kept, so that each event need not bring its own.
 const MOST_METHODS: usize = 1024;
 
-/// Silence of a browser that we are attached to, after which it is asked for a sign of life, and after which it is gone.
-const SILENCE: Duration = Duration::from_secs(30);
-
 /// Takes the messages of one connection in.
 pub(super) struct Router {
     link: Arc<Link>,
     reader: Reader,
+    /// Silence of a browser that we are attached to, after which it is asked for a sign of life, and after which it is gone.
+    silence: Duration,
     methods: HashMap<Box<[u8]>, Arc<str>>,
 }
 
@@ -89,10 +88,11 @@ enum Way {
 }
 
 impl Router {
-    pub(super) fn new(link: Arc<Link>, reader: Reader) -> Self {
+    pub(super) fn new(link: Arc<Link>, reader: Reader, silence: Duration) -> Self {
         Self {
             link,
             reader,
+            silence,
             methods: HashMap::new(),
         }
     }
@@ -124,11 +124,11 @@ impl Router {
         if !self.reader.takes_pings() {
             return self.reader.next().await;
         }
-        if let Ok(received) = timeout(SILENCE, self.reader.next()).await {
+        if let Ok(received) = timeout(self.silence, self.reader.next()).await {
             return received;
         }
         self.link.ping();
-        match timeout(SILENCE, self.reader.next()).await {
+        match timeout(self.silence, self.reader.next()).await {
             Ok(received) => received,
             Err(_) => Err(io::Error::other("it answers nothing")),
         }

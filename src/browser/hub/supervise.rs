@@ -17,7 +17,8 @@ use super::types::{CallError, Notice, Version};
 use crate::browser::settings::Settings;
 use crate::browser::upstream::{self, Connection, Process, StartError, Writer};
 
-/// How long a browser may take from its start to its first answers: so many times what a command may take.
+/// How long a browser may take from its start to its first answers, and how long one may be silent that we are attached to: so many
+/// times what a command may take.
 const START: u32 = 3;
 
 /// Waited before a browser is started again: first, and at most.
@@ -94,7 +95,8 @@ impl Running {
             process,
         } = connection;
         let (link, queued) = Link::new(limits.max_message_bytes, limits.command_timeout);
-        let router = Router::new(Arc::clone(&link), reader);
+        let silence = START * limits.command_timeout;
+        let router = Router::new(Arc::clone(&link), reader, silence);
         let tasks = [
             tokio::spawn(router.run()),
             tokio::spawn(write(Arc::clone(&link), writer, queued)),

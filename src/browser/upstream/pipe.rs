@@ -94,6 +94,13 @@ impl Writer {
     }
 
     pub(super) async fn write(&mut self, message: Outgoing) -> io::Result<()> {
+        if let Outgoing::Message(bytes) = &message
+            && memchr(0, bytes).is_some()
+        {
+            // Behind it, the browser would read another command. What we send was made by JSON's rules, so there is none.
+            tracing::error!("a message with a zero byte is not sent");
+            return Ok(());
+        }
         match message {
             // With room for one more it does not move, and leaves no copy behind.
             Outgoing::Message(mut bytes) if bytes.len() < bytes.capacity() => {
