@@ -171,7 +171,6 @@ fn pauses_reads_and_moves_amid_a_placeholder() {
             kit.pause().await;
             assert_eq!(value(kit, &tab).await, PASSWORD, "{field}");
         }
-        let tab = page(kit, "<input id=a>").await;
         // A pause decides: a whole placeholder counts, even one that begins another; the rest of a beginning still counts later.
         let tab = page(kit, "<input id=a>").await;
         kit.type_as(Client::KeyDown, &tab, "x_pass").await.unwrap();
