@@ -9,6 +9,7 @@ mod audit_kit;
 mod audit_log;
 mod audit_search;
 mod audit_verify;
+mod browser_captures;
 mod browser_hub;
 mod browser_hub_kit;
 mod cli;

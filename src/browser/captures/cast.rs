@@ -159,19 +159,18 @@ pub(super) async fn frame(context: &Context, event: &Event<'_>) -> Observed {
     else {
         return Observed::Drop;
     };
-    match tokio::time::timeout(PATIENCE, painted(context, event, data, metadata)).await {
-        Ok(Some(observed)) => observed,
-        Ok(None) | Err(_) => {
-            let session = event.session.map(AsRef::as_ref);
-            let params = json!({"sessionId": session_id}).to_string();
-            // If that fails, the stream has ended anyway.
-            let _ = context
-                .member
-                .call(session, "Page.screencastFrameAck", params.as_bytes())
-                .await;
-            Observed::Drop
-        }
+    let painting = tokio::time::timeout(PATIENCE, painted(context, event, data, metadata));
+    if let Ok(Some(observed)) = painting.await {
+        return observed;
     }
+    let session = event.session.map(AsRef::as_ref);
+    let params = json!({ "sessionId": session_id }).to_string();
+    let ack = context
+        .member
+        .call(session, "Page.screencastFrameAck", params.as_bytes());
+    // If that fails, the stream has ended anyway.
+    let _ = ack.await;
+    Observed::Drop
 }
 
 async fn painted(
@@ -192,8 +191,16 @@ async fn painted(
         && before.document != now.document
     {
         let session = event.session.map(AsRef::as_ref);
-        context.member.call(session, "Page.stopScreencast", b"{}").await.ok()?;
-        context.member.call(session, "Page.startScreencast", &params).await.ok()?;
+        context
+            .member
+            .call(session, "Page.stopScreencast", b"{}")
+            .await
+            .ok()?;
+        context
+            .member
+            .call(session, "Page.startScreencast", &params)
+            .await
+            .ok()?;
         return Some(Observed::Drop);
     }
     if moments.iter().all(|moment| moment.covers.is_empty()) {
@@ -217,7 +224,12 @@ fn covers(moments: &[Arc<Moment>], metadata: Metadata, (width, height): (u32, u3
     );
     let top = metadata.offset_top * f64::from(height) / metadata.device_height;
     // What scrolls with the page is where the frame's own scrolling puts it, what is fixed where it was.
-    let scrolled = |view: &View| (view.scroll.0 - metadata.scroll_offset_x, view.scroll.1 - metadata.scroll_offset_y);
+    let scrolled = |view: &View| {
+        (
+            view.scroll.0 - metadata.scroll_offset_x,
+            view.scroll.1 - metadata.scroll_offset_y,
+        )
+    };
     let fixed = |view: &View| (-view.offset.0, -view.offset.1);
     let mut covers = ways(moments, scrolled);
     covers.extend(ways(moments, fixed));
@@ -242,7 +254,9 @@ fn ways(moments: &[Arc<Moment>], shift: impl Fn(&View) -> (f64, f64)) -> Vec<Rec
     for pair in shifted.windows(2) {
         for (here, there) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
             for &rect in here {
-                let near = there.iter().min_by(|a, b| rect.apart(**a).total_cmp(&rect.apart(**b)));
+                let near = there
+                    .iter()
+                    .min_by(|a, b| rect.apart(**a).total_cmp(&rect.apart(**b)));
                 ways.push(near.map_or(rect, |&near| rect.hull(near)));
             }
         }

@@ -98,8 +98,16 @@ pub(super) async fn take(
 }
 
 /// Takes the picture on the client's session.
-async fn capture(context: &Context, command: &Command, ticket: &Ticket, params: &[u8]) -> Result<Bytes, Refusal> {
-    let called = context.member.call(command.session.as_deref(), &command.method, params).await;
+async fn capture(
+    context: &Context,
+    command: &Command,
+    ticket: &Ticket,
+    params: &[u8],
+) -> Result<Bytes, Refusal> {
+    let called = context
+        .member
+        .call(command.session.as_deref(), &command.method, params)
+        .await;
     called.map_err(|error| failed(ticket.snapshot(), &error))
 }
 
@@ -141,7 +149,9 @@ fn settled(looks: &[Look], is_beyond: bool) -> Option<(Vec<Rect>, Lens)> {
         if (look.lens?.factor - lens.factor).abs() > f64::EPSILON * lens.factor {
             return None;
         }
-        let near = seen.iter().find_map(|other| between(&other.covers, &look.covers, MOST_MOVED * lens.factor));
+        let near = seen
+            .iter()
+            .find_map(|other| between(&other.covers, &look.covers, MOST_MOVED * lens.factor));
         if let Some(more) = near {
             covers.extend(more);
         } else {
