@@ -44,13 +44,16 @@ impl Site {
                 std::thread::spawn(move || {
                     let mut head = Vec::new();
                     let mut byte = [0];
-                    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
+                    while !head.ends_with(b"\r\n\r\n")
+                        && stream.read(&mut byte).is_ok_and(|n| n == 1)
+                    {
                         head.push(byte[0]);
                     }
                     let head = String::from_utf8_lossy(&head).into_owned();
                     let path = head.split(' ').nth(1).unwrap_or_default();
                     let page = served.lock().unwrap().get(path).cloned();
-                    let (status, body) = page.map_or(("404 Not Found", String::new()), |page| ("200 OK", page));
+                    let (status, body) =
+                        page.map_or(("404 Not Found", String::new()), |page| ("200 OK", page));
                     let _ = write!(
                         stream,
                         "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -63,7 +66,10 @@ impl Site {
     }
 
     fn page(&self, path: &str, html: impl Into<String>) {
-        self.pages.lock().unwrap().insert(path.to_owned(), html.into());
+        self.pages
+            .lock()
+            .unwrap()
+            .insert(path.to_owned(), html.into());
     }
 
     fn url(&self, path: &str) -> String {
@@ -89,7 +95,10 @@ struct Stage {
 }
 
 fn guard(secrets: &str, log: &std::path::Path) -> Guard {
-    let submission = parse_submission(secrets.as_bytes().to_vec().into(), &secret::Limits::default());
+    let submission = parse_submission(
+        secrets.as_bytes().to_vec().into(),
+        &secret::Limits::default(),
+    );
     let submission = submission.unwrap_or_else(|problems| panic!("{problems:?}"));
     let secrets = submission.into_secrets(&"agent:a".parse().unwrap());
     let settings = audit::Settings {
@@ -99,7 +108,13 @@ fn guard(secrets: &str, log: &std::path::Path) -> Guard {
         queue: 4096,
     };
     let recorder = Recorder::open(settings, Arc::new(EphemeralKeeper::new().unwrap())).unwrap();
-    Guard::new(View::new(secrets), Rules::default(), Arc::new(recorder), "a", None)
+    Guard::new(
+        View::new(secrets),
+        Rules::default(),
+        Arc::new(recorder),
+        "a",
+        None,
+    )
 }
 
 impl Stage {
@@ -163,7 +178,10 @@ impl Stage {
 
     /// A picture as the client gets it.
     async fn shot(&self, params: &Value) -> Result<RgbaImage, Refusal> {
-        match self.judge(&self.context, "Page.captureScreenshot", params).await {
+        match self
+            .judge(&self.context, "Page.captureScreenshot", params)
+            .await
+        {
             Verdict::Answer(answer) => Ok(picture(&serde_json::from_slice(&answer).unwrap())),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pass | Verdict::With(_) => panic!("the browser's own picture was let through"),
@@ -172,14 +190,22 @@ impl Stage {
 
     /// The browser's own.
     async fn bare(&mut self, params: &Value) -> RgbaImage {
-        let verdict = self.judge(&self.control, "Page.captureScreenshot", params).await;
-        assert!(matches!(verdict, Verdict::Pass), "without secrets nothing is touched");
+        let verdict = self
+            .judge(&self.control, "Page.captureScreenshot", params)
+            .await;
+        assert!(
+            matches!(verdict, Verdict::Pass),
+            "without secrets nothing is touched"
+        );
         picture(&self.ask("Page.captureScreenshot", params.clone()).await)
     }
 
     /// A picture without a pixel of the secret's colour, of which there are some without us.
     async fn covered(&mut self, params: &Value, what: &str) -> RgbaImage {
-        let shot = self.shot(params).await.unwrap_or_else(|refusal| panic!("{what}: {refusal}"));
+        let shot = self
+            .shot(params)
+            .await
+            .unwrap_or_else(|refusal| panic!("{what}: {refusal}"));
         let bare = self.bare(params).await;
         assert_eq!(shot.dimensions(), bare.dimensions(), "{what}");
         assert!(reds(&bare) > 50, "{what}: nothing to be seen without us");
@@ -224,7 +250,9 @@ fn count(picture: &RgbaImage, is: impl Fn([u8; 4]) -> bool) -> usize {
 
 fn reds(picture: &RgbaImage) -> usize {
     // Whatever letters blend with what is behind them, even thin ones.
-    count(picture, |[r, g, b, _]| r > 120 && u32::from(r) > 2 * u32::from(g.max(b)))
+    count(picture, |[r, g, b, _]| {
+        r > 120 && u32::from(r) > 2 * u32::from(g.max(b))
+    })
 }
 
 fn greens(picture: &RgbaImage) -> usize {
@@ -282,8 +310,11 @@ async fn p3_no_picture_of_any_kind_shows_a_secret_in_any_frame() {
     let mut stage = Stage::start(Captures::Cover).await;
     put_gallery(&stage.site);
     for ratio in [1.0, 1.5, 2.0] {
-        let metrics = json!({"width": 900, "height": 700, "deviceScaleFactor": ratio, "mobile": false});
-        stage.ask("Emulation.setDeviceMetricsOverride", metrics).await;
+        let metrics =
+            json!({"width": 900, "height": 700, "deviceScaleFactor": ratio, "mobile": false});
+        stage
+            .ask("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
         stage.go("/gallery").await;
         for scroll in [0, 300] {
             stage.evaluate(&format!("scrollTo(0, {scroll})")).await;
@@ -297,12 +328,17 @@ async fn p3_no_picture_of_any_kind_shows_a_secret_in_any_frame() {
                 json!({"clip": whole, "captureBeyondViewport": true}),
                 json!({"captureBeyondViewport": true, "optimizeForSpeed": true}),
             ] {
-                stage.covered(&params, &format!("{params} ratio {ratio} scroll {scroll}")).await;
+                stage
+                    .covered(&params, &format!("{params} ratio {ratio} scroll {scroll}"))
+                    .await;
             }
         }
     }
     let log = std::fs::read_to_string(stage.log.path().join("audit.log")).unwrap();
-    assert!(log.contains("x_password") && log.contains("Page.captureScreenshot"), "covers are in the audit log");
+    assert!(
+        log.contains("x_password") && log.contains("Page.captureScreenshot"),
+        "covers are in the audit log"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -331,7 +367,9 @@ async fn frames_in_any_zoom_and_transform_are_covered() {
             stage.go("/page").await;
             stage.evaluate("scrollTo(0, 20)").await;
             stage.drawn().await;
-            stage.covered(&json!({}), &format!("{style} in {html}")).await;
+            stage
+                .covered(&json!({}), &format!("{style} in {html}"))
+                .await;
         }
     }
 }
@@ -342,11 +380,18 @@ async fn pinched_and_mobile_pages_are_covered() {
     stage.site.page("/wide", format!(r#"<!doctype html><body style="margin:0"><p style="{RED}">{TEXT}</p><div style="width:1500px;height:3000px;background:#eee"></div><div style="position:fixed;bottom:0;{RED}">{TEXT}</div>"#));
     stage.site.page("/device", format!(r#"<!doctype html><meta name=viewport content="width=device-width,initial-scale=1"><body style="margin:0"><p style="{RED}">{TEXT}</p><div style="width:600px;height:3000px"></div>"#));
     stage.go("/wide").await;
-    stage.ask("Emulation.setPageScaleFactor", json!({"pageScaleFactor": 2})).await;
+    stage
+        .ask(
+            "Emulation.setPageScaleFactor",
+            json!({"pageScaleFactor": 2}),
+        )
+        .await;
     stage.drawn().await;
     stage.covered(&json!({}), "pinched").await;
     let mobile = json!({"width": 390, "height": 800, "deviceScaleFactor": 3, "mobile": true});
-    stage.ask("Emulation.setDeviceMetricsOverride", mobile).await;
+    stage
+        .ask("Emulation.setDeviceMetricsOverride", mobile)
+        .await;
     for path in ["/wide", "/device"] {
         stage.go(path).await;
         for params in [
@@ -362,13 +407,22 @@ async fn pinched_and_mobile_pages_are_covered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_shows_no_secret_is_the_browsers_own_picture() {
     let mut stage = Stage::start(Captures::Cover).await;
-    let rows: String = (0..300).map(|row| format!("<tr><td>{row}<td><input value=v{row}>")).collect();
+    let rows: String = (0..300)
+        .map(|row| format!("<tr><td>{row}<td><input value=v{row}>"))
+        .collect();
     stage.site.page("/rows", format!("<!doctype html><p style='{RED}'>Tr0ub, dor</p><iframe srcdoc='<p>frame</p>'></iframe><table>{rows}</table>"));
     stage.go("/rows").await;
-    for params in [json!({}), json!({"format": "jpeg", "quality": 30}), json!({"captureBeyondViewport": true})] {
+    for params in [
+        json!({}),
+        json!({"format": "jpeg", "quality": 30}),
+        json!({"captureBeyondViewport": true}),
+    ] {
         // Twice, since the first picture of a whole page takes its scroll bars away.
         stage.bare(&params).await;
-        let (bare, shot) = (stage.bare(&params).await, stage.shot(&params).await.unwrap());
+        let (bare, shot) = (
+            stage.bare(&params).await,
+            stage.shot(&params).await.unwrap(),
+        );
         assert!(reds(&bare) > 0);
         assert!(bare == shot, "{params}");
     }
@@ -390,7 +444,9 @@ function appear(after) {{ speed = 0; m.textContent = ''; setTimeout(() => {{ m.t
     let (mut shown, mut denied) = (0, 0);
     for start in ["speed = 0.2", "speed = 180", "appear(round * 15)"] {
         for round in 0..8 {
-            stage.evaluate(&start.replace("round", &round.to_string())).await;
+            stage
+                .evaluate(&start.replace("round", &round.to_string()))
+                .await;
             match stage.shot(&json!({})).await {
                 Ok(shot) => {
                     assert_eq!(reds(&shot), 0, "{start}");
@@ -410,32 +466,58 @@ function appear(after) {{ speed = 0; m.textContent = ''; setTimeout(() => {{ m.t
 async fn what_cannot_be_covered_is_denied() {
     let mut stage = Stage::start(Captures::Cover).await;
     stage.site.page("/plain", "<p>nothing</p>");
-    stage.site.page("/hidden", format!("<p style='display:none'>{TEXT}</p>"));
-    stage.site.page("/shown", format!("<p style='{RED}'>{TEXT}</p>"));
+    stage
+        .site
+        .page("/hidden", format!("<p style='display:none'>{TEXT}</p>"));
+    stage
+        .site
+        .page("/shown", format!("<p style='{RED}'>{TEXT}</p>"));
     stage.go("/plain").await;
     let pdf = |stage: &Stage| {
         let (context, session) = (stage.context.clone(), stage.session.clone());
-        async move { captures::take(&context, &command(7, Some(&session), "Page.printToPDF", &json!({}))).await }
+        async move {
+            captures::take(
+                &context,
+                &command(7, Some(&session), "Page.printToPDF", &json!({})),
+            )
+            .await
+        }
     };
     assert!(matches!(pdf(&stage).await, Verdict::Pass));
-    let begin = stage.judge(&stage.context, "HeadlessExperimental.beginFrame", &json!({"screenshot": {}})).await;
+    let begin = stage
+        .judge(
+            &stage.context,
+            "HeadlessExperimental.beginFrame",
+            &json!({"screenshot": {}}),
+        )
+        .await;
     assert!(matches!(begin, Verdict::Refuse(_)));
     for path in ["/hidden", "/shown"] {
         stage.go(path).await;
         let Verdict::Refuse(refusal) = pdf(&stage).await else {
             panic!("{path} was printed");
         };
-        assert!(refusal.text.contains("x_password") && !refusal.text.contains("Tr0ub"), "{refusal}");
+        assert!(
+            refusal.text.contains("x_password") && !refusal.text.contains("Tr0ub"),
+            "{refusal}"
+        );
     }
-    let surface = stage.shot(&json!({"fromSurface": false})).await.unwrap_err();
+    let surface = stage
+        .shot(&json!({"fromSurface": false}))
+        .await
+        .unwrap_err();
     assert!(surface.text.contains("fromSurface"), "{surface}");
     // A renderer that answers nothing gives no picture.
-    stage.evaluate("setTimeout(() => { for (;;) {} }, 0); 1").await;
+    stage
+        .evaluate("setTimeout(() => { for (;;) {} }, 0); 1")
+        .await;
     let mut context = stage.context.clone();
     let mut limited = Settings::clone(&context.settings);
     limited.limits.command_timeout = std::time::Duration::from_millis(700);
     context.settings = Arc::new(limited);
-    let stuck = stage.judge(&context, "Page.captureScreenshot", &json!({})).await;
+    let stuck = stage
+        .judge(&context, "Page.captureScreenshot", &json!({}))
+        .await;
     assert!(matches!(stuck, Verdict::Refuse(_)));
 }
 
@@ -447,9 +529,19 @@ async fn after_a_fill_there_are_none_where_the_setting_says_so() {
     stage.go("/plain").await;
     stage.shot(&json!({})).await.unwrap();
     let tree = stage.ask("Page.getFrameTree", json!({})).await;
-    let loader = tree["frameTree"]["frame"]["loaderId"].as_str().unwrap().to_owned();
-    stage.context.pages.filled(&stage.target, &stage.target, &loader);
-    for method in ["Page.captureScreenshot", "Page.printToPDF", "Page.startScreencast"] {
+    let loader = tree["frameTree"]["frame"]["loaderId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    stage
+        .context
+        .pages
+        .filled(&stage.target, &stage.target, &loader);
+    for method in [
+        "Page.captureScreenshot",
+        "Page.printToPDF",
+        "Page.startScreencast",
+    ] {
         let Verdict::Refuse(refusal) = stage.judge(&stage.context, method, &json!({})).await else {
             panic!("{method} after a fill");
         };
@@ -464,12 +556,14 @@ async fn frames_of_a_screencast_are_covered() {
     let mut stage = Stage::start(Captures::Cover).await;
     stage.site.page(
         "/cast",
-        format!(r#"<!doctype html><body style="height:2000px"><div style="background:#0f0;width:60px;height:20px"></div><p style="{RED}">{TEXT}</p><p id=m style="position:absolute;top:150px;{RED}">{TEXT}</p>
+        format!(r#"<!doctype html><body style="height:2000px"><div style="background:#0f0;width:60px;height:20px;margin-left:700px"></div><p style="{RED}">{TEXT}</p><p id=m style="position:absolute;top:150px;{RED}">{TEXT}</p>
 <script>let at = 0; setInterval(() => {{ at += 1; m.style.left = at % 200 + 'px'; scrollTo(0, at % 40); }}, 20)</script>"#),
     );
     stage.go("/cast").await;
     let params = json!({"format": "png", "everyNthFrame": 1, "maxWidth": 450});
-    let verdict = stage.judge(&stage.context, "Page.startScreencast", &params).await;
+    let verdict = stage
+        .judge(&stage.context, "Page.startScreencast", &params)
+        .await;
     let Verdict::With(same) = verdict else {
         panic!("a screencast is let through");
     };
@@ -477,7 +571,13 @@ async fn frames_of_a_screencast_are_covered() {
     stage.ask("Page.startScreencast", params).await;
     let (mut painted, mut bare) = (0, 0);
     while painted < 8 {
-        let FromBrowser::Event { method, session, message, params } = stage.client.next().await else {
+        let FromBrowser::Event {
+            method,
+            session,
+            message,
+            params,
+        } = stage.client.next().await
+        else {
             continue;
         };
         if &*method != "Page.screencastFrame" {
@@ -502,7 +602,10 @@ async fn frames_of_a_screencast_are_covered() {
                 let number = message["params"]["sessionId"].clone();
                 let ack = json!({ "sessionId": number });
                 let session = stage.session.clone();
-                stage.client.send(Some(&session), "Page.screencastFrameAck", ack).await;
+                stage
+                    .client
+                    .send(Some(&session), "Page.screencastFrameAck", ack)
+                    .await;
             }
             Observed::Drop => {}
             Observed::Keep => panic!("a frame was let through"),

@@ -159,19 +159,18 @@ pub(super) async fn frame(context: &Context, event: &Event<'_>) -> Observed {
     else {
         return Observed::Drop;
     };
-    match tokio::time::timeout(PATIENCE, painted(context, event, data, metadata)).await {
-        Ok(Some(observed)) => observed,
-        Ok(None) | Err(_) => {
-            let session = event.session.map(AsRef::as_ref);
-            let params = json!({"sessionId": session_id}).to_string();
-            // If that fails, the stream has ended anyway.
-            let _ = context
-                .member
-                .call(session, "Page.screencastFrameAck", params.as_bytes())
-                .await;
-            Observed::Drop
-        }
+    let painting = tokio::time::timeout(PATIENCE, painted(context, event, data, metadata));
+    if let Ok(Some(observed)) = painting.await {
+        return observed;
     }
+    let session = event.session.map(AsRef::as_ref);
+    let params = json!({ "sessionId": session_id }).to_string();
+    let ack = context
+        .member
+        .call(session, "Page.screencastFrameAck", params.as_bytes());
+    // If that fails, the stream has ended anyway.
+    let _ = ack.await;
+    Observed::Drop
 }
 
 async fn painted(

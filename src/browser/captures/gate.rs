@@ -42,6 +42,17 @@ const COLLECT: &str = r"(() => {
   return (out.join('') + '\n' + fields.join('\n')).toWellFormed();
 })()";
 
+/// The same for a document without shadow trees, where the browser has it ready: no node is touched but fields.
+const COLLECT_PLAIN: &str = r"(() => {
+  const getter = (of, name) => { const get = Object.getOwnPropertyDescriptor(of.prototype, name).get; return (on) => get.call(on); };
+  const root = getter(Document, 'documentElement')(document);
+  if (root === null) return '';
+  const drawn = root instanceof HTMLElement ? getter(HTMLElement, 'innerText')(root) : '';
+  const fields = Document.prototype.querySelectorAll.call(document, 'input, textarea'), values = [];
+  for (let at = 0; at < fields.length; at++) values.push(fields[at].value);
+  return (drawn + '\n' + getter(Node, 'textContent')(root) + '\n' + values.join('\n')).toWellFormed();
+})()";
+
 /// What a look at a target said.
 pub(super) struct Glance {
     /// Whether values may be drawn in it.
@@ -118,19 +129,11 @@ async fn look(
     snapshot: &Snapshot,
 ) -> Result<bool, CallError> {
     let world = world(hub, session, frame).await?;
-    let (texts, html) = tokio::join!(
-        evaluate(hub, session, world, COLLECT, true),
-        serialised(hub, session, world)
-    );
-    let (
-        Remote {
-            value: Some(texts), ..
-        },
-        html,
-    ) = (texts?, html?)
-    else {
-        return Err(CallError::Unreadable);
-    };
+    let html = serialised(hub, session, world).await?;
+    let has_shadows = memchr::memmem::find(&html, b"shadowrootmode=").is_some();
+    let collect = if has_shadows { COLLECT } else { COLLECT_PLAIN };
+    let texts = evaluate(hub, session, world, collect, true).await?.value;
+    let texts = texts.ok_or(CallError::Unreadable)?;
     // What is in a closed shadow tree is neither read in order nor are its fields.
     if memchr::memmem::find(&html, br#"shadowrootmode=\"closed\""#).is_some() {
         return Ok(true);
@@ -231,8 +234,8 @@ pub(super) async fn numbers<const N: usize>(
     let mut numbers = [0.0; N];
     let mut words = text.split(' ');
     for number in &mut numbers {
-        let word = words.next().and_then(|word| word.parse().ok());
-        *number = word.ok_or(CallError::Unreadable)?;
+        let next = words.next().and_then(|next| next.parse().ok());
+        *number = next.ok_or(CallError::Unreadable)?;
     }
     Ok(numbers)
 }

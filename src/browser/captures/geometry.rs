@@ -132,18 +132,19 @@ impl Shown {
             Self::Itself => rect,
             Self::Within(bounds) => bounds,
             Self::On {
-                corners: [a, b, c, d],
+                corners,
                 width,
                 height,
             } => {
+                let [origin, right, _, down] = corners;
                 let point = |(x, y): (f64, f64)| {
                     let (x, y) = (x / width, y / height);
                     (
-                        a.0 + x * (b.0 - a.0) + y * (d.0 - a.0),
-                        a.1 + x * (b.1 - a.1) + y * (d.1 - a.1),
+                        origin.0 + x * (right.0 - origin.0) + y * (down.0 - origin.0),
+                        origin.1 + x * (right.1 - origin.1) + y * (down.1 - origin.1),
                     )
                 };
-                let bounds = Rect::around(&[a, b, c, d]);
+                let bounds = Rect::around(&corners);
                 Rect::around(&rect.corners().map(point)).common(bounds.grown(1.0, 1.0))?
             }
         };

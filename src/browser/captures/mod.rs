@@ -114,12 +114,10 @@ async fn places(context: &Context, snapshot: &Snapshot, target: &str) -> Result<
     // One look is a handful of commands.
     let most = context.settings.limits.command_timeout;
     let looked = tokio::time::timeout(most, page.places()).await;
-    looked
-        .unwrap_or(Err(Blind::Browser))
-        .map_err(|why| blind(&why))
+    looked.unwrap_or(Err(Blind::Browser)).map_err(blind)
 }
 
-fn blind(why: &Blind) -> Refusal {
+fn blind(why: Blind) -> Refusal {
     Refusal::new(format!(
         "The picture is not taken, since it is not known where it would show secrets: {why}. Try again when the page has loaded."
     ))

@@ -62,11 +62,13 @@ impl View {
     /// What they are now.
     pub(super) async fn of(hub: &Hub, session: &str, target: &str) -> Result<Self, CallError> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
         struct Metrics {
-            css_layout_viewport: Layout,
-            css_visual_viewport: Visual,
-            css_content_size: Content,
+            #[serde(rename = "cssLayoutViewport")]
+            layout: Layout,
+            #[serde(rename = "cssVisualViewport")]
+            visual: Visual,
+            #[serde(rename = "cssContentSize")]
+            content: Content,
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -96,9 +98,9 @@ impl View {
             .call(Some(session), "Page.getLayoutMetrics", json!({}))
             .await?;
         let Metrics {
-            css_layout_viewport: layout,
-            css_visual_viewport: visual,
-            css_content_size: content,
+            layout,
+            visual,
+            content,
         } = read(&metrics)?;
         Ok(Self {
             ratio,
