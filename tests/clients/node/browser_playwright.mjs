@@ -160,12 +160,13 @@ const steps = {
     return page.innerText("#told");
   },
   async "flow tabs"({ home }) {
+    const before = context.pages().length;
     await page.goto(`${home}/flow/start`);
     const [tab] = await Promise.all([context.waitForEvent("page"), page.click("#tab")]);
     await tab.waitForURL("**/flow/next");
     const [popup] = await Promise.all([page.waitForEvent("popup"), page.click("#popup")]);
     await popup.waitForURL("**/flow/next");
-    const told = [await tab.title(), await popup.title(), context.pages().length];
+    const told = [await tab.title(), await popup.title(), context.pages().length - before];
     await tab.close();
     await popup.close();
     const own = await browser.newContext();
