@@ -93,15 +93,15 @@ const steps = {
   },
   async "read network"() {
     const finished = page.waitForEvent("requestfinished", (request) => request.method() === "POST");
-    const socket = page.waitForEvent("websocket");
+    // A frame may come together with the news of its socket.
+    const framed = new Promise((resolve) => page.once("websocket", (socket) => socket.once("framereceived", resolve)));
     const titled = page.waitForFunction(() => document.title.startsWith("called"));
     await page.click("#call");
     const request = await finished;
     const response = await request.response();
-    const frame = await (await socket).waitForEvent("framereceived").catch(() => null);
     await titled;
-    const body = await response.text();
-    return [request.postData(), await request.allHeaders(), await response.allHeaders(), body, frame?.payload];
+    const headers = [await request.allHeaders(), await response.allHeaders()];
+    return [request.postData(), headers, await response.text(), (await framed).payload];
   },
   async "read binding"() {
     let heard;
