@@ -64,6 +64,7 @@ class Steps:
         self.driver.switch_to.default_content()
         self.driver.get(url)
         self.element("#password").send_keys(password)
+        return self.element("#password").get_property("value")
 
     def framed(self, name):
         self.wait(when.frame_to_be_available_and_switch_to_it((By.ID, name)))

@@ -40,5 +40,5 @@ class BrowserSidecar(Sidecar):
         return self.urls["browser"]
 
     def kept(self, folder):
-        log = folder / "data" / "audit.log"
+        log = folder / "data" / "audit-memory.log"
         self.audit = log.read_text() if log.exists() else ""

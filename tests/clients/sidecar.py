@@ -30,7 +30,9 @@ name = "gemini"
 upstream = "{upstream}"
 """
 
-READY = re.compile(r"listening\b.*\bchannel=\"?(\w+)\"?.*\b127\.0\.0\.1:([1-9][0-9]*)")
+# Lines are written as for a terminal.
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
+READY = re.compile(r'listening channel="(\w+)" .*\b127\.0\.0\.1:([1-9][0-9]*)')
 # Far above what a start or a drain takes: it is met only by a process that hangs.
 PATIENCE = 60
 
@@ -80,7 +82,7 @@ class Sidecar:
     def _read(self):
         for line in self._process.stdout:
             self.output += line
-            found = READY.search(line)
+            found = READY.search(COLOUR.sub("", line))
             if found:
                 self.urls.setdefault(found[1], f"http://127.0.0.1:{found[2]}")
             if self.CHANNELS <= set(self.urls):

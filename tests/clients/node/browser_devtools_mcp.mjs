@@ -64,6 +64,7 @@ const steps = {
     await go(url);
     await said("click", { uid: await uid('textbox "Password"') });
     await said("type_text", { text: password });
+    return snapshot();
   },
 
   "read snapshot": () => snapshot(),

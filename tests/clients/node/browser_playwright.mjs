@@ -93,15 +93,15 @@ const steps = {
   },
   async "read network"() {
     const finished = page.waitForEvent("requestfinished", (request) => request.method() === "POST");
-    const socket = page.waitForEvent("websocket");
+    // A frame may come together with the news of its socket.
+    const framed = new Promise((resolve) => page.once("websocket", (socket) => socket.once("framereceived", resolve)));
     const titled = page.waitForFunction(() => document.title.startsWith("called"));
     await page.click("#call");
     const request = await finished;
     const response = await request.response();
-    const frame = await (await socket).waitForEvent("framereceived").catch(() => null);
     await titled;
-    const body = await response.text();
-    return [request.postData(), await request.allHeaders(), await response.allHeaders(), body, frame?.payload];
+    const headers = [await request.allHeaders(), await response.allHeaders()];
+    return [request.postData(), headers, await response.text(), (await framed).payload];
   },
   async "read binding"() {
     let heard;
@@ -160,12 +160,13 @@ const steps = {
     return page.innerText("#told");
   },
   async "flow tabs"({ home }) {
+    const before = context.pages().length;
     await page.goto(`${home}/flow/start`);
     const [tab] = await Promise.all([context.waitForEvent("page"), page.click("#tab")]);
     await tab.waitForURL("**/flow/next");
     const [popup] = await Promise.all([page.waitForEvent("popup"), page.click("#popup")]);
     await popup.waitForURL("**/flow/next");
-    const told = [await tab.title(), await popup.title(), context.pages().length];
+    const told = [await tab.title(), await popup.title(), context.pages().length - before];
     await tab.close();
     await popup.close();
     const own = await browser.newContext();

@@ -50,6 +50,7 @@ const steps = {
   async refused({ url, way, password }) {
     await page.goto(url);
     await typed(page, "#password", way, password);
+    return value(page, "#password");
   },
 
   "read content": () => page.content(),
@@ -133,6 +134,7 @@ const steps = {
     return page.$eval("#told", (each) => each.textContent);
   },
   async "flow tabs"({ home }) {
+    const before = (await browser.pages()).length;
     await page.goto(`${home}/flow/start`);
     const opened = async (selector) => {
       const target = browser.waitForTarget((each) => each.opener() === page.target() && each.url().endsWith("/flow/next"));
@@ -148,7 +150,7 @@ const steps = {
     const appeared = browser.waitForTarget((each) => each.type() === "page" && each.url().endsWith("/flow/next"));
     await page.click("#tab");
     const tab = await (await appeared).page();
-    const told = [popup, await tab.title(), (await browser.pages()).length];
+    const told = [popup, await tab.title(), (await browser.pages()).length - before];
     await tab.close();
     const own = await browser.createBrowserContext();
     const other = await own.newPage();
