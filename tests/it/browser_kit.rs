@@ -162,6 +162,7 @@ impl Kit {
             guard,
             settings,
             pages: Arc::new(Pages::default()),
+            casts: Arc::default(),
         };
         Self {
             site,
