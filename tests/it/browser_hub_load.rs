@@ -27,7 +27,7 @@ async fn flood(client: &mut Client, session: &str, bytes: usize, times: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_of_many_megabytes_pass_both_ways() {
+async fn heavy_messages_pass_both_ways() {
     let browser = Browser::start().await;
     let mut client = browser.join().await;
     let (page, session) = client.page("about:blank").await;
@@ -51,7 +51,7 @@ async fn messages_of_many_megabytes_pass_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_would_end_the_connection_is_not_sent() {
+async fn a_command_so_heavy_that_it_would_end_the_connection_is_not_sent() {
     let browser = Browser::start().await;
     let mut client = browser.join().await;
     // Chromium closes its end at 100 MiB, and a browser that is spoken to over a pipe ends with that.

@@ -105,8 +105,11 @@ impl State {
         for session in &gone {
             self.subscribers.remove(*session);
         }
-        self.own
-            .retain(|_, cell| cell.get().is_none_or(|session| !gone.contains(&**session)));
+        // One that was never attached is kept as long as somebody tries.
+        self.own.retain(|_, cell| match cell.get() {
+            Some(session) => !gone.contains(&**session),
+            None => Arc::strong_count(cell) > 1,
+        });
         if self.calls > 0 {
             self.fail_calls(|session| session.is_some_and(|session| gone.contains(session)));
         }
