@@ -223,3 +223,52 @@ pub(super) fn browser_listener(browser: &Browser) -> server::Limits {
         drain_timeout: std::time::Duration::from_secs(5),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_stand_alone_in_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let read = |text: &str| {
+            fs::write(&file, text).unwrap();
+            token(&file)
+        };
+        let good = "0123456789abcdef";
+        for text in [good, "0123456789abcdef\n", "0123456789abcdef\r\n"] {
+            assert_eq!(read(text).unwrap(), good, "{text:?}");
+        }
+        let long = "a".repeat(257);
+        for text in ["", "short", "0123456789abcd/f", "0123456789abcdef x", &long] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains("16 to 256"), "{error}");
+            assert!(text.is_empty() || !error.contains(text), "{error}");
+        }
+        assert!(token(&folder.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn methods_that_nothing_allows_are_said() {
+        let read = |method: &str| {
+            let text = format!("[browser]\nmethods = [\"{method}\"]\n");
+            let config = config::parse(&text, Path::new("bauta.toml")).unwrap();
+            let browser = config.browser.clone().unwrap();
+            super::browser(&config, &browser)
+        };
+        assert!(
+            read("Tracing.start")
+                .unwrap()
+                .methods
+                .contains("Tracing.start")
+        );
+        for method in ["Target.exposeDevToolsProtocol", "Page.navigate", "No.such"] {
+            let error = read(method).err().expect(method).to_string();
+            assert!(
+                error.starts_with(&format!("browser.methods: {method}: ")),
+                "{error}"
+            );
+        }
+    }
+}

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::codes::Issued;
 use super::counts::Owner;
 use super::names::{CleanNames, joined};
@@ -150,6 +152,24 @@ impl Snapshot {
     /// The text cannot be read in full within the engine's limits.
     pub fn mask(&self, text: &[u8], syntax: Syntax) -> Result<Option<(Vec<u8>, Hits)>, Refusal> {
         self.needles.masker.mask(text, syntax)
+    }
+
+    /// The same of a text that is at hand as a whole, without a copy of it where it holds nothing. Blocks that look signed are
+    /// masked like all else: what a page says goes back to nobody.
+    ///
+    /// # Errors
+    /// As [`Snapshot::mask`].
+    pub fn mask_whole(
+        &self,
+        text: Bytes,
+        syntax: Syntax,
+    ) -> Result<Option<(Vec<u8>, Hits)>, Refusal> {
+        let mut stream = self.needles.masker.stream(syntax);
+        let mut pieces = Vec::new();
+        stream.push(text, &mut pieces)?;
+        stream.finish(&mut pieces)?;
+        let hits = stream.hits();
+        Ok((!hits.is_empty()).then(|| (pieces.concat(), hits.clone())))
     }
 
     /// Whether one of these names, which cannot be rewritten, such as headers', holds a value. What was judged clean once is

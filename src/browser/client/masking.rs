@@ -113,10 +113,10 @@ impl Masking {
             return Ok(None);
         };
         let masked = if text.len() < LARGE {
-            snapshot.mask(&text, syntax)
+            snapshot.mask_whole(text, syntax)
         } else {
             let snapshot = Arc::clone(&snapshot);
-            let read = spawn_blocking(move || snapshot.mask(&text, syntax)).await;
+            let read = spawn_blocking(move || snapshot.mask_whole(text, syntax)).await;
             read.unwrap_or(Err(Refusal::TooDeep))
         };
         let masked = masked.map_err(Unmasked::Refused)?;
@@ -203,7 +203,7 @@ impl Drop for Masking {
 }
 
 fn masked_message(snapshot: &Snapshot, message: Bytes) -> Result<(Bytes, Hits), Unsent> {
-    let masked = snapshot.mask(&message, Syntax::Json);
+    let masked = snapshot.mask_whole(message.clone(), Syntax::Json);
     let Some((masked, hits)) = masked.map_err(Unmasked::Refused)? else {
         return Ok((message, Hits::new()));
     };
