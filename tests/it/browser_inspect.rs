@@ -579,6 +579,12 @@ fn targets_sessions_and_browser_contexts() {
     Kit::run(SECRETS, async |kit| {
         let mut client = kit.client().await;
         let mut second = kit.client().await;
+        let first = client.must(None, "Target.getTargets", json!({})).await;
+        let first = first["targetInfos"].as_array().unwrap();
+        assert!(
+            first.iter().any(|info| info["type"] == "page"),
+            "the page that the browser begins with: {first:?}"
+        );
         let (session, target) = client.tab().await;
         let page = Some(session.as_str());
         for params in [
@@ -759,6 +765,52 @@ fn downloads_go_to_the_folder_unasked_and_after_others_left() {
             watcher
                 .must(None, "Target.closeTarget", json!({"targetId": target}))
                 .await;
+        }
+    });
+}
+
+#[test]
+fn nothing_is_copied_while_a_page_shows_a_value() {
+    Kit::run(SECRETS, async |kit| {
+        let mut client = kit.client().await;
+        let (session, target) = client.tab().await;
+        let session = Some(session.as_str());
+        let copy = json!({"type": "keyDown", "key": "c", "code": "KeyC", "modifiers": 2, "windowsVirtualKeyCode": 67});
+        let command = json!({"type": "keyDown", "key": "F1", "commands": ["cut"]});
+        let grant = json!({"permissions": ["geolocation", "clipboardReadWrite"]});
+        let set = json!({"permission": {"name": "clipboard-read"}, "setting": "granted"});
+        let guarded = [
+            (session, "Input.dispatchKeyEvent", copy),
+            (session, "Input.dispatchKeyEvent", command),
+            (None, "Browser.grantPermissions", grant),
+            (None, "Browser.setPermission", set),
+        ];
+        let url = format!("{}/page", kit.server.home());
+        let shown = client
+            .must(session, "Page.navigate", json!({"url": url}))
+            .await;
+        kit.pages
+            .filled(&target, &target, shown["loaderId"].as_str().unwrap());
+        for (session, method, params) in &guarded {
+            let refused = client.call(*session, method, params.clone()).await;
+            assert!(
+                refused.unwrap_err().contains("shows a secret"),
+                "{method} {params}"
+            );
+        }
+        let other = json!({"permissions": ["geolocation"]});
+        client.must(None, "Browser.grantPermissions", other).await;
+        let paste = json!({"type": "keyDown", "key": "v", "modifiers": 2});
+        client.must(session, "Input.dispatchKeyEvent", paste).await;
+        client
+            .must(
+                session,
+                "Page.navigate",
+                json!({"url": format!("{url}?next")}),
+            )
+            .await;
+        for (session, method, params) in guarded {
+            client.must(session, method, params).await;
         }
     });
 }
