@@ -648,7 +648,7 @@ fn one_time_codes_in_one_field_and_in_boxes() {
 fn a_page_that_hangs_gets_an_error_and_counts_as_filled() {
     Kit::run_with(
         SECRETS,
-        |settings| settings.limits.command_timeout = Duration::from_secs(2),
+        |settings| settings.limits.command_timeout = Duration::from_secs(5),
         async |kit| {
             let tab = page(kit, "<input id=a oninput='alert(1)'>").await;
             let session = tab.session.clone();
