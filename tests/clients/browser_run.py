@@ -187,8 +187,10 @@ def masked_login(bench, running, turn):
 
 
 def refused_elsewhere(bench, running):
-    """On another origin the client gets an error that names what was refused, while it types or when it reads back what it
-    typed, and the site gets nothing.
+    """On another origin the client gets an error that names what was refused, and the site gets nothing.
+
+    A name that is typed key by key may go on, so the error may come only with what the client does next: it reads back
+    what it typed, and goes to the next field.
     """
     for url in elsewhere(bench.site):
         bench.relay.take()

@@ -50,7 +50,8 @@ const steps = {
   async refused({ url, way, password }) {
     await page.goto(url);
     await typed(page, "#password", way, password);
-    return value(page, "#password");
+    await value(page, "#password");
+    await page.keyboard.press("Tab");
   },
 
   "read content": () => page.content(),
