@@ -20,7 +20,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions as when
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-PATIENCE = 10
+PATIENCE = 30
 
 
 class Steps:
@@ -63,8 +63,10 @@ class Steps:
     def refused(self, url, password, way="keys"):
         self.driver.switch_to.default_content()
         self.driver.get(url)
-        self.element("#password").send_keys(password)
-        return self.element("#password").get_property("value")
+        field = self.element("#password")
+        field.send_keys(password)
+        field.get_property("value")
+        field.send_keys(Keys.TAB)
 
     def framed(self, name):
         self.wait(when.frame_to_be_available_and_switch_to_it((By.ID, name)))

@@ -64,7 +64,8 @@ const steps = {
     await go(url);
     await said("click", { uid: await uid('textbox "Password"') });
     await said("type_text", { text: password });
-    return snapshot();
+    await snapshot();
+    await said("press_key", { key: "Tab" });
   },
 
   "read snapshot": () => snapshot(),

@@ -14,7 +14,7 @@ const { chromium } = createRequire(join(modules, "package.json"))("playwright-co
 const browser = await chromium.connectOverCDP(url, { artifactsDir: folder });
 const context = browser.contexts()[0];
 let page = await context.newPage();
-page.setDefaultTimeout(10_000);
+page.setDefaultTimeout(30_000);
 let cdp = await context.newCDPSession(page);
 
 function place(frame) {
@@ -57,7 +57,7 @@ const steps = {
     try {
       await typed(page.locator("#password"), way, password);
     } finally {
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(30_000);
     }
   },
 

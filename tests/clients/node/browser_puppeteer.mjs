@@ -12,9 +12,9 @@ const [modules, url, folder] = process.argv.slice(2);
 const puppeteer = createRequire(join(modules, "package.json"))("puppeteer-core");
 
 const downloadBehavior = { policy: "allow", downloadPath: folder };
-const browser = await puppeteer.connect({ browserURL: url, defaultViewport: null, protocolTimeout: 30_000, downloadBehavior });
+const browser = await puppeteer.connect({ browserURL: url, defaultViewport: null, protocolTimeout: 60_000, downloadBehavior });
 const page = await browser.newPage();
-page.setDefaultTimeout(10_000);
+page.setDefaultTimeout(30_000);
 
 async function place(frame) {
   return frame ? (await page.waitForSelector("#inner")).contentFrame() : page;
@@ -50,7 +50,8 @@ const steps = {
   async refused({ url, way, password }) {
     await page.goto(url);
     await typed(page, "#password", way, password);
-    return value(page, "#password");
+    await value(page, "#password");
+    await page.keyboard.press("Tab");
   },
 
   "read content": () => page.content(),

@@ -13,7 +13,8 @@ export async function serve(steps, close) {
     try {
       say({ told: (await steps[step](given)) ?? null });
     } catch (error) {
-      say({ error: `${error?.message ?? error}` });
+      const cause = error?.cause ? `: ${error.cause.message ?? error.cause}` : "";
+      say({ error: `${error?.message ?? error}${cause}` });
     }
   }
   await close();
@@ -25,7 +26,7 @@ export async function during(emitter, event, act) {
   let failed;
   const heard = new Promise((resolve, reject) => {
     emitter.once(event, resolve);
-    failed = setTimeout(() => reject(new Error(`no ${event}`)), 10_000);
+    failed = setTimeout(() => reject(new Error(`no ${event}`)), 30_000);
   });
   try {
     await act();
