@@ -348,5 +348,4 @@ pub(super) fn fresh_id() -> Result<String, getrandom::Error> {
 }
 
 #[cfg(test)]
-#[path = "endpoint/tests.rs"]
 mod tests;

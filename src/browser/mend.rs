@@ -358,5 +358,4 @@ impl Cursor<'_> {
 }
 
 #[cfg(test)]
-#[path = "mend/tests.rs"]
 mod tests;

@@ -146,17 +146,14 @@ fn describe(config: &Config, verbose: bool) -> Vec<String> {
             "{file}: the model channel is off, as there is no [model] table"
         )],
     };
-    lines.push(match &config.browser {
-        Some(browser) => {
+    if let Some(browser) = &config.browser {
             let what = match &browser.source {
                 BrowserSource::Launch(launch) => format!("starts {}", launch.executable.display()),
                 // The address may hold a token.
                 BrowserSource::Attach(_) => "attached to a browser that runs".to_owned(),
             };
-            format!("{file}: browser channel on {}, {what}", browser.listen)
-        }
-        None => format!("{file}: the browser channel is off, as there is no [browser] table"),
-    });
+            lines.push(format!("{file}: browser channel on {}, {what}", browser.listen));
+    }
     lines
 }
 

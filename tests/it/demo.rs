@@ -1,4 +1,5 @@
-//! `bauta demo`, through the real binary: it needs nothing, shows what it promises, and holds itself to it.
+//! `bauta demo`, through the real binary: it needs nothing, shows what it promises, and holds itself to it. Its second act needs
+//! Chromium, as other tests here do.
 
 use std::process::{Command, Output, Stdio};
 
@@ -44,20 +45,24 @@ fn both_sides_of_every_place_are_shown() {
         r#"\"API_KEY\":\"x_api_key\",\"PASSWORD\":\"x_password\""#,
         "(decoded: x_api_key)",
         "Signed in as x_username.",
+        "agent types    user: x_username   password: {{x_password}}",
+        r#"site gets      user: mira.lind@example.com   password: grün"Tee\49!"#,
+        "agent reads    field: x_password   page: Welcome, x_username. Your password is x_password",
+        "elsewhere      x_password was not typed: the focused frame is http://localhost:",
         "bauta serve --secrets",
         "bauta mask --count --secrets",
         "bauta check --secrets",
     ] {
         assert!(out.contains(line), "{line}\n{out}");
     }
-    assert_eq!(out.matches("\n  ok  ").count(), 5, "{out}");
+    assert_eq!(out.matches("\n  ok  ").count(), 8, "{out}");
 }
 
 #[test]
 fn what_a_quiet_demo_says_is_its_verdict() {
     let out = said(&["-q"]);
     assert!(out.starts_with("Checked\n"), "{out}");
-    assert_eq!(out.lines().count(), 6, "{out}");
+    assert_eq!(out.lines().count(), 9, "{out}");
 }
 
 #[test]
@@ -89,7 +94,7 @@ fn the_summary_for_programs_holds_counts_and_no_value() {
     }
     let checks = summary["checks"].as_array().unwrap();
     assert!(
-        checks.len() == 5 && checks.iter().all(|check| check["ok"] == true),
+        checks.len() == 8 && checks.iter().all(|check| check["ok"] == true),
         "{out}"
     );
     for value in ["mira.lind", "Tee", "770413", "sk-demo"] {

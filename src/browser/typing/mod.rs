@@ -35,6 +35,15 @@ use crate::guard::{About, Finder, Ticket};
 /// Sessions of one client that are remembered before those that are gone are forgotten.
 const MOST_RUNS: usize = 64;
 
+/// Commands after which another document is there: they are not refused for what was typed in the last.
+const LEAVES: [&str; 5] = [
+    "Page.navigate",
+    "Page.navigateToHistoryEntry",
+    "Page.reload",
+    "Page.close",
+    "Target.closeTarget",
+];
+
 /// How long the browser may take for a key that was held: a dialog that it opens must not hold up the client that closes it.
 const KEY_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -110,7 +119,8 @@ impl Typing {
         done.unwrap_or_else(Verdict::Refuse)
     }
 
-    /// Any other command, before it goes on: what is held on its session goes first. A refusal is for a command that is input.
+    /// Any other command, before it goes on: what is held on its session goes first. If that is refused, so is the command, once:
+    /// whoever looks at what was typed learns why it is not there. A document that goes takes a refusal with it.
     pub async fn before(&mut self, command: &Command) -> Option<Refusal> {
         let run = self.runs.get_mut(&command.session)?;
         let is_input = command.method.starts_with("Input.");
@@ -120,14 +130,14 @@ impl Typing {
         }
         if is_input {
             run.holding.reset();
-            return run.failed.take().or(refusal);
+        } else {
+            run.holding.looked_at();
         }
-        run.holding.looked_at();
-        run.failed = refusal.or(run.failed.take());
+        let refusal = run.failed.take().or(refusal);
         if run.is_idle() {
             self.runs.remove(&command.session);
         }
-        None
+        refusal.filter(|_| !LEAVES.contains(&&*command.method))
     }
 
     /// Whether nothing was typed on a session that [`Typing::before`] need be told about.
