@@ -5,6 +5,7 @@
 //! document that the client makes up takes no values.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,8 +14,9 @@ use super::draft::{Draft, Hole, Spelling};
 use super::params::{read, rest};
 use super::paused::Request;
 use super::url::{self, Kind, Wrong};
-use super::{Inspector, MOST_SHARED, Shared, admit, base64, header};
+use super::{Inspector, MOST_SHARED, Shared, admit, base64, header, place};
 use crate::browser::context::Context;
+use crate::browser::hub::Target;
 use crate::browser::{Command, Event, Observed, Refusal, Verdict};
 use crate::guard::{Ask, Finder, Origin, Place, Spot, Ticket};
 
@@ -72,13 +74,40 @@ impl Inspector {
         command: &Command,
     ) -> Result<Verdict, Refusal> {
         match &*command.method {
-            "Fetch.enable" => enable(context, command).await,
+            "Fetch.enable" => self.enable(context, command).await,
             "Fetch.continueRequest" => self.resume(context, command).await,
             "Fetch.continueWithAuth" => self.authenticate(context, command).await,
             "Fetch.fulfillRequest" => self.fulfill(context, command),
             // failRequest and continueResponse: nothing of the request goes anywhere.
             _ => Ok(Verdict::Pass),
         }
+    }
+
+    /// On a client's root, requests of all clients would wait. Chromium numbers requests only where somebody listens to them, so we
+    /// do, on a session of ours: by its number a request is known to all interceptions, and a document to whoever fills it.
+    async fn enable(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
+        let session = command.session.as_deref();
+        let target = context.member.target_of(session);
+        match (session, target.as_ref().map(|target| &*target.kind)) {
+            (_, Some("browser" | "tab")) | (None, None) => {
+                return Err(Refusal::new(
+                    "Fetch is not there on the browser as a whole, where requests of all clients would wait: enable it on the session \
+                     of a page, a frame or a worker",
+                ));
+            }
+            // A session that is not this client's is refused on its way.
+            _ => {}
+        }
+        if let Some(target) = target {
+            let listening = listen(context.clone(), target);
+            if self.waited(session.unwrap_or_default()) {
+                // We can attach only once the client let it run, which it will after this command.
+                tokio::spawn(listening);
+            } else {
+                listening.await;
+            }
+        }
+        Ok(Verdict::Pass)
     }
 
     async fn resume(&self, context: &Context, command: &Command) -> Result<Verdict, Refusal> {
@@ -96,7 +125,12 @@ impl Inspector {
             self.redirect(url, request.as_ref())?;
         }
         let own = request.as_ref().and_then(|request| request.origin.clone());
-        let ticket = admit(context, command, &place(own.as_ref(), request.as_ref())).await?;
+        let ticket = admit(
+            context,
+            command,
+            &place(own.as_ref(), frame(request.as_ref())),
+        )
+        .await?;
         let finder = ticket.snapshot().finder();
         if let Some(key) = post_data.as_deref().and_then(|data| in_body(data, finder)) {
             let reason =
@@ -249,7 +283,12 @@ impl Inspector {
         } = response;
         let request = self.request(command, &request_id);
         let own = request.as_ref().and_then(|request| request.origin.clone());
-        let ticket = admit(context, command, &place(own.as_ref(), request.as_ref())).await?;
+        let ticket = admit(
+            context,
+            command,
+            &place(own.as_ref(), frame(request.as_ref())),
+        )
+        .await?;
         let finder = ticket.snapshot().finder();
         let id = serde_json::Value::String(request_id);
         let kind = serde_json::Value::String(response);
@@ -371,30 +410,9 @@ fn seen(params: &[u8]) -> Option<(String, Request)> {
     Some((seen.request_id, request))
 }
 
-/// On a client's root, requests of all clients would wait. Chromium numbers requests only where somebody listens to them, so we
-/// do, on a session of ours: by its number a request is known to all interceptions, and a document to whoever fills it.
-async fn enable(context: &Context, command: &Command) -> Result<Verdict, Refusal> {
-    let session = command.session.as_deref();
-    let target = context.member.target_of(session);
-    match (session, target.as_ref().map(|target| &*target.kind)) {
-        (_, Some("browser" | "tab")) | (None, None) => {
-            return Err(Refusal::new(
-                "Fetch is not there on the browser as a whole, where requests of all clients would wait: enable it on the session \
-                 of a page, a frame or a worker",
-            ));
-        }
-        // A session that is not this client's is refused on its way.
-        _ => {}
-    }
-    if let Some(target) = target {
-        listen(context, &target.id).await;
-    }
-    Ok(Verdict::Pass)
-}
-
 /// Where this fails, requests have no number, and those without take no value and make no document.
-async fn listen(context: &Context, target: &str) {
-    let Ok(own) = context.hub.own(target).await else {
+async fn listen(context: Context, target: Arc<Target>) {
+    let Ok(own) = context.hub.own(&target.id).await else {
         return;
     };
     let nothing_kept = serde_json::json!({"maxTotalBufferSize": 0, "maxResourceBufferSize": 0, "maxPostDataSize": 0});
@@ -407,18 +425,15 @@ async fn listen(context: &Context, target: &str) {
     }
 }
 
-fn place(origin: Option<&Origin>, request: Option<&Request>) -> String {
-    let frame = request.map_or("unknown", |request| &request.frame);
-    match origin {
-        Some(origin) => format!("{origin} frame {frame}"),
-        None => format!("frame {frame}"),
-    }
-}
-
 /// The key of a placeholder with delimiters in a body.
 fn in_body(data: &str, finder: &Finder) -> Option<String> {
     let body = base64::decode(data)?;
     url::delimited(&String::from_utf8_lossy(&body), finder)
+}
+
+/// The frame that made a request.
+fn frame(request: Option<&Request>) -> &str {
+    request.map_or("unknown", |request| &request.frame)
 }
 
 fn unknown() -> Refusal {

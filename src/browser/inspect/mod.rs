@@ -36,7 +36,7 @@ use super::context::Context;
 use super::hub::Hub;
 use super::methods::{self, Handler};
 use super::{Command, Event, Observed, Refusal, Settings, Verdict};
-use crate::guard::{About, Ticket};
+use crate::guard::{About, Origin, Ticket};
 
 /// What all clients' inspectors have in common.
 #[derive(Default)]
@@ -66,6 +66,8 @@ pub struct Inspector {
 struct State {
     worlds: Worlds,
     paused: Paused,
+    /// Sessions whose target waited for the client when it was attached.
+    waiting: HashSet<Box<str>>,
     /// The client said where downloads of the default context go.
     downloads: Option<(Arc<Hub>, Arc<Settings>)>,
 }
@@ -138,10 +140,43 @@ async fn admit(context: &Context, command: &Command, place: &str) -> Result<Tick
     ticket.map_err(|unavailable| Refusal::new(unavailable.to_string()))
 }
 
+/// What the log says of where a command acts. A frame's id comes from the client: what cannot be one is not repeated.
+fn place(origin: Option<&Origin>, frame: &str) -> String {
+    let is_id = (1..=64).contains(&frame.len())
+        && frame
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let frame = if is_id { frame } else { "unknown" };
+    match origin {
+        Some(origin) => format!("{origin} frame {frame}"),
+        None => format!("frame {frame}"),
+    }
+}
+
 /// Whether a page may be led to an address.
 ///
 /// # Errors
 /// It is of a scheme that reaches files, the browser itself, or other programs.
 pub fn check_url(url: &str) -> Result<(), Refusal> {
     url::check(url).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_repeats_no_text_of_a_client() {
+        let origin: Origin = "https://a.test".parse().unwrap();
+        for (frame, expected) in [
+            ("F0A1", "https://a.test frame F0A1"),
+            ("new", "https://a.test frame new"),
+            ("", "https://a.test frame unknown"),
+            ("a value", "https://a.test frame unknown"),
+            (&*"f".repeat(65), "https://a.test frame unknown"),
+        ] {
+            assert_eq!(place(Some(&origin), frame), expected);
+        }
+        assert_eq!(place(None, "F"), "frame F");
+    }
 }

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use super::params::{answer, failed, read, rest};
 use super::url::{self, Kind, Wrong};
-use super::{Inspector, admit};
+use super::{Inspector, admit, place};
 use crate::browser::context::Context;
 use crate::browser::{Command, Refusal, Verdict};
 use crate::guard::{Ask, Spot};
@@ -42,10 +42,7 @@ impl Inspector {
                 target.map_or_else(|| "new".to_owned(), |target| target.id.to_string())
             }
         };
-        let place = match url.parse::<crate::guard::Origin>() {
-            Ok(origin) => format!("{origin} frame {frame}"),
-            Err(_) => format!("frame {frame}"),
-        };
+        let place = place(url.parse().ok().as_ref(), &frame);
         let ticket = admit(context, command, &place).await?;
         let drafted = url::draft(
             &url,

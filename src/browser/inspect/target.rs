@@ -123,16 +123,32 @@ impl Inspector {
         Ok(Verdict::Pass)
     }
 
+    fn waits(&self, session: &str) {
+        let mut state = self.state();
+        if state.waiting.len() < MOST_SHARED {
+            state.waiting.insert(session.into());
+        }
+    }
+
+    /// Whether a session's target waited for the client when it was attached. Once there is no room, all may have.
+    pub(super) fn waited(&self, session: &str) -> bool {
+        let state = self.state();
+        state.waiting.len() >= MOST_SHARED || state.waiting.contains(session)
+    }
+
     pub(super) fn see_target(&self, context: &Context, event: &Event<'_>) -> Observed {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Seen {
             session_id: Option<String>,
             target_info: Option<Info>,
+            #[serde(default)]
+            waiting_for_debugger: bool,
         }
         let Ok(Seen {
             session_id,
             target_info,
+            waiting_for_debugger,
         }) = serde_json::from_slice(event.params())
         else {
             return Observed::Drop;
@@ -142,9 +158,13 @@ impl Inspector {
             let session = session_id.unwrap_or_default();
             state.worlds.clear(&session);
             state.paused.clear(&session);
+            state.waiting.remove(&*session);
             return Observed::Keep;
         }
         if !target_info.is_some_and(|info| is_hidden(&info)) {
+            if let Some(session) = session_id.filter(|_| waiting_for_debugger) {
+                self.waits(&session);
+            }
             return Observed::Keep;
         }
         if let Some(session) = session_id {
