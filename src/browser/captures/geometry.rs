@@ -170,3 +170,62 @@ pub(super) fn between(before: &[Rect], after: &[Rect], most: f64) -> Option<Vec<
     }
     Some(covers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rect(x0: f64, y0: f64, x1: f64, y1: f64) -> Rect {
+        Rect { x0, y0, x1, y1 }
+    }
+
+    #[test]
+    fn a_frame_is_where_its_corners_are() {
+        // 100 by 50, turned by a quarter, in units of a zoom of 2.
+        let shown = Shown::on(
+            [30.0, 10.0, 30.0, 60.0, 5.0, 60.0, 5.0, 10.0],
+            2.0,
+            100.0,
+            50.0,
+        );
+        assert_eq!(
+            shown.place(rect(10.0, 0.0, 20.0, 5.0)),
+            Some(rect(55.0, 30.0, 60.0, 40.0))
+        );
+        assert_eq!(
+            shown.place(rect(300.0, 0.0, 320.0, 5.0)),
+            None,
+            "outside of what it shows"
+        );
+    }
+
+    #[test]
+    fn what_is_seen_in_perspective_is_covered_as_a_whole() {
+        let shown = Shown::on(
+            [0.0, 10.0, 100.0, 0.0, 100.0, 60.0, 0.0, 50.0],
+            1.0,
+            100.0,
+            50.0,
+        );
+        assert_eq!(shown, Shown::Within(rect(0.0, 0.0, 100.0, 60.0)));
+        assert_eq!(
+            shown.place(rect(1.0, 1.0, 2.0, 2.0)),
+            Some(rect(0.0, 0.0, 100.0, 60.0))
+        );
+    }
+
+    #[test]
+    fn what_moves_is_covered_on_its_way_and_as_far_beyond() {
+        let (here, there) = (rect(0.0, 0.0, 10.0, 10.0), rect(4.0, 0.0, 14.0, 10.0));
+        let covers = between(&[here], &[there], 4.0).unwrap();
+        assert!(covers.contains(&rect(-4.0, -4.0, 18.0, 14.0)));
+        assert_eq!(between(&[here], &[there], 3.0), None, "too far");
+        assert_eq!(
+            between(&[here], &[here, rect(50.0, 0.0, 60.0, 10.0)], 4.0),
+            None,
+            "one more"
+        );
+        assert_eq!(between(&[here], &[], 4.0), None, "gone");
+        assert_eq!(between(&[], &[], 4.0), Some(Vec::new()));
+    }
+}

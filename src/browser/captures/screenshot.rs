@@ -18,7 +18,7 @@ use crate::browser::{Command, Context, Refusal, Verdict, base64};
 use crate::guard::Ticket;
 
 /// How often a picture is taken before it is denied, because what is to be covered moves.
-const TRIES: usize = 4;
+const TRIES: usize = 8;
 /// How far something may move meanwhile, in CSS pixels.
 const MOST_MOVED: f64 = 8.0;
 /// Looks at a page while a picture of it is taken.

@@ -301,3 +301,6 @@ pub(super) fn no_room(text: &[u8]) -> impl Iterator<Item = (usize, usize)> {
         Some((at, len))
     })
 }
+
+#[cfg(test)]
+mod tests;
