@@ -147,12 +147,15 @@ fn describe(config: &Config, verbose: bool) -> Vec<String> {
         )],
     };
     if let Some(browser) = &config.browser {
-            let what = match &browser.source {
-                BrowserSource::Launch(launch) => format!("starts {}", launch.executable.display()),
-                // The address may hold a token.
-                BrowserSource::Attach(_) => "attached to a browser that runs".to_owned(),
-            };
-            lines.push(format!("{file}: browser channel on {}, {what}", browser.listen));
+        let what = match &browser.source {
+            BrowserSource::Launch(launch) => format!("starts {}", launch.executable.display()),
+            // The address may hold a token.
+            BrowserSource::Attach(_) => "attached to a browser that runs".to_owned(),
+        };
+        lines.push(format!(
+            "{file}: browser channel on {}, {what}",
+            browser.listen
+        ));
     }
     lines
 }

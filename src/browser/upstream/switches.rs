@@ -76,6 +76,12 @@ const ALWAYS: [&str; 17] = [
     "--use-mock-keychain",
 ];
 
+/// What we say where no window is shown: pictures of whole pages would have scroll bars, or lose them while they are taken.
+const HEADLESS: [&str; 2] = ["--headless", "--hide-scrollbars"];
+
+/// The page that it begins with: one that clients may drive, unlike the browser's own.
+const PAGE: &str = "about:blank";
+
 /// The whole command line.
 ///
 /// # Errors
@@ -96,10 +102,15 @@ pub(super) fn arguments(
     }
     let mut data = OsString::from("--user-data-dir=");
     data.push(profile);
-    let headless = headless.then_some("--headless").into_iter();
+    let headless = headless.then_some(HEADLESS).into_iter().flatten();
     let said = headless.chain(ALWAYS).map(OsString::from);
     let more = more.iter().map(OsString::from);
-    Ok(said.chain(std::iter::once(data)).chain(more).collect())
+    let page = std::iter::once(PAGE.into());
+    Ok(said
+        .chain(std::iter::once(data))
+        .chain(more)
+        .chain(page)
+        .collect())
 }
 
 /// Judges the command line that the browser says it has, after whatever wrapper started it: it may have one `user-data-dir` and
