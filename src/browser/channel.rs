@@ -162,7 +162,7 @@ impl Channel {
             .try_acquire_owned()
             .map_err(|_| Failure::Full(self.settings.limits.max_clients))?;
         let (context, incoming) = self.join().await?;
-        let ticket = self.guard.admit(self.about(context.member.id)).await?;
+        let ticket = self.guard.admit(about(context.member.id)).await?;
         let shared = Arc::clone(&self.shared);
         let client = Client::new(context, incoming, ticket, shared);
         let client = match target {
@@ -183,14 +183,6 @@ impl Channel {
             casts: Arc::default(),
         };
         Ok((context, incoming))
-    }
-
-    fn about(&self, client: u64) -> About {
-        About {
-            channel: "browser",
-            target: format!("client {client}").into(),
-            method: "CDP",
-        }
     }
 
     /// Answers what needs no WebSocket.
@@ -224,7 +216,7 @@ impl Channel {
 
     async fn list(&self, reached: &Reached) -> Result<serde_json::Value, Failure> {
         let targets = self.hub.targets().await?;
-        let ticket = self.guard.admit(self.about(0)).await?;
+        let ticket = self.guard.admit(about(0)).await?;
         let masking = Masking::new(ticket);
         let mut all = Vec::with_capacity(targets.len());
         for target in targets {
@@ -245,14 +237,9 @@ impl Channel {
         inspect::check_url(url)?;
         let params = serde_json::json!({ "url": url });
         let made = self.hub.call(None, "Target.createTarget", params).await?;
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Created<'a> {
-            target_id: &'a str,
-        }
         let made: Created<'_> = serde_json::from_slice(&made).map_err(|_| CallError::Unreadable)?;
         let target = self.known(made.target_id).await?;
-        let ticket = self.guard.admit(self.about(0)).await?;
+        let ticket = self.guard.admit(about(0)).await?;
         let target = shown(target, &Masking::new(ticket)).await?;
         Ok(listing::target(&target, reached))
     }
@@ -261,6 +248,22 @@ impl Channel {
 impl Drop for Channel {
     fn drop(&mut self) {
         self.notices.abort();
+    }
+}
+
+/// The answer to `Target.createTarget`.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Created<'a> {
+    target_id: &'a str,
+}
+
+/// What the audit log says of a client; 0: of requests without one.
+fn about(client: u64) -> About {
+    About {
+        channel: "browser",
+        target: format!("client {client}").into(),
+        method: "CDP",
     }
 }
 

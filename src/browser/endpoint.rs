@@ -336,7 +336,7 @@ fn authority(request: &Parts, local: Option<SocketAddr>) -> String {
 pub(super) fn fresh_id() -> Result<String, getrandom::Error> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes)?;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
     let parts = [
         &hex[..8],
         &hex[8..12],

@@ -53,8 +53,7 @@ impl Place {
         }
         let opens = matches!(first, b'{' | b'[');
         match (self, name) {
-            (Self::Message, b"method") => (Self::Page, Text::Id),
-            (Self::Frame, b"id") => (Self::Page, Text::Id),
+            (Self::Message, b"method") | (Self::Frame, b"id") => (Self::Page, Text::Id),
             // `PropertyDescriptor.value` and `AXProperty.value` are objects of the protocol; a scalar there is the page's.
             (Self::Property, b"value") if first == b'{' => (Self::Plain, Text::Masked),
             (

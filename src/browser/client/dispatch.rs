@@ -237,11 +237,11 @@ impl Dispatcher {
                 continue;
             }
             lane.overtaken = true;
-            let (free, stay) = std::mem::take(&mut lane.waiting)
+            let (free, stay): (VecDeque<_>, _) = std::mem::take(&mut lane.waiting)
                 .into_iter()
                 .partition(|command| may_free(&command.method));
             lane.waiting = stay;
-            first.extend(VecDeque::from(free));
+            first.extend(free);
         }
         for command in first {
             self.waiting -= 1;

@@ -68,6 +68,13 @@ struct Shared {
     tally: Tally,
 }
 
+/// The answer to `Target.attachToTarget`.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Attached {
+    session_id: Box<str>,
+}
+
 /// Counts for the log line.
 #[derive(Default)]
 struct Tally {
@@ -105,11 +112,6 @@ impl Client {
         let params = serde_json::json!({ "targetId": target, "flatten": true }).to_string();
         let member = &self.context.member;
         let answer = member.call(None, "Target.attachToTarget", params.as_bytes());
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Attached {
-            session_id: Box<str>,
-        }
         let attached: Attached =
             serde_json::from_slice(&answer.await?).map_err(|_| CallError::Unreadable)?;
         self.root = Some(attached.session_id.into());

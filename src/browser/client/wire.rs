@@ -218,5 +218,9 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
 
 /// As much of a reason as a frame takes.
 fn shortened(reason: &str) -> &str {
-    &reason[..reason.floor_char_boundary(MOST_REASON)]
+    let mut end = reason.len().min(MOST_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    &reason[..end]
 }
