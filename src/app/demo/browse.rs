@@ -110,14 +110,14 @@ pub(super) async fn act(addr: SocketAddr, site: &Site) -> Result<Act, CdpError> 
         Ok(_) => None,
     };
     let received = page.client.received();
-    Ok(told(site, &received, field, shown, refused))
+    Ok(told(site, &received, &field, &shown, refused))
 }
 
 fn told(
     site: &Site,
     received: &[u8],
-    field: String,
-    shown: String,
+    field: &str,
+    shown: &str,
     refused: Option<String>,
 ) -> Act {
     let forms = site.forms();

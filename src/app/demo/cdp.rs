@@ -35,6 +35,7 @@ pub(super) enum CdpError {
     Refused(String),
 }
 
+#[allow(clippy::needless_pass_by_value)] // what `map_err` hands over
 fn strange(error: impl ToString) -> CdpError {
     CdpError::Http(error.to_string())
 }
@@ -137,11 +138,10 @@ impl Client {
                 Some(Event::Close(_)) => {
                     return Err(io::Error::from(io::ErrorKind::ConnectionReset).into());
                 }
-                Some(_) => {}
                 None if self.reader.fill().await? == 0 => {
                     return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
         self.received.extend_from_slice(&text);

@@ -15,7 +15,7 @@ const SHIFT: i64 = 8;
 /// A key that is pressed.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Key {
+struct Press {
     modifiers: Option<i64>,
     key: Option<String>,
     code: Option<String>,
@@ -24,7 +24,7 @@ struct Key {
     commands: Option<Vec<String>>,
 }
 
-impl Key {
+impl Press {
     /// Whether it copies or cuts, on any platform.
     fn copies(&self) -> bool {
         let commands = self.commands.iter().flatten();
@@ -55,7 +55,7 @@ pub async fn key(context: &Context, command: &Command) -> Result<Verdict, Refusa
     if &*command.method != "Input.dispatchKeyEvent" {
         return Ok(Verdict::Pass);
     }
-    let key: Key = read(command)?;
+    let key: Press = read(command)?;
     if !key.copies() {
         return Ok(Verdict::Pass);
     }

@@ -39,11 +39,11 @@ struct Header {
 #[serde(rename_all = "camelCase")]
 struct WithAuth {
     request_id: String,
-    auth_challenge_response: Response,
+    auth_challenge_response: Credentials,
 }
 
 #[derive(Deserialize)]
-struct Response {
+struct Credentials {
     response: String,
     username: Option<String>,
     password: Option<String>,

@@ -28,7 +28,8 @@ pub fn rest(command: &Command, except: &[&str]) -> Result<String, Refusal> {
     for (key, value) in all {
         if !except.contains(&key.as_str()) {
             let key = Value::String(key);
-            text.push_str(&format!("{key}:{value},"));
+            // Into a string it cannot fail.
+            let _ = write!(text, "{key}:{value},");
         }
     }
     Ok(text)

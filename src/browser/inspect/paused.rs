@@ -54,11 +54,6 @@ impl Paused {
         found.map(|(_, request)| request.clone())
     }
 
-    /// A request goes on.
-    pub fn remove(&mut self, session: &str, id: &str) {
-        self.requests.remove(&(session.into(), id.into()));
-    }
-
     /// A session is gone.
     pub fn clear(&mut self, session: &str) {
         self.requests.retain(|(of, _), _| **of != *session);

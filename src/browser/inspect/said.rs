@@ -19,7 +19,10 @@ const MOST: usize = 256;
 
 /// Refusals by key and reason.
 #[derive(Debug, Default)]
-pub struct Said(Mutex<HashMap<(Box<str>, Box<str>), Instant>>);
+pub struct Said(Mutex<HashMap<Refused, Instant>>);
+
+/// Key and reason.
+type Refused = (Box<str>, Box<str>);
 
 impl Said {
     /// Refuses a placeholder for a reason that the guard gave, and says so in the log.

@@ -249,15 +249,12 @@ fn percent_decoded(text: &str) -> Cow<'_, str> {
     let mut bytes = text.as_bytes();
     while let [first, rest @ ..] = bytes {
         let digit = |at: usize| rest.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high << 4 | low).unwrap_or_default());
-                bytes = &rest[2..];
-            }
-            _ => {
-                out.push(*first);
-                bytes = rest;
-            }
+        if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
+            out.push(u8::try_from(high << 4 | low).unwrap_or_default());
+            bytes = &rest[2..];
+        } else {
+            out.push(*first);
+            bytes = rest;
         }
     }
     String::from_utf8(out).map_or(Cow::Borrowed(text), Cow::Owned)
