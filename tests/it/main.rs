@@ -19,6 +19,7 @@ mod browser_hub_life;
 mod browser_hub_load;
 mod browser_inspect;
 mod browser_inspect_kit;
+mod browser_inspect_rules;
 mod browser_kit;
 mod browser_masking;
 mod browser_methods;

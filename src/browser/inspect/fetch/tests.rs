@@ -83,7 +83,7 @@ fn placeholders_in_bodies() {
 
 #[test]
 fn a_request_with_a_value_is_led_to_no_other_origin() {
-    let inspector = Inspector::new(std::sync::Arc::default());
+    let inspector = Inspector::new(Arc::default());
     let (_, request) = seen(event(r#","networkId":"L""#).as_bytes()).unwrap();
     let request = Some(&request);
     for (url, passes) in [
