@@ -62,13 +62,13 @@ impl Client {
     fn send(&mut self, text: &[u8]) -> Result<()> {
         let mut frame = vec![0x81];
         match text.len() {
-            short @ 0..126 => frame.push(0x80 | u8::try_from(short)?),
+            short @ 0..126 => frame.push(0x80 + u8::try_from(short)?),
             middle @ 126..65_536 => {
-                frame.push(0x80 | 126);
+                frame.push(0xfe);
                 frame.extend_from_slice(&u16::try_from(middle)?.to_be_bytes());
             }
             long => {
-                frame.push(0x80 | 127);
+                frame.push(0xff);
                 frame.extend_from_slice(&u64::try_from(long)?.to_be_bytes());
             }
         }

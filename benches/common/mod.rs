@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 /// A small deterministic generator (xorshift).
 pub struct Random(u64);
 
+#[allow(dead_code)] // only pictures are made of them
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 impl Random {
@@ -63,6 +64,7 @@ pub fn submission(count: usize) -> anyhow::Result<String> {
 
 /// A conversation of `count` messages of a little over `content` characters each, code and prose, in which some 6 % of the
 /// bytes are backslashes.
+#[allow(dead_code)] // not every bench sends bodies
 pub fn conversation(count: usize, content: usize, random: &mut Random) -> Vec<u8> {
     let code = "    if (user.name === \"admin\" && path != 'C:\\\\temp\\\\x') {\n\treturn fetch(`https://api.example.com/v1/items?id=${id}&limit=20`);\n    }\n";
     let prose = "The quick brown fox reads the configuration file and reports what it found there, line by line. ";
@@ -81,6 +83,7 @@ pub fn conversation(count: usize, content: usize, random: &mut Random) -> Vec<u8
 }
 
 /// Adds two base64 pictures of `size` characters each to a conversation.
+#[allow(dead_code)] // as above
 pub fn with_pictures(mut conversation: Vec<u8>, size: usize, random: &mut Random) -> Vec<u8> {
     conversation.truncate(conversation.len() - 1);
     for name in ["a", "b"] {

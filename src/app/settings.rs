@@ -264,7 +264,7 @@ mod tests {
                 .contains("Tracing.start")
         );
         for method in ["Target.exposeDevToolsProtocol", "Page.navigate", "No.such"] {
-            let error = read(method).err().expect(method).to_string();
+            let error = read(method).map(drop).expect_err(method).to_string();
             assert!(
                 error.starts_with(&format!("browser.methods: {method}: ")),
                 "{error}"

@@ -407,9 +407,10 @@ async fn pinched_and_mobile_pages_are_covered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_shows_no_secret_is_the_browsers_own_picture() {
     let mut stage = Stage::start(Captures::Cover).await;
-    let rows: String = (0..300)
+    let rows: Vec<String> = (0..300)
         .map(|row| format!("<tr><td>{row}<td><input value=v{row}>"))
         .collect();
+    let rows = rows.concat();
     stage.site.page("/rows", format!("<!doctype html><p style='{RED}'>Tr0ub, dor</p><iframe srcdoc='<p>frame</p>'></iframe><table>{rows}</table>"));
     stage.go("/rows").await;
     for params in [

@@ -35,7 +35,8 @@ fn p2_a_header_of_a_request_that_waits_takes_a_value_for_its_own_destination() {
         let (home, other) = (kit.server.home(), kit.server.other());
         let mut client = kit.client().await;
         let (session, target) = client.tab().await;
-        let session = Some(session.as_str());
+        let own = session.as_str();
+        let session = Some(own);
         client
             .must(
                 session,
@@ -44,7 +45,7 @@ fn p2_a_header_of_a_request_that_waits_takes_a_value_for_its_own_destination() {
             )
             .await;
 
-        let (id, paused) = waiting(&mut client, session.unwrap(), &format!("{home}/secret")).await;
+        let (id, paused) = waiting(&mut client, own, &format!("{home}/secret")).await;
         for (name, value, why) in [
             ("X-Key", "{{x_field}}", "x_field"),
             ("X-Key", "x_other", "x_other"),
@@ -78,7 +79,7 @@ fn p2_a_header_of_a_request_that_waits_takes_a_value_for_its_own_destination() {
         assert_eq!(done["method"], "Fetch.continueRequest");
 
         // Elsewhere it is refused, and the request still goes on without it.
-        let (id, paused) = waiting(&mut client, session.unwrap(), &format!("{other}/secret")).await;
+        let (id, paused) = waiting(&mut client, own, &format!("{other}/secret")).await;
         let refused = client
             .call(
                 session,
@@ -106,7 +107,7 @@ fn p2_a_header_of_a_request_that_waits_takes_a_value_for_its_own_destination() {
 
         // Over a redirect it stays at home.
         let url = format!("{home}/to?{other}/landed");
-        let (id, paused) = waiting(&mut client, session.unwrap(), &url).await;
+        let (id, paused) = waiting(&mut client, own, &url).await;
         client
             .must(
                 session,
@@ -189,13 +190,13 @@ fn p2_credentials_go_to_the_server_that_asks_for_them() {
         let (home, other) = (kit.server.home(), kit.server.other());
         let mut client = kit.client().await;
         let (session, _) = client.tab().await;
-        let session = Some(session.as_str());
+        let own = session.as_str();
+        let session = Some(own);
         client
             .must(session, "Fetch.enable", json!({"handleAuthRequests": true}))
             .await;
         for (origin, passes) in [(&other, false), (&home, true)] {
-            let (id, paused) =
-                waiting(&mut client, session.unwrap(), &format!("{origin}/auth")).await;
+            let (id, paused) = waiting(&mut client, own, &format!("{origin}/auth")).await;
             client
                 .must(
                     session,
@@ -237,7 +238,8 @@ fn p2_user_information_of_an_address() {
         let (home, other) = (kit.server.home(), kit.server.other());
         let mut client = kit.client().await;
         let (session, _) = client.tab().await;
-        let session = Some(session.as_str());
+        let own = session.as_str();
+        let session = Some(own);
         let with = |origin: &str, info: &str| {
             origin.replace("http://", &format!("http://{info}@")) + "/auth"
         };
@@ -283,7 +285,8 @@ fn p5_what_is_refused_again_and_again_is_said_once() {
     Kit::run(SECRETS, async |kit| {
         let mut client = kit.client().await;
         let (session, _) = client.tab().await;
-        let session = Some(session.as_str());
+        let own = session.as_str();
+        let session = Some(own);
         let home = kit.server.home();
         for _ in 0..50 {
             for (method, params) in [
@@ -329,11 +332,13 @@ fn p5_what_is_refused_again_and_again_is_said_once() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one page, looked at in one order
 fn worlds_of_ours_are_neither_seen_nor_named() {
     Kit::run(SECRETS, async |kit| {
         let mut client = kit.client().await;
         let (session, target) = client.tab().await;
-        let session = Some(session.as_str());
+        let own = session.as_str();
+        let session = Some(own);
         client.must(session, "Runtime.enable", json!({})).await;
         client.must(session, "Debugger.enable", json!({})).await;
         let main = client.event("Runtime.executionContextCreated").await;
@@ -475,7 +480,8 @@ fn documents_that_a_client_makes_are_remembered() {
     Kit::run(SECRETS, async |kit| {
         let mut client = kit.client().await;
         let (session, target) = client.tab().await;
-        let session = Some(session.as_str());
+        let own = session.as_str();
+        let session = Some(own);
         let url = format!("{}/page", kit.server.home());
         client.must(session, "Page.enable", json!({})).await;
         let plain = client
@@ -515,7 +521,7 @@ fn documents_that_a_client_makes_are_remembered() {
             )
             .await;
         let url = format!("{}/made", kit.server.home());
-        let (id, paused) = waiting(&mut client, session.unwrap(), &url).await;
+        let (id, paused) = waiting(&mut client, own, &url).await;
         let made =
             json!({"requestId": paused["requestId"], "responseCode": 200, "body": "PGlucHV0Pg=="});
         client.must(session, "Fetch.fulfillRequest", made).await;

@@ -297,7 +297,7 @@ impl Client {
         let next = timeout(PATIENCE, self.incoming.next()).await;
         match next.expect("something comes") {
             FromBrowser::Reply { message, .. } => {
-                self.answers.push(serde_json::from_slice(&message).unwrap())
+                self.answers.push(serde_json::from_slice(&message).unwrap());
             }
             FromBrowser::Event {
                 method,

@@ -113,13 +113,7 @@ pub(super) async fn act(addr: SocketAddr, site: &Site) -> Result<Act, CdpError> 
     Ok(told(site, &received, &field, &shown, refused))
 }
 
-fn told(
-    site: &Site,
-    received: &[u8],
-    field: &str,
-    shown: &str,
-    refused: Option<String>,
-) -> Act {
+fn told(site: &Site, received: &[u8], field: &str, shown: &str, refused: Option<String>) -> Act {
     let forms = site.forms();
     let sent = forms
         .first()

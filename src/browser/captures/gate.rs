@@ -200,6 +200,7 @@ async fn evaluate(
     struct Answer {
         result: Remote,
     }
+    let expression = hub.script(expression);
     let params = json!({"expression": expression, "contextId": world, "returnByValue": by_value, "silent": true});
     let answer = hub.call(Some(session), "Runtime.evaluate", params).await?;
     Ok(read::<Answer>(&answer)?.result)

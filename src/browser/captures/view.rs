@@ -175,15 +175,15 @@ mod tests {
         y1: 60.0,
     };
 
-    fn pixels(shot: Shot) -> [f64; 4] {
+    fn pixels(shot: Shot) -> String {
         let Rect { x0, y0, x1, y1 } = VIEW.lens(shot).pixels(RECT);
-        [x0, y0, x1, y1]
+        format!("{x0} {y0} {x1} {y1}")
     }
 
     #[test]
     fn the_viewport_the_document_and_a_part_of_it() {
-        assert_eq!(pixels(Shot::Viewport), [80.0, 80.0, 160.0, 160.0]);
-        assert_eq!(pixels(Shot::Whole), [60.0, 680.0, 100.0, 720.0]);
+        assert_eq!(pixels(Shot::Viewport), "80 80 160 160");
+        assert_eq!(pixels(Shot::Whole), "60 680 100 720");
         let clip = Clip {
             x: 20.0,
             y: 310.0,
@@ -191,7 +191,7 @@ mod tests {
             height: 400.0,
             scale: 0.5,
         };
-        assert_eq!(pixels(Shot::Part(clip)), [10.0, 30.0, 30.0, 50.0]);
+        assert_eq!(pixels(Shot::Part(clip)), "10 30 30 50");
     }
 
     #[test]

@@ -181,6 +181,11 @@ impl Hub {
         &self.world
     }
 
+    /// A script of ours under that name, by which clients' debuggers are not told of it.
+    pub fn script(&self, source: &str) -> String {
+        format!("{source}\n//# sourceURL={}\n", self.world)
+    }
+
     /// What browser it is, or was last.
     pub fn product(&self) -> Arc<Version> {
         self.shared.version.load_full().unwrap_or_default()

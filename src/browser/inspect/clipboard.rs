@@ -143,7 +143,7 @@ mod tests {
             ),
             (r#"{"type":"keyDown","key":"Delete"}"#, false),
         ] {
-            let key_event: Key = serde_json::from_str(key).unwrap();
+            let key_event: Press = serde_json::from_str(key).unwrap();
             assert_eq!(key_event.copies(), copies, "{key}");
         }
     }

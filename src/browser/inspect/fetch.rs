@@ -276,7 +276,7 @@ impl Inspector {
             request_id,
             auth_challenge_response: response,
         } = read(command)?;
-        let Response {
+        let Credentials {
             response,
             username,
             password,
@@ -319,7 +319,7 @@ impl Inspector {
             return Ok(Verdict::Pass);
         }
         let request = request.ok_or_else(unknown)?;
-        let asks = request.challenge.flatten();
+        let asks = request.challenge;
         let destination = asks.filter(|asks| Some(asks) == request.origin.as_ref()).ok_or_else(|| {
             Refusal::new("credentials with a placeholder are for the server itself that asked for them, not for a proxy")
         })?;
@@ -395,9 +395,10 @@ fn seen(params: &[u8]) -> Option<(String, Request)> {
     }
     let seen: Seen<'_> = serde_json::from_slice(params).ok()?;
     let is_server = |challenge: &Challenge| challenge.source.as_deref() == Some("Server");
-    let challenge = seen.auth_challenge.map(|challenge| {
-        let origin = is_server(&challenge).then(|| challenge.origin.parse().ok());
-        origin.flatten()
+    let challenge = seen.auth_challenge.and_then(|challenge| {
+        is_server(&challenge)
+            .then(|| challenge.origin.parse().ok())
+            .flatten()
     });
     let request = Request {
         origin: seen.request.url.parse().ok(),

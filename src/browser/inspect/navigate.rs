@@ -38,8 +38,8 @@ impl Inspector {
         let frame = if let Some(frame) = frame_id {
             frame
         } else {
-                let target = context.member.target_of(command.session.as_deref());
-                target.map_or_else(|| "new".to_owned(), |target| target.id.to_string())
+            let target = context.member.target_of(command.session.as_deref());
+            target.map_or_else(|| "new".to_owned(), |target| target.id.to_string())
         };
         let place = place(url.parse().ok().as_ref(), &frame);
         let ticket = admit(context, command, &place).await?;

@@ -3,6 +3,8 @@
 //! Only what a rule needs is read, into typed structs. What does not parse is refused, not passed: Chromium's reader takes texts
 //! that ours does not (comments), and of a key that stands twice it takes one, which need not be ours.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};

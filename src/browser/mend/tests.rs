@@ -24,7 +24,7 @@ fn mask(text: &str) -> String {
         }
         match (word == PIN, in_string) {
             (true, true) => out.push_str(NAME),
-            (true, false) => out.push_str(&format!("\"{NAME}\"")),
+            (true, false) => out.extend(["\"", NAME, "\""]),
             _ => out.push_str(&word),
         }
         word.clear();

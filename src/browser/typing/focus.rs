@@ -285,7 +285,7 @@ impl Walk<'_> {
     }
 
     async fn active(&self, mut below: serde_json::Value) -> Result<Option<Box<str>>, CallError> {
-        below["functionDeclaration"] = ACTIVE.into();
+        below["functionDeclaration"] = self.hub.script(ACTIVE).into();
         below["objectGroup"] = self.handles.group.as_str().into();
         below["silent"] = true.into();
         let answer = self.call("Runtime.callFunctionOn", below).await?;
@@ -294,7 +294,7 @@ impl Walk<'_> {
 
     async fn facts(&self, object: &str) -> Result<Facts, CallError> {
         let params = json!({
-            "functionDeclaration": INSERT, "objectId": object, "arguments": [{"value": null}], "returnByValue": true, "silent": true,
+            "functionDeclaration": self.hub.script(INSERT), "objectId": object, "arguments": [{"value": null}], "returnByValue": true, "silent": true,
         });
         let answer = self.call("Runtime.callFunctionOn", params).await?;
         let facts = returned(&answer)?.ok_or(CallError::Unreadable)?;

@@ -80,7 +80,7 @@ pub(super) async fn insert(
     if let Some(refusal) = recent.same(&about) {
         return Outcome::Refused(refusal);
     }
-    let params = match params(&judged, wanted).await {
+    let params = match params(&context.hub.script(focus::INSERT), &judged, wanted).await {
         Ok(params) => params,
         Err((key, denied)) => {
             let reason = of_denied(
@@ -350,6 +350,7 @@ fn of_denied(ticket: &Ticket, key: &str, denied: &Denied, origin: &Origin, what:
 
 /// The parameters of the inserting call; the guard writes the values into them, each after its event is durable.
 async fn params<'a>(
+    script: &str,
     judged: &Judged<'a>,
     wanted: &Wanted<'a>,
 ) -> Result<zeroize::Zeroizing<Vec<u8>>, (&'a str, Denied)> {
@@ -361,7 +362,7 @@ async fn params<'a>(
     } = judged;
     let mut buffer = Buffer::new();
     buffer.raw(r#"{"returnByValue":true,"silent":true,"functionDeclaration":"#);
-    buffer.json(focus::INSERT);
+    buffer.json(script);
     buffer.raw(r#","objectId":"#);
     buffer.json(&focus.object);
     buffer.raw(r#","arguments":[{"value":{"origin":"#);

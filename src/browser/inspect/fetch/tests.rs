@@ -47,7 +47,7 @@ fn a_challenge_is_of_the_server_or_of_nobody() {
             r#","authChallenge":{{{source}"origin":"{origin}","scheme":"basic","realm":"r"}}"#
         );
         let (_, request) = seen(event(&more).as_bytes()).unwrap();
-        request.challenge.unwrap().map(|origin| origin.to_string())
+        request.challenge.map(|origin| origin.to_string())
     };
     assert_eq!(
         challenge(r#""source":"Server","#, "https://a.test:8443").as_deref(),
