@@ -212,6 +212,13 @@ async fn numbers_of_clients_are_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn chromes_own_windows_are_kept_from_clients() {
     let browser = Browser::start().await;
+    // What the first start of a browser with a window shows.
+    let own = json!({ "url": "chrome://newtab/" });
+    browser
+        .hub
+        .call(None, "Target.createTarget", own)
+        .await
+        .unwrap();
     let all = browser
         .hub
         .call(None, "Target.getTargets", json!({ "filter": [{}] }))

@@ -240,13 +240,13 @@ fn check_says_everything_at_once() {
     let folder = folder_with_secrets(r#"{"bad": {"1a": "hunter22", "x_a": ""}}"#);
     fs::write(
         folder.path().join("bauta.toml"),
-        "[model]\nlisten = \"nowhere\"\n[browsers]\n",
+        "[model]\nlisten = \"nowhere\"\n[sidecars]\n",
     )
     .unwrap();
     let got = said(&run(folder.path(), &["check", "--secrets", "secrets.json"]));
     let err = "\
 error: bauta.toml:2: model.listen: not an address. Use \"host:port\", such as \"127.0.0.1:8601\", or \"unix:PATH\"
-error: bauta.toml:3: browsers: unknown key. Known keys here: agent, audit, browser, health, hosts, log, model, placeholder, state_dir, vault
+error: bauta.toml:3: sidecars: unknown key. Known keys here: agent, audit, browser, health, hosts, log, model, placeholder, state_dir, vault
 error: secrets.json: Invalid domain pattern 'bad'. Domain must be a valid URL pattern. (bad)
 error: secrets.json: Secret key cannot start with a number (1a of bad)
 error: secrets.json: Secret value cannot be empty (x_a of bad)

@@ -217,11 +217,14 @@ fn base64_inside(value: &str, before: usize) -> String {
     story::base64(&bytes)[digits].to_owned()
 }
 
-/// What the sidecar's request lines say: `key=count` or `key=count(form)`.
+/// What the sidecar's request lines say: `key=count` or `key=count(form)`. Those of browser clients are not the conversation's.
 fn counts(log: &[u8]) -> BTreeMap<String, BTreeMap<String, u64>> {
     let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
     for line in log.split(|byte| *byte == b'\n') {
         let line: Value = serde_json::from_slice(line).unwrap_or_default();
+        if !line["client"].is_null() {
+            continue;
+        }
         for word in line["masked"].as_str().unwrap_or_default().split(' ') {
             let Some((key, count)) = word.split_once('=') else {
                 continue;

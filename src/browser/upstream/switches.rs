@@ -215,11 +215,17 @@ mod tests {
     #[test]
     fn an_operators_switches_stand_last() {
         let got = arguments_of(&["--no-sandbox", "--host-resolver-rules=MAP a b"]).unwrap();
-        assert_eq!(got[0], "--headless");
-        assert_eq!(got[1], "--remote-debugging-pipe");
-        assert_eq!(got[got.len() - 3], "--user-data-dir=/profile");
-        assert_eq!(got[got.len() - 2], "--no-sandbox");
-        assert_eq!(got[got.len() - 1], "--host-resolver-rules=MAP a b");
+        assert_eq!(
+            got[..3],
+            ["--headless", "--hide-scrollbars", "--remote-debugging-pipe"]
+        );
+        let last = [
+            "--user-data-dir=/profile",
+            "--no-sandbox",
+            "--host-resolver-rules=MAP a b",
+            "about:blank",
+        ];
+        assert_eq!(got[got.len() - last.len()..], last);
     }
 
     #[test]

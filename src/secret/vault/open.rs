@@ -58,7 +58,7 @@ impl Vault {
         let (keys, ring) = unwrap(settings, &root, &tx.keys()?)?;
         drop(tx);
         // For a process that was killed before it could. On a full disk the vault can still be read.
-        let _ = store.wipe_deleted();
+        let _ = store.empty_log();
         let keys = Arc::new(keys);
         let watched = Watched {
             watch: store.watch()?,

@@ -14,8 +14,11 @@ pub(super) trait Store: Send {
     /// The one change under way: others wait, up to the store's patience. What is not committed is undone when dropped.
     fn change(&self) -> Result<Box<dyn Transaction + '_>, VaultError>;
 
-    /// Overwrites what deleted rows left behind in logs and free pages. `false` if somebody who reads stands in the way.
+    /// Overwrites what deleted and moved rows left behind in pages and logs. `false` if somebody who reads stands in the way.
     fn wipe_deleted(&self) -> Result<bool, VaultError>;
+
+    /// Overwrites what they left behind in logs alone. `false` as above.
+    fn empty_log(&self) -> Result<bool, VaultError>;
 
     /// Something that notices changes, and waits for none under way.
     fn watch(&self) -> Result<Box<dyn Watch>, VaultError>;
