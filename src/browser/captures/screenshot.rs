@@ -143,20 +143,28 @@ async fn watched(
 fn settled(looks: &[Look], is_beyond: bool) -> Option<(Vec<Rect>, Lens)> {
     let lens = looks.last()?.lens?;
     let ways = if is_beyond { 2 } else { 1 };
-    let mut seen: Vec<&Look> = Vec::new();
+    let mut seen: Vec<Vec<Rect>> = Vec::new();
     let mut covers = Vec::new();
     for look in looks {
-        if (look.lens?.factor - lens.factor).abs() > f64::EPSILON * lens.factor {
+        // While a picture beyond the viewport is taken, Chromium may say that a pixel is another one; the picture's size is that of
+        // the last look, or it is not painted.
+        let ratio = lens.factor / look.lens?.factor;
+        if !is_beyond && (ratio - 1.0).abs() > f64::EPSILON {
             return None;
         }
+        let places: Vec<Rect> = look
+            .covers
+            .iter()
+            .map(|cover| cover.mapped((0.0, 0.0), ratio))
+            .collect();
         let near = seen
             .iter()
-            .find_map(|other| between(&other.covers, &look.covers, MOST_MOVED * lens.factor));
+            .find_map(|other| between(other, &places, MOST_MOVED * lens.factor));
         if let Some(more) = near {
             covers.extend(more);
         } else {
-            seen.push(look);
-            covers.extend_from_slice(&look.covers);
+            covers.extend_from_slice(&places);
+            seen.push(places);
         }
     }
     let is_unsure = is_beyond && looks.iter().all(|look| look.has_bars);
