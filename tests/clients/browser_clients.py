@@ -44,9 +44,14 @@ class Turn:
 
 @dataclass
 class Client:
+    """`hears`: whether a refusal reaches who uses it. One that looks at the page on its own account while it types may be
+    told there, and keep it to itself; the audit log has it all the same.
+    """
+
     name: str
     program: list
     turns: list
+    hears: bool = True
 
     def start(self, modules, url, folder):
         return Running([*self.program, modules, url, folder], folder)
@@ -106,6 +111,7 @@ CLIENTS = (
             Turn("near", "type"),
             Turn("far", "fill", "braces"),
         ],
+        hears=False,
     ),
     Client(
         "selenium",

@@ -44,6 +44,9 @@ class Sidecar:
     that it printed.
     """
 
+    # What must listen before it is ready.
+    CHANNELS = {"model"}
+
     def __init__(self, binary, upstream, secrets):
         self.binary, self.upstream, self.secrets = binary, upstream, secrets
         self.output, self.exit_code, self.urls = "", None, {}

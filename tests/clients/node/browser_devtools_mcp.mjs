@@ -64,8 +64,8 @@ const steps = {
     await go(url);
     await said("click", { uid: await uid('textbox "Password"') });
     await said("type_text", { text: password });
-    await snapshot();
-    await said("press_key", { key: "Tab" });
+    const told = [await snapshot(), await said("press_key", { key: "Tab" })];
+    return [...told, await snapshot()];
   },
 
   "read snapshot": () => snapshot(),

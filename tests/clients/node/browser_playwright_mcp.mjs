@@ -9,7 +9,7 @@ import { start } from "./browser_mcp.mjs";
 import { serve } from "./browser_steps.mjs";
 
 const [modules, url, folder] = process.argv.slice(2);
-const { client, call } = await start(modules, folder, ["@playwright/mcp/cli.js", "--cdp-endpoint", url]);
+const { client, call } = await start(modules, folder, ["@playwright/mcp/cli.js", "--cdp-endpoint", url, "--timeout-action", "10000"]);
 
 const said = async (name, given) => (await call(name, given)).text;
 const snapshot = () => said("browser_snapshot");
