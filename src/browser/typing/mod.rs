@@ -1,7 +1,7 @@
 //! Text that a client types, whole or key by key: placeholders in it become values on their own origin, atomically, or a refusal.
 //!
 //! The way through: [`Typing::take`] reads what a command says (`said`). A whole text is searched; of single characters,
-//! [`Holding`](crate::fill::Holding) says what to hold. Held messages (`run`) are answered at once; where no placeholder comes of
+//! `Holding` says what to hold. Held messages (`run`) are answered at once; where no placeholder comes of
 //! them they reach the browser late, in order, and unchanged. A placeholder goes through `focus`, the guard and one call in the
 //! page (`insert`, `insert.js`).
 //!

@@ -1,6 +1,6 @@
 //! The browser: started by us and spoken to over a pipe, or attached to over a WebSocket.
 //!
-//! [`open`] gives one [`Connection`]: a reader of whole messages, a writer of them, and the process if it is ours. Who restarts it
+//! `open` gives one `Connection`: a reader of whole messages, a writer of them, and the process if it is ours. Who restarts it
 //! is for the hub to say.
 //!
 //! Invariants: a message is never held beyond the limit, and one beyond it is passed over to its end; a started browser has no port
