@@ -11,10 +11,11 @@ import { join } from 'node:path'
 const [modules, rounds, direct, sidecar] = process.argv.slice(2)
 const require = createRequire(join(modules, 'package.json'))
 
-const PAGE = `data:text/html,<title>Shop</title><input id=name><input id=search><textarea id=note></textarea>
+const HTML = `<title>Shop</title><input id=name><input id=search><textarea id=note></textarea>
   <select id=size><option>S<option>M<option>L</select><input id=agree type=checkbox><button id=send
   onclick="out.textContent = [document.querySelector('#name').value, size.value, agree.checked].join(' ')">Send</button>
   <p id=out></p><ul>${'<li>An item of the list</li>'.repeat(50)}</ul>`
+const PAGE = `data:text/html,${encodeURIComponent(HTML)}`
 
 async function playwright(url) {
   const { chromium } = require('playwright-core')
