@@ -1,6 +1,6 @@
 //! A browser behind the hub, clients whose commands and events an inspector sees, and a server that keeps every request.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,8 @@ use bauta::secret::{self, View, parse_submission};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
+
+use crate::browser_kit::Asked;
 
 /// Longer than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,26 +73,13 @@ impl Server {
 fn serve(stream: &TcpStream, saw: &Mutex<Vec<(String, String)>>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).ok()? == 0 {
-                return None;
-            }
-        }
-        let header = |name: &str| {
-            let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-            let found = lines.find(|(key, _)| key.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.to_owned())
-        };
-        let length = header("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        let target = head.split(' ').nth(1)?.to_owned();
-        let said = format!("{head}{}", String::from_utf8_lossy(&body));
-        saw.lock().unwrap().push((header("host")?, said));
-        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let asked = Asked::read(&mut reader)?;
+        let seen = (asked.header("host")?, asked.whole());
+        saw.lock().unwrap().push(seen);
+        let target = asked.target()?;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (status, more) = match path {
-            "/auth" if header("authorization").is_none() => (
+            "/auth" if asked.header("authorization").is_none() => (
                 "401 Unauthorized",
                 "www-authenticate: Basic realm=\"r\"\r\n".to_owned(),
             ),

@@ -1,7 +1,7 @@
 //! A browser behind the hub, a client that types through it, and a site on several origins that keeps every text it ever saw.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -90,6 +90,48 @@ impl Site {
     }
 }
 
+/// A request as a server reads it.
+pub struct Asked {
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Asked {
+    /// The next one; `None` at the end.
+    pub fn read(reader: &mut impl BufRead) -> Option<Self> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).ok()? == 0 {
+                return None;
+            }
+        }
+        let mut asked = Self {
+            head,
+            body: Vec::new(),
+        };
+        let length = asked.header("content-length");
+        let length = length.map_or(0, |length| length.parse().unwrap());
+        asked.body = vec![0; length];
+        reader.read_exact(&mut asked.body).ok()?;
+        Some(asked)
+    }
+
+    pub fn header(&self, name: &str) -> Option<String> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let found = lines.find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.to_owned())
+    }
+
+    pub fn target(&self) -> Option<&str> {
+        self.head.split(' ').nth(1)
+    }
+
+    /// Head and body.
+    pub fn whole(&self) -> String {
+        format!("{}{}", self.head, String::from_utf8_lossy(&self.body))
+    }
+}
+
 fn serve(
     stream: &TcpStream,
     pages: &Mutex<HashMap<String, String>>,
@@ -97,24 +139,11 @@ fn serve(
 ) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).ok()? == 0 {
-                return None;
-            }
-        }
-        let header = |name: &str| {
-            let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-            let found = lines.find(|(key, _)| key.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.to_owned())
-        };
-        let length = header("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        let host = header("host")?;
-        let target = head.split(' ').nth(1)?.to_owned();
-        let said = format!("{head}{}", String::from_utf8_lossy(&body));
-        saw.lock().unwrap().push((host, said));
+        let asked = Asked::read(&mut reader)?;
+        let target = asked.target()?.to_owned();
+        saw.lock()
+            .unwrap()
+            .push((asked.header("host")?, asked.whole()));
         let path = target.split('?').next()?;
         let page = pages.lock().unwrap().get(path).cloned();
         let body = page.unwrap_or_default();

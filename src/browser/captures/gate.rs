@@ -11,6 +11,7 @@ use serde_json::json;
 use super::spans::spans;
 use super::texts::no_room;
 use crate::browser::hub::{CallError, Hub};
+use crate::browser::pages::read;
 use crate::guard::{Counts, Snapshot};
 
 /// Most frames of a target that are looked at; with more, its documents are looked at in full.
@@ -239,9 +240,4 @@ pub(super) async fn numbers<const N: usize>(
         *number = next.ok_or(CallError::Unreadable)?;
     }
     Ok(numbers)
-}
-
-/// Reads an answer.
-pub(super) fn read<'de, T: Deserialize<'de>>(answer: &'de [u8]) -> Result<T, CallError> {
-    serde_json::from_slice(answer).map_err(|_| CallError::Unreadable)
 }

@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::gate::read;
 use super::geometry::{Rect, between};
 use super::paint::{Format, Picture, Unpainted};
 use super::places::Places;
 use super::view::{Clip, Lens, Shot, View};
 use super::{denies, deny_after_fill, failed, places, target};
 use crate::browser::hub::Target;
+use crate::browser::pages::read;
 use crate::browser::{Command, Context, Refusal, Verdict, base64};
 use crate::guard::Ticket;
 

@@ -3,9 +3,10 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::gate::{numbers, read};
+use super::gate::numbers;
 use super::geometry::Rect;
 use crate::browser::hub::{CallError, Hub};
+use crate::browser::pages::read;
 
 /// Room that scroll bars take, in CSS pixels: pictures include them, viewports do not.
 const BARS: f64 = 24.0;

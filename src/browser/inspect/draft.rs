@@ -6,9 +6,8 @@
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::base64;
 use super::said::Said;
-use crate::browser::Refusal;
+use crate::browser::{Refusal, base64};
 use crate::guard::{Ask, Denied, Origin, Place, Spot, Ticket};
 
 /// A JSON text with holes.
@@ -240,7 +239,7 @@ fn write(parts: &[Part], out: &mut Vec<u8>) {
             Part::Base64(parts) => {
                 let mut plain = Zeroizing::new(Vec::with_capacity(length(parts)));
                 write(parts, &mut plain);
-                base64::encode(&plain, out);
+                base64::append(&plain, out);
             }
         }
     }

@@ -14,10 +14,10 @@ use super::draft::{Draft, Hole, Spelling};
 use super::params::{read, rest};
 use super::paused::Request;
 use super::url::{self, Kind, Wrong};
-use super::{Inspector, MOST_SHARED, Shared, admit, base64, header, place};
+use super::{Inspector, MOST_SHARED, Shared, admit, header, place};
 use crate::browser::context::Context;
 use crate::browser::hub::Target;
-use crate::browser::{Command, Event, Observed, Refusal, Verdict};
+use crate::browser::{Command, Event, Observed, Refusal, Verdict, base64};
 use crate::guard::{Ask, Finder, Origin, Place, Spot, Ticket};
 
 #[derive(Deserialize)]
@@ -428,7 +428,7 @@ async fn listen(context: Context, target: Arc<Target>) {
 
 /// The key of a placeholder with delimiters in a body.
 fn in_body(data: &str, finder: &Finder) -> Option<String> {
-    let body = base64::decode(data)?;
+    let body = base64::decode_wiped(data)?;
     url::delimited(&String::from_utf8_lossy(&body), finder)
 }
 

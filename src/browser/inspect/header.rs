@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::draft::{Draft, Hole, Spelling};
 use super::params::read;
 use super::url::Wrong;
-use super::{Inspector, admit, base64};
+use super::{Inspector, admit};
 use crate::browser::context::Context;
-use crate::browser::{Command, Refusal, Verdict};
+use crate::browser::{Command, Refusal, Verdict, base64};
 use crate::guard::{Denied, Finder, Found, NotAllowed, Place};
 
 impl Inspector {
@@ -160,7 +160,7 @@ fn basic<'a>(name: &str, value: &'a str) -> Option<Basic<'a>> {
     }
     let coded = rest.trim();
     let start = value.len() - rest.trim_start().len();
-    let text = base64::decode(coded)?;
+    let text = base64::decode_wiped(coded)?;
     let text = std::str::from_utf8(&text).ok()?.to_owned();
     Some(Basic {
         before: &value[..start],

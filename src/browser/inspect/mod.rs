@@ -10,7 +10,6 @@
 //!
 //! It types nothing, takes no pictures, and reads no streams.
 
-mod base64;
 mod clipboard;
 mod draft;
 mod fetch;

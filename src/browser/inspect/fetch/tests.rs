@@ -74,7 +74,7 @@ fn placeholders_in_bodies() {
         ("", None),
     ] {
         let mut data = Vec::new();
-        base64::encode(body.as_bytes(), &mut data);
+        base64::append(body.as_bytes(), &mut data);
         let data = String::from_utf8(data).unwrap();
         assert_eq!(in_body(&data, &finder).as_deref(), expected, "{body}");
     }
