@@ -75,6 +75,16 @@ impl Ways {
         ways
     }
 
+    /// The byte as it is, and no other way.
+    pub fn plain(byte: u8) -> Self {
+        Self::of(Way::byte(byte, 1))
+    }
+
+    /// Whether there is no other way.
+    pub fn is_plain(&self) -> bool {
+        !self.any && self.iter().all(|way| way.len == 1)
+    }
+
     /// A backslash, or the short JSON escape that it begins.
     pub fn escaped(c: u8) -> Self {
         Self::of(Way::byte(b'\\', 1)).and(Way::byte(c, 2))
@@ -127,6 +137,17 @@ fn is_escape(byte: u8) -> bool {
 
 fn follows_backslash(byte: u8) -> bool {
     short_escape(byte).is_some() || matches!(byte, b'u' | b'x')
+}
+
+/// Whether `escape` could begin an escape that goes on with `next`, or with what `next` is the beginning of.
+pub(super) fn may_follow(escape: u8, next: u8) -> bool {
+    let may = match escape {
+        b'\\' => follows_backslash(next),
+        b'&' => next == b'#' || NAMES.iter().any(|(name, ..)| name[0] == next),
+        b'=' => next.is_ascii_hexdigit() || matches!(next, b'\r' | b'\n'),
+        _ => next.is_ascii_hexdigit(),
+    };
+    may || is_escape(next)
 }
 
 /// A text to look ahead in.

@@ -42,6 +42,15 @@ pub(super) struct Step {
     pub signed: Option<Event>,
 }
 
+/// How far a walk came.
+pub(super) struct Walk {
+    pub taken: usize,
+    /// What the last byte begins or ends.
+    pub signed: Option<Event>,
+    /// The last byte is JSON.
+    pub json: bool,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Between top-level values.
@@ -144,36 +153,103 @@ impl Tracker {
     /// Takes the byte at offset `at`; `None` if the text is not JSON from here on.
     pub fn step(&mut self, byte: u8, at: u64) -> Option<Step> {
         let mut step = Step::default();
+        self.advance(byte, at, &mut step).then_some(step)
+    }
+
+    /// Takes text, the first byte of it at offset `at`, of which nobody asks but what a signature may cover: up to the first
+    /// byte that begins or ends that, or is not JSON.
+    pub fn walk(&mut self, text: &[u8], at: u64) -> Walk {
+        let mut step = Step::default();
+        let mut taken = 0;
+        while let Some(byte) = text.get(taken) {
+            let next = &text[taken..];
+            let here = at + taken as u64;
+            let plain = match self.state {
+                State::Str if self.in_key => self.key_bytes(next),
+                State::Str => {
+                    let escape = self.short_escape(next).map_or(0, |_| 2);
+                    let plain = if escape > 0 { escape } else { self.plain(next) };
+                    self.opaque.take(&next[..plain], here);
+                    plain
+                }
+                _ => 0,
+            };
+            taken += plain;
+            if plain > 0 {
+                continue;
+            }
+            taken += 1;
+            let json = self.advance(*byte, here, &mut step);
+            if !json || step.signed.is_some() {
+                return Walk {
+                    taken,
+                    signed: step.signed,
+                    json,
+                };
+            }
+        }
+        Walk {
+            taken,
+            signed: None,
+            json: true,
+        }
+    }
+
+    /// Takes plain text of a key; how many bytes.
+    fn key_bytes(&mut self, next: &[u8]) -> usize {
+        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        let len = next.iter().position(ends).unwrap_or(next.len());
+        for byte in &next[..len] {
+            if self.key_len > LONGEST_KEY {
+                break;
+            }
+            self.key_byte(*byte);
+        }
+        len
+    }
+
+    fn key_byte(&mut self, byte: u8) {
+        if self.key_len <= LONGEST_KEY {
+            if let Some(slot) = self.key.get_mut(self.key_len) {
+                *slot = byte;
+            }
+            self.key_len += 1;
+        }
+    }
+
+    /// Takes the byte at offset `at`, and adds to `step` what it is; false if the text is not JSON from here on.
+    #[inline]
+    fn advance(&mut self, byte: u8, at: u64, step: &mut Step) -> bool {
         self.opaque.go_on();
         if matches!(self.state, State::Escape | State::Hex(_)) && !self.in_key {
             self.opaque.take(&[byte], at);
         }
         match self.state {
-            State::Str => return self.string_byte(byte, at),
+            State::Str => return self.string_byte(byte, at, step),
             State::Escape => {
                 step.escape = true;
                 self.state = match byte {
                     b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => State::Str,
                     b'u' => State::Hex(4),
-                    _ => return None,
+                    _ => return false,
                 };
-                return Some(step);
+                return true;
             }
             State::Hex(left) => {
                 step.escape = true;
                 if !byte.is_ascii_hexdigit() {
-                    return None;
+                    return false;
                 }
                 self.state = if left == 1 {
                     State::Str
                 } else {
                     State::Hex(left - 1)
                 };
-                return Some(step);
+                return true;
             }
             State::Token => {
                 if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
-                    return (at - self.start < LONGEST_TOKEN).then_some(step);
+                    return at - self.start < LONGEST_TOKEN;
                 }
                 step.token = Some((self.start, at));
                 self.value_done();
@@ -181,7 +257,7 @@ impl Tracker {
             _ => {}
         }
         if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-            return Some(step);
+            return true;
         }
         let depth = self.depth;
         let fits = self.structure(byte, at);
@@ -194,11 +270,10 @@ impl Tracker {
                 at: self.start,
             });
         }
-        fits.then_some(step)
+        fits
     }
 
-    fn string_byte(&mut self, byte: u8, at: u64) -> Option<Step> {
-        let mut step = Step::default();
+    fn string_byte(&mut self, byte: u8, at: u64, step: &mut Step) -> bool {
         match byte {
             b'"' => {
                 step.string = Some(StringEnd {
@@ -227,18 +302,11 @@ impl Tracker {
                 }
                 self.state = State::Escape;
             }
-            0..=0x1f => return None,
+            0..=0x1f => return false,
             _ if !self.in_key => self.opaque.take(&[byte], at),
-            _ => {
-                if self.key_len <= LONGEST_KEY {
-                    if let Some(slot) = self.key.get_mut(self.key_len) {
-                        *slot = byte;
-                    }
-                    self.key_len += 1;
-                }
-            }
+            _ => self.key_byte(byte),
         }
-        Some(step)
+        true
     }
 
     /// A byte outside strings and tokens; false if it cannot stand here.

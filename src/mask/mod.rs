@@ -25,13 +25,16 @@
 
 mod ahead;
 mod authority;
+mod begins;
 mod chain;
 mod decode;
 mod found;
+mod groups;
 mod history;
 mod json;
 mod needle;
 mod opaque;
+mod plain;
 mod reading;
 mod render;
 mod resolve;

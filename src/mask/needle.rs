@@ -9,6 +9,9 @@ use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::{Anchored, MatchKind, dfa, nfa};
 use zeroize::Zeroizing;
 
+use super::begins::{Begins, Filter};
+use super::groups::Groups;
+use super::plain::Windows;
 use super::{Hits, Refusal, Signed, Stream, Syntax, word};
 
 /// A name that values are masked under, numbered in the order of registration.
@@ -184,6 +187,8 @@ pub(super) struct Needles {
     fold: [u8; 256],
     filter: Filter,
     begins: Begins,
+    groups: Option<Groups>,
+    windows: Option<Windows>,
     replacements: Vec<String>,
     /// Length of the shortest value; 0 if there is none.
     shortest: usize,
@@ -228,6 +233,8 @@ impl Needles {
             start,
             filter: Filter::new(&texts, fold),
             begins: Begins::new(&texts, fold),
+            windows: Windows::new(&texts, any_case),
+            groups: Groups::new(&texts, shortest, base64_run(shortest), any_case),
             fold,
             replacements: builder.names.into_iter().map(|n| n.replacement).collect(),
             shortest,
@@ -262,6 +269,16 @@ impl Needles {
         &self.filter
     }
 
+    /// Which windows needles have, if none is too short.
+    pub fn windows(&self) -> Option<&Windows> {
+        self.windows.as_ref()
+    }
+
+    /// Which groups of base64 values have, if they are not too short.
+    pub fn groups(&self) -> Option<&Groups> {
+        self.groups.as_ref()
+    }
+
     /// How many of the last bytes could be the beginning of a needle.
     #[inline]
     pub fn depth(&self, state: StateID) -> usize {
@@ -294,7 +311,7 @@ impl Needles {
 
     /// Fewest base64 characters that can hold a value.
     pub fn base64_run(&self) -> usize {
-        (self.shortest * 4).div_ceil(3).max(2)
+        base64_run(self.shortest)
     }
 
     /// Fewest hex digits that can hold a value.
@@ -307,134 +324,9 @@ impl Needles {
     }
 }
 
-/// The first two bytes of all needles, a bit a pair.
-pub(super) struct Begins {
-    pairs: Box<[u64; 1024]>,
-}
-
-impl Begins {
-    fn new(texts: &[Zeroizing<Vec<u8>>], fold: [u8; 256]) -> Self {
-        let mut folded = Box::new([0; 1024]);
-        let mut add = |first: u8, second: u8| {
-            let (word, bit) = Self::slot(first, second);
-            folded[word] |= bit;
-        };
-        for text in texts {
-            match text.as_slice() {
-                [first, second, ..] => add(*first, *second),
-                [first] => (0..=u8::MAX).for_each(|second| add(*first, second)),
-                [] => {}
-            }
-        }
-        let folded = Self { pairs: folded };
-        let mut pairs = Box::new([0; 1024]);
-        for first in 0..=u8::MAX {
-            for second in 0..=u8::MAX {
-                if folded.bytes(fold[usize::from(first)], fold[usize::from(second)]) {
-                    let (word, bit) = Self::slot(first, second);
-                    pairs[word] |= bit;
-                }
-            }
-        }
-        Self { pairs }
-    }
-
-    #[inline]
-    fn slot(first: u8, second: u8) -> (usize, u64) {
-        let pair = usize::from(first) << 8 | usize::from(second);
-        (pair / 64, 1 << (pair % 64))
-    }
-
-    /// Whether a needle begins with these bytes.
-    #[inline]
-    pub fn bytes(&self, first: u8, second: u8) -> bool {
-        let (word, bit) = Self::slot(first, second);
-        self.pairs[word] & bit != 0
-    }
-
-    /// Whether a needle begins with this byte.
-    pub fn byte(&self, first: u8) -> bool {
-        let from = usize::from(first) * 4;
-        self.pairs[from..from + 4].iter().any(|word| *word != 0)
-    }
-
-    /// Whether a needle could begin at `text[at]`, as far as two bytes tell.
-    #[inline]
-    pub fn pair(&self, text: &[u8], at: usize) -> bool {
-        match text.get(at + 1) {
-            Some(next) => self.bytes(text[at], *next),
-            None => self.byte(text[at]),
-        }
-    }
-}
-
-/// Tells of most places in a text that no needle begins there, at the price of one load: a hash set without keys of the
-/// needles' first bytes.
-pub(super) struct Filter {
-    bits: Vec<u64>,
-    /// Hashes keep their upper bits.
-    shift: u32,
-    /// Bytes of a window: four, or as many as the shortest needle has.
-    window: usize,
-    mask: u32,
-    fold: [u8; 256],
-}
-
-/// Most bytes of a window.
-const WINDOW: usize = 4;
-/// Bits of the filter for every needle; and at least and at most so many, as powers of two.
-const BITS_PER_NEEDLE: usize = 64;
-const LEAST_BITS: u32 = 15;
-const MOST_BITS: u32 = 21;
-
-impl Filter {
-    fn new(texts: &[Zeroizing<Vec<u8>>], fold: [u8; 256]) -> Self {
-        let shortest = texts.iter().map(|text| text.len()).min().unwrap_or(WINDOW);
-        let window = shortest.min(WINDOW);
-        let wanted = (texts.len() * BITS_PER_NEEDLE)
-            .next_power_of_two()
-            .trailing_zeros();
-        let log = wanted.clamp(LEAST_BITS, MOST_BITS);
-        let mut filter = Self {
-            bits: vec![0; 1 << (log - 6)],
-            shift: u32::BITS - log,
-            window,
-            mask: u32::MAX >> (8 * (WINDOW - window)),
-            fold,
-        };
-        for text in texts {
-            let mut first = [0; WINDOW];
-            first[..window].copy_from_slice(&text[..window]);
-            let (word, bit) = filter.slot(u32::from_le_bytes(first));
-            filter.bits[word] |= bit;
-        }
-        filter
-    }
-
-    #[inline]
-    fn slot(&self, window: u32) -> (usize, u64) {
-        let hash = ((window & self.mask).wrapping_mul(0x9e37_79b1) >> self.shift) as usize;
-        (hash / 64, 1 << (hash % 64))
-    }
-
-    /// Bytes that decide.
-    pub fn window(&self) -> usize {
-        self.window
-    }
-
-    /// False if no needle begins with the first bytes of `next`, or `next` is too short to tell.
-    #[inline]
-    pub fn begins(&self, next: &[u8]) -> bool {
-        let mut first = [0; WINDOW];
-        match next.first_chunk() {
-            Some(chunk) => first = *chunk,
-            None if next.len() < self.window => return false,
-            None => first[..next.len()].copy_from_slice(next),
-        }
-        let first = first.map(|byte| self.fold[usize::from(byte)]);
-        let (word, bit) = self.slot(u32::from_le_bytes(first));
-        self.bits[word] & bit != 0
-    }
+/// Fewest base64 characters that can hold a value, of which the shortest has so many bytes.
+fn base64_run(shortest: usize) -> usize {
+    (shortest * 4).div_ceil(3).max(2)
 }
 
 /// Every byte as itself, or ASCII letters in lower case.

@@ -50,8 +50,15 @@ struct Base64 {
 impl Base64 {
     fn take(&mut self, text: &[u8], at: u64) {
         if self.to.is_none() {
-            let end = text.iter().position(|byte| !is_base64(*byte));
-            self.to = end.map(|end| at + end as u64);
+            // Whole chunks first: that is one pass of vectors.
+            let whole = |chunk: &&[u8]| {
+                let others = chunk.iter().filter(|byte| !is_base64(**byte));
+                others.count() == 0
+            };
+            let from = text.chunks(64).take_while(whole).count() * 64;
+            let rest = text.get(from..).unwrap_or_default();
+            let end = rest.iter().position(|byte| !is_base64(*byte));
+            self.to = end.map(|end| at + (from + end) as u64);
         }
     }
 
@@ -60,8 +67,10 @@ impl Base64 {
     }
 }
 
+#[inline]
 fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_')
+    let sign = byte == b'+' || byte == b'/' || byte == b'=' || byte == b'-' || byte == b'_';
+    byte.is_ascii_alphanumeric() || sign
 }
 
 impl Opaque {

@@ -23,6 +23,8 @@ pub(super) struct Resolver {
     /// The edits so far.
     pub edits: Vec<Edit>,
     pub hits: Hits,
+    /// What was let pass in signed blocks.
+    pub passed: Hits,
     /// What is not settled waits for whether a block is signed.
     pub waits_for_signature: bool,
     held: Option<Held>,
@@ -129,6 +131,7 @@ impl Resolver {
                 (Signed::Refuse, Fate::Signed) => return Err(Refusal::Signed(cluster[0].name)),
                 (Signed::Refuse, Fate::Unknown) => blocks.replaced(start, end, cluster[0].name),
                 (Signed::Pass, Fate::Signed) => {
+                    count(cluster, &mut self.passed);
                     at += cluster.len();
                     continue;
                 }
@@ -143,7 +146,7 @@ impl Resolver {
                 self.quote(token.map(|(start, _)| start));
                 quoted = token;
             }
-            self.count(cluster);
+            count(cluster, &mut self.hits);
             let text = render::replacement(cluster, syntax, needles);
             self.edits.push(Edit { start, end, text });
             at += cluster.len();
@@ -172,17 +175,18 @@ impl Resolver {
             text: b"\"".to_vec(),
         }));
     }
+}
 
-    fn count(&mut self, cluster: &[Found]) {
-        let mut names: BTreeMap<NameId, Form> = BTreeMap::new();
-        for found in cluster {
-            names
-                .entry(found.name)
-                .or_insert_with(|| found.chain.form());
-        }
-        for hit in names {
-            *self.hits.entry(hit).or_default() += 1;
-        }
+/// Counts each name of a cluster once.
+fn count(cluster: &[Found], hits: &mut Hits) {
+    let mut names: BTreeMap<NameId, Form> = BTreeMap::new();
+    for found in cluster {
+        names
+            .entry(found.name)
+            .or_insert_with(|| found.chain.form());
+    }
+    for hit in names {
+        *hits.entry(hit).or_default() += 1;
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::found::Findings;
 use super::json::{Step, Tracker};
 use super::needle::Needles;
-use super::reading::Reading;
+use super::reading::{OpenRun, Reading};
 use super::resolve::{Edit, Resolver};
 use super::scout;
 use super::signed::{Blocks, Event};
@@ -44,6 +44,9 @@ pub struct Stream {
     at: u64,
     /// Up to here every byte must be read: a needle could begin before it.
     read_to: u64,
+    /// Inside a run the scout is asked from here on; and how long it was not when it was of no use.
+    inside_from: u64,
+    inside_after: u64,
     /// Up to here the edits are known.
     settled: u64,
     /// How many findings are too many to wait for the block's end.
@@ -66,6 +69,8 @@ impl Stream {
             resolver: Resolver::default(),
             at: 0,
             read_to: 0,
+            inside_from: 0,
+            inside_after: 0,
             settled: 0,
             settle_from: MANY_FINDINGS,
             held: VecDeque::new(),
@@ -122,26 +127,25 @@ impl Stream {
         &self.resolver.hits
     }
 
+    /// What was found so far in signed blocks, and went on as it is (see [`Signed::Pass`]).
+    #[must_use]
+    pub fn passed(&self) -> &Hits {
+        &self.resolver.passed
+    }
+
     fn take(&mut self, piece: &[u8]) -> Result<(), Refusal> {
         let mut at = 0;
         while at < piece.len() {
-            let clean = self.at == 0 || scout::is_clean(piece, at);
-            if clean
-                && !self.syntax.is_form()
-                && self.at >= self.read_to
-                && self.root.is_idle(&self.needles)
-            {
-                let outlook = scout::scout(piece, at, &self.needles);
-                self.read_to = self.at + (outlook.found - at) as u64 + 1;
-                self.pass_over(&piece[at..outlook.clean])?;
-                at = outlook.clean;
-            }
+            at = self.scout(piece, at)?;
             // As far as a needle may begin, and on to where the scout may take over again.
-            let least = usize::try_from(self.read_to.saturating_sub(self.at)).unwrap_or(usize::MAX);
-            let from = piece.len().min(at.saturating_add(least.max(1)));
+            let least = self.read_to.max(self.at + 1).saturating_sub(self.at);
+            let least = usize::try_from(least).unwrap_or(usize::MAX);
+            let from = piece.len().min(at.saturating_add(least));
             let to = piece.len().min(from + STRETCH);
             let clean = (from..to).find(|at| scout::is_clean(piece, *at));
-            let to = clean.unwrap_or(to);
+            let inside = from + scout::INSIDE;
+            let inside = (inside < to && scout::is_inside(piece, inside)).then_some(inside);
+            let to = clean.into_iter().chain(inside).min().unwrap_or(to);
             self.read(&piece[at..to])?;
             at = to;
         }
@@ -151,6 +155,44 @@ impl Stream {
             return Ok(());
         }
         self.settle_to(safe)
+    }
+
+    /// Passes over what follows `piece[at]`, if nothing is under way there and nothing could begin: how far.
+    fn scout(&mut self, piece: &[u8], at: usize) -> Result<usize, Refusal> {
+        if self.syntax.is_form() || self.at < self.read_to || at == piece.len() {
+            return Ok(at);
+        }
+        let clean = self.at == 0 || scout::is_clean(piece, at);
+        let inside = !clean && self.at >= self.inside_from && scout::is_inside(piece, at);
+        let under_way_from = self.at.saturating_sub(scout::INSIDE as u64);
+        let from = if clean && self.root.is_idle(&self.needles) {
+            at
+        } else if inside && self.root.is_idle_in_run(under_way_from, &self.needles) {
+            at - scout::INSIDE
+        } else {
+            return Ok(at);
+        };
+        let outlook = scout::scout(piece, from, &self.needles);
+        if outlook.place <= at {
+            // Inside a run it is not asked again and again, for it may have looked far.
+            self.inside_after = (2 * self.inside_after).clamp(scout::INSIDE as u64, BLOCK);
+            self.inside_from = self.at + self.inside_after;
+            self.read_to = self.at + outlook.found.saturating_sub(at) as u64 + 1;
+            return Ok(at);
+        }
+        self.inside_after = 0;
+        self.read_to = self.at + (outlook.found - at) as u64 + 1;
+        let place = outlook.place;
+        let run = outlook.run.map(|begins| {
+            let (mut run, seen) = match self.root.open_run() {
+                Some(run) if inside && begins == from => (run, at),
+                _ => (OpenRun::new(self.at + (begins - at) as u64), begins),
+            };
+            run.take(&piece[seen..place]);
+            run
+        });
+        self.pass_over(&piece[at..place], run)?;
+        Ok(place)
     }
 
     /// Reads every byte in all readings.
@@ -169,8 +211,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Passes over text in which nothing begins, from one clean place to another.
-    fn pass_over(&mut self, text: &[u8]) -> Result<(), Refusal> {
+    /// Passes over text in which nothing begins, to a clean place or into `run`.
+    fn pass_over(&mut self, text: &[u8], run: Option<OpenRun>) -> Result<(), Refusal> {
         let Some(last) = text.last() else {
             return Ok(());
         };
@@ -179,21 +221,22 @@ impl Stream {
         while let Some(tracker) = &mut self.tracker
             && !rest.is_empty()
         {
-            let plain = tracker.plain(rest);
-            if plain > 0 {
-                tracker.pass(&rest[..plain], self.at);
-                self.at += plain as u64;
-                rest = &rest[plain..];
-            } else {
-                let step = self.follow(rest[0]);
-                self.take_signed(step.signed)?;
-                rest = &rest[1..];
+            let walk = tracker.walk(rest, self.at);
+            rest = &rest[walk.taken..];
+            self.at += walk.taken as u64;
+            self.findings.opaque = tracker.opaque();
+            if !walk.json {
+                self.end_json();
             }
+            self.take_signed(walk.signed)?;
         }
         self.at = end;
         self.findings.closing = None;
         self.findings.work += 1;
         self.root.begin_anew(*last, self.at, &self.needles);
+        if let Some(run) = run {
+            self.root.enter_run(&run, &self.needles);
+        }
         self.settle()?;
         self.check_pending()
     }
@@ -286,13 +329,18 @@ impl Stream {
         match step {
             Some(Some(step)) => step,
             Some(None) => {
-                // What is opaque of the last string stays known: a decoder may still hold some of it.
-                self.tracker = None;
-                self.blocks.stop(self.at - 1);
+                self.end_json();
                 Step::default()
             }
             None => Step::default(),
         }
+    }
+
+    /// The last byte is not JSON, so that the text is not from there on.
+    fn end_json(&mut self) {
+        // What is opaque of the last string stays known: a decoder may still hold some of it.
+        self.tracker = None;
+        self.blocks.stop(self.at - 1);
     }
 
     fn take_byte(&mut self, byte: u8) -> Result<(), Refusal> {

@@ -31,7 +31,39 @@ fn filler() -> impl Strategy<Value = String> {
         "\\\\\\\\server\\\\share ",
         "\n\n",
     ];
-    vec(select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat())
+    let piece = prop_oneof![
+        12 => select(pieces.to_vec()).prop_map(str::to_owned),
+        1 => picture(),
+    ];
+    vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// A long run of base64: of any bytes, or of text, in one of the alphabets; or of hex digits in part.
+fn picture() -> impl Strategy<Value = String> {
+    let alphabet = select(vec![
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        "JSUlXFxcJiYmPT09QUJD",
+        "0123456789abcdef",
+    ]);
+    let chars = (alphabet, vec(any::<u8>(), 0..2000)).prop_map(|(alphabet, bytes)| {
+        let alphabet = alphabet.as_bytes();
+        let char = |byte: &u8| char::from(alphabet[usize::from(*byte) % alphabet.len()]);
+        bytes.iter().map(char).collect::<String>()
+    });
+    vec(chars, 1..4).prop_map(|parts| parts.concat())
+}
+
+/// Base64 as it stands in the middle of a run: whole groups, without padding.
+fn base64(bytes: &[u8]) -> String {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let group = |bytes: &[u8]| {
+        let byte = |at: usize| u32::from(bytes.get(at).copied().unwrap_or(b' '));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        [18, 12, 6, 0].map(|shift| char::from(digits[(bits >> shift & 63) as usize]))
+    };
+    bytes.chunks(3).flat_map(group).collect()
 }
 
 /// What comes out, with the counts; or the refusal.
@@ -65,6 +97,24 @@ fn as_json(parts: &[(String, Vec<u8>)], level: usize) -> Vec<u8> {
     json.into_bytes()
 }
 
+/// That pieces of these lengths make no difference to what comes out of a text.
+fn check(masker: &Masker, text: &[u8], syntax: Syntax, pieces: &[u8]) -> Result<(), TestCaseError> {
+    // Pieces of no length at all would never end.
+    let pieces: &[u8] = if pieces.iter().all(|n| *n == 0) {
+        &[]
+    } else {
+        pieces
+    };
+    let slow = mask(masker, text, syntax, &[1]);
+    prop_assert_eq!(mask(masker, text, syntax, pieces), slow);
+    Ok(())
+}
+
+/// Lengths of pieces.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![Just(vec![]), Just(vec![255]), pattern()]
+}
+
 proptest! {
     #![proptest_config(config(CASES))]
 
@@ -73,7 +123,7 @@ proptest! {
         profile in any::<u8>(),
         parts in vec((filler(), programs()), 1..8),
         level in select(vec![None, Some(0), Some(0), Some(1), Some(2)]),
-        pieces in prop_oneof![Just(vec![]), Just(vec![255]), pattern()],
+        pieces in pieces(),
     ) {
         let needles = profiles::profile(profile);
         let made = |program: &[Op]| hostile::text(&needles, program);
@@ -85,10 +135,31 @@ proptest! {
             ),
             Some(level) => (as_json(&parts, level), Syntax::Json),
         };
-        let masker = hostile::masker(&needles);
-        let slow = mask(&masker, &text, syntax, &[1]);
-        // Pieces of no length at all would never end.
-        let pieces: &[u8] = if pieces.iter().all(|n| *n == 0) { &[] } else { &pieces };
-        prop_assert_eq!(mask(&masker, &text, syntax, pieces), slow);
+        check(&hostile::masker(&needles), &text, syntax, &pieces)?;
+    }
+
+    /// Values in the middle of long runs, in all their alignments.
+    #[test]
+    fn p1_what_is_passed_over_of_a_long_run_holds_nothing(
+        profile in any::<u8>(),
+        parts in vec((picture(), programs(), 0_usize..4), 1..5),
+        json in any::<bool>(),
+        pieces in pieces(),
+    ) {
+        let needles = profiles::profile(profile);
+        let mut run = Vec::new();
+        for (picture, program, shift) in &parts {
+            run.extend_from_slice(picture.as_bytes());
+            run.resize(run.len() + shift, b'A');
+            run.extend_from_slice(base64(&hostile::text(&needles, program)).as_bytes());
+        }
+        run.extend_from_slice(parts[0].0.as_bytes());
+        let run = String::from_utf8_lossy(&run).into_owned();
+        let (text, syntax) = if json {
+            (serde_json::json!({ "image": run, "data": run }).to_string(), Syntax::Json)
+        } else {
+            (run, Syntax::Text)
+        };
+        check(&hostile::masker(&needles), text.as_bytes(), syntax, &pieces)?;
     }
 }

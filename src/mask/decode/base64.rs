@@ -31,6 +31,27 @@ impl Base64 {
         }
     }
 
+    /// Of a run of the raw text that began at `run`: after its first `chars` characters, more than a group.
+    pub fn inside(skip: u8, run: u64, chars: usize, url_safe: bool) -> Self {
+        let groups = (chars - usize::from(skip)).div_ceil(4);
+        let mut base64 = Self::new(0, 0);
+        // The group under way is beyond what can matter.
+        #[allow(clippy::cast_possible_truncation)]
+        // at most 3; the ordinal wraps as it does where it is counted
+        {
+            base64.skip = (4 * groups + usize::from(skip) - chars) as u8;
+            base64.ord = (3 * groups) as u32;
+        }
+        base64.url_safe = url_safe;
+        base64.run = Some(run);
+        base64
+    }
+
+    /// Where the run begins in the raw text, and whether it is known to use the URL-safe alphabet.
+    pub fn begun(&self) -> Option<(u64, bool)> {
+        self.run.map(|run| (run, self.url_safe))
+    }
+
     /// First raw byte of the group under way.
     pub fn pending(&self) -> Option<u64> {
         self.group.first().map(|sym| sym.start)
@@ -149,14 +170,19 @@ const fn sextets() -> [u8; 256] {
 pub fn decode_base64(chars: &[u8], bytes: &mut Vec<u8>) {
     bytes.clear();
     for group in chars.chunks(4) {
-        let bits = group
-            .iter()
-            .fold(0, |bits, c| bits << 6 | u32::from(SEXTETS[usize::from(*c)]));
-        let bits = bits << (6 * (4 - group.len()));
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len().max(1)]);
+        bytes.extend_from_slice(&decode_group(group)[..group.len() - 1]);
     }
 }
 
-fn sextet(byte: u8) -> u32 {
+/// Decodes a group of up to four characters: one byte less than it has of them, then what the rest of it leads to.
+pub fn decode_group(group: &[u8]) -> [u8; 3] {
+    let bits = group.iter().fold(0, |bits, c| bits << 6 | sextet(*c));
+    let [_, bytes @ ..] = (bits << (6 * (4 - group.len()))).to_be_bytes();
+    bytes
+}
+
+/// The six bits of a base64 character, of either alphabet.
+#[inline]
+pub fn sextet(byte: u8) -> u32 {
     u32::from(SEXTETS[usize::from(byte)])
 }

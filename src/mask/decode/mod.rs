@@ -8,14 +8,13 @@ mod escapes;
 mod grammar;
 mod hex;
 
-use base64::Base64;
 use escapes::Escapes;
 use hex::Hex;
 
 use super::chain::Decoder;
 use super::symbol::Sym;
 
-pub(super) use base64::decode_base64;
+pub(super) use base64::{Base64, decode_base64, decode_group, sextet};
 pub(super) use grammar::{NAMES, html_character, short_escape};
 pub(super) use hex::decode_hex;
 

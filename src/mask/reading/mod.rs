@@ -5,7 +5,13 @@
 //! siblings included, as they stood before it) and goes when both scanners are in the same state for the same
 //! symbols. base64 and hex readings live as long as their run.
 
+mod runs;
+
+pub(super) use runs::{Gap, OpenRun};
+
 use std::collections::VecDeque;
+
+use runs::Run;
 
 use super::ahead::Ahead;
 use super::chain::{Chain, Decoder};
@@ -16,9 +22,6 @@ use super::needle::Needles;
 use super::scan::Scan;
 use super::skim::{Rules, Skimmed, skim};
 use super::symbol::{Stretch, Sym, class};
-
-/// Blanks after a line break inside a base64 run.
-const LONGEST_INDENT: u8 = 64;
 
 /// One reading, and those below it.
 #[derive(Clone)]
@@ -41,64 +44,6 @@ struct Below {
     /// it; once the text is JSON no more, one that has not read it stands beside.
     over_gap: bool,
     reading: Reading,
-}
-
-/// A run of base64 or hex characters under way.
-#[derive(Clone, Default)]
-struct Run {
-    /// Characters of the alphabet.
-    chars: usize,
-    /// Symbols, line breaks included; 0 if there is no run.
-    symbols: usize,
-    /// It is long enough to hold a value: readings of it exist.
-    read: bool,
-    gap: Gap,
-    padding: bool,
-}
-
-/// White space inside a base64 run: one line break, and blanks after it.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Gap {
-    #[default]
-    None,
-    Cr,
-    Blanks(u8),
-}
-
-impl Gap {
-    /// The gap with one more byte, if it can be one.
-    pub fn with(self, byte: u8) -> Option<Self> {
-        match (self, byte) {
-            (Self::None, b'\r') => Some(Self::Cr),
-            (Self::None | Self::Cr, b'\n') => Some(Self::Blanks(0)),
-            (Self::Blanks(n), b' ' | b'\t') if n < LONGEST_INDENT => Some(Self::Blanks(n + 1)),
-            _ => None,
-        }
-    }
-}
-
-impl Run {
-    /// `taken` symbols later the run has `chars` characters.
-    fn count_to(&mut self, chars: usize, taken: usize) {
-        if chars == self.chars + taken {
-            self.symbols += taken;
-        } else {
-            self.symbols = chars;
-        }
-        self.chars = chars;
-    }
-
-    /// Symbols of a run that is not read yet, and so must be kept.
-    fn unread(&self) -> usize {
-        if self.read { 0 } else { self.symbols }
-    }
-
-    /// Whether the symbol continues the run as white space.
-    fn takes_gap(&mut self, byte: u8) -> bool {
-        let gap = self.gap.with(byte);
-        self.gap = gap.unwrap_or(self.gap);
-        gap.is_some()
-    }
 }
 
 impl Reading {
@@ -442,123 +387,6 @@ impl Reading {
             |below: &Below| below.decoder.is_layer() || below.in_step(&self.scan, runs, needles);
         if self.below.iter().all(in_step) {
             self.below.retain(|below| below.decoder.is_layer());
-        }
-    }
-
-    // --- runs ---
-
-    fn base64_run(&mut self, sym: &Sym, class: u8, needles: &Needles, findings: &mut Findings) {
-        let run = &mut self.base64;
-        let in_alphabet = class & class::BASE64 != 0;
-        if run.symbols > 0 {
-            if in_alphabet && !run.padding && run.gap != Gap::Cr {
-                run.gap = Gap::None;
-                return self.base64_char(sym, needles, findings);
-            }
-            if sym.byte == b'=' && run.gap == Gap::None && run.read {
-                run.padding = true;
-                return self.push_run(Decoder::is_base64, sym, needles, findings);
-            }
-            if !run.padding && run.takes_gap(sym.byte) {
-                run.symbols += 1;
-                return;
-            }
-            if run.read {
-                self.end_runs(Decoder::is_base64, needles, findings);
-            }
-            self.base64 = Run::default();
-        }
-        if in_alphabet {
-            self.base64_char(sym, needles, findings);
-        }
-    }
-
-    fn base64_char(&mut self, sym: &Sym, needles: &Needles, findings: &mut Findings) {
-        let run = &mut self.base64;
-        run.chars += 1;
-        run.symbols += 1;
-        if run.read {
-            return self.push_run(Decoder::is_base64, sym, needles, findings);
-        }
-        if run.chars == needles.base64_run() {
-            run.read = true;
-            let symbols = run.symbols;
-            for phase in 0..4 {
-                self.read_run(
-                    Decoder::Base64(phase),
-                    symbols,
-                    class::BASE64,
-                    needles,
-                    findings,
-                );
-            }
-        }
-    }
-
-    fn hex_run(&mut self, sym: &Sym, class: u8, needles: &Needles, findings: &mut Findings) {
-        let run = &mut self.hex;
-        let is_hex = |d: Decoder| matches!(d, Decoder::Hex(_));
-        if class & class::HEX == 0 {
-            if run.read {
-                self.end_runs(is_hex, needles, findings);
-            }
-            self.hex = Run::default();
-            return;
-        }
-        run.chars += 1;
-        run.symbols += 1;
-        if run.read {
-            return self.push_run(is_hex, sym, needles, findings);
-        }
-        if run.chars == needles.hex_run() {
-            run.read = true;
-            let symbols = run.symbols;
-            for phase in 0..2 {
-                self.read_run(Decoder::Hex(phase), symbols, class::HEX, needles, findings);
-            }
-        }
-    }
-
-    /// Starts to read the run of the last `symbols` symbols, of which those of class `alphabet` count.
-    fn read_run(
-        &mut self,
-        decoder: Decoder,
-        symbols: usize,
-        alphabet: u8,
-        needles: &Needles,
-        findings: &mut Findings,
-    ) {
-        let Some(chain) = self.chain.then(decoder) else {
-            return;
-        };
-        let mut below = Below {
-            decoder,
-            decode: Decode::new(decoder, chain.layers() - 1),
-            since: 0,
-            over_gap: false,
-            reading: Self::new(chain, needles, History::Decoded(VecDeque::new())),
-        };
-        let history = &self.scan.history;
-        for at in history.len() - symbols..history.len() {
-            let sym = history.get(at);
-            if class::OF[usize::from(sym.byte)] & alphabet != 0 {
-                below.push(&sym, needles, findings);
-            }
-        }
-        self.below.push(below);
-    }
-
-    fn push_run(
-        &mut self,
-        which: fn(Decoder) -> bool,
-        sym: &Sym,
-        needles: &Needles,
-        findings: &mut Findings,
-    ) {
-        for below in &mut self.below {
-            if which(below.decoder) {
-                below.push(sym, needles, findings);
-            }
         }
     }
 }

@@ -1,0 +1,304 @@
+//! Runs of base64 and hex in the text that is scouted, as they are or going on through escapes.
+
+use super::super::ahead::{Way, Ways};
+use super::super::decode::{decode_base64, decode_hex};
+use super::super::groups::{Chars, Suspect};
+use super::super::reading::Gap;
+use super::super::symbol::{class, is_base64};
+use super::Look;
+
+/// Characters from which on a run is long.
+const LONG: usize = 256;
+
+/// A run of base64 characters in the text as it is.
+pub(super) struct Run {
+    start: usize,
+    chars: usize,
+    gap: Gap,
+    /// It goes over line breaks.
+    wrapped: bool,
+}
+
+/// A run that goes on through escapes: all decoded, whatever their level.
+pub(super) struct Joined {
+    start: usize,
+    chars: Vec<u8>,
+    gap: Gap,
+    /// The kind of escape that was decoded, and how deep.
+    kind: (u8, usize),
+    /// There were several: no one reading holds the run so.
+    mixed: bool,
+    /// The bytes before this are part of an escape.
+    skip: usize,
+}
+
+impl Look<'_> {
+    /// Takes base64 characters, as many as stand in a row.
+    pub fn chars(&mut self, first: usize, end: usize) -> Option<usize> {
+        let mut found = None;
+        match &mut self.raw {
+            Some(run) if run.gap != Gap::Cr => {
+                run.chars += end - first;
+                run.gap = Gap::None;
+            }
+            _ => {
+                found = self.end_raw(first);
+                self.raw = Some(Run {
+                    start: first,
+                    chars: end - first,
+                    gap: Gap::None,
+                    wrapped: false,
+                });
+            }
+        }
+        if found.is_some() {
+            return found;
+        }
+        let joined = self.joined.as_mut()?;
+        let first = first.max(joined.skip);
+        if first < end {
+            if joined.gap == Gap::Cr {
+                return self.end_joined();
+            }
+            joined.chars.extend_from_slice(&self.text[first..end]);
+            joined.gap = Gap::None;
+        }
+        None
+    }
+
+    /// Takes a byte that is neither escape nor base64: white space of a run, or the end of it.
+    pub fn other(&mut self, at: usize, byte: u8) -> Option<usize> {
+        if let Some(run) = &mut self.raw {
+            if let Some(gap) = run.gap.with(byte) {
+                run.gap = gap;
+                run.wrapped = true;
+            } else {
+                let found = self.end_raw(at);
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+        if let Some(joined) = &mut self.joined
+            && at >= joined.skip
+        {
+            match joined.gap.with(byte) {
+                Some(gap) => joined.gap = gap,
+                None => return self.end_joined(),
+            }
+        }
+        None
+    }
+
+    /// Takes an escape of which no needle begins.
+    pub fn join(&mut self, at: usize, byte: u8, ways: &Ways) -> Option<usize> {
+        if self.joined.as_ref().is_some_and(|joined| at < joined.skip) {
+            return self.end_raw(at);
+        }
+        let joins = |way: &Way| {
+            way.len != 1
+                && match way.bytes() {
+                    [] => true,
+                    [byte] => {
+                        let class = class::OF[usize::from(*byte)];
+                        class & (class::BASE64 | class::LINE_BREAK | class::BLANK) != 0
+                    }
+                    _ => false,
+                }
+        };
+        let Some(way) = ways.iter().find(joins) else {
+            return self.end_raw(at).or_else(|| self.end_joined());
+        };
+        let row = self.text[at..].iter().take_while(|b| **b == b'\\').count();
+        // The unit's length is not known where an escape made it; but for rows of backslashes.
+        let (len, known) = match usize::from(way.len) {
+            0 if row > 1 => match self.text.get(at + row) {
+                Some(b'u') => (row + 5, true),
+                Some(b'x') => (row + 3, true),
+                _ => (row + 1, true),
+            },
+            0 => (1, false),
+            len => (len, true),
+        };
+        if self.joined.is_none() {
+            self.joined = self.begin_joined(at, byte, row, way);
+        }
+        let found = self.end_raw(at);
+        if found.is_some() {
+            return found;
+        }
+        let joined = self.joined.as_mut()?;
+        joined.skip = at + len;
+        joined.mixed |= !known || joined.kind != (byte, row);
+        let fits = match way.bytes() {
+            [] => true,
+            [c] if class::OF[usize::from(*c)] & class::BASE64 != 0 => {
+                let fits = joined.gap != Gap::Cr;
+                joined.gap = Gap::None;
+                joined.chars.push(*c);
+                fits
+            }
+            [c] => {
+                let gap = joined.gap.with(*c);
+                joined.gap = gap.unwrap_or_default();
+                gap.is_some()
+            }
+            _ => false,
+        };
+        if fits { None } else { self.end_joined() }
+    }
+
+    /// The run that goes on through the escape at `at`, if one does.
+    fn begin_joined(&mut self, at: usize, byte: u8, row: usize, way: Way) -> Option<Joined> {
+        let begins = way
+            .bytes()
+            .first()
+            .is_some_and(|c| class::OF[usize::from(*c)] & class::BASE64 != 0);
+        if self.raw.is_none() && !begins {
+            return None;
+        }
+        let raw = self.raw.as_ref();
+        let start = raw.map_or(at, |run| run.start);
+        let mut chars = std::mem::take(&mut self.spare);
+        chars.clear();
+        let before = self.text[start..at].iter().copied();
+        chars.extend(before.filter(|byte| is_base64(*byte)));
+        Some(Joined {
+            start,
+            chars,
+            gap: raw.map_or(Gap::None, |run| run.gap),
+            kind: (byte, row),
+            mixed: false,
+            skip: at,
+        })
+    }
+
+    /// Ends the raw run before `at`.
+    pub fn end_raw(&mut self, at: usize) -> Option<usize> {
+        let run = self.raw.take()?;
+        if run.chars < self.needles.base64_run() {
+            return None;
+        }
+        let text = &self.text[run.start..at];
+        let holds = if run.wrapped {
+            let chars: Vec<u8> = text.iter().copied().filter(|b| is_base64(*b)).collect();
+            self.holds(&chars)
+        } else if run.chars >= LONG && self.needles.groups().is_some() {
+            let suspect = self.first(text, true)?;
+            self.long = Some((run.start, suspect));
+            return Some(run.start + suspect.first);
+        } else {
+            self.holds(text)
+        };
+        holds.then_some(run.start)
+    }
+
+    /// The long run, or the one at hand, inside which reading may begin anew, and where in it something could begin.
+    pub fn inside(&self, found: Option<usize>) -> Option<(usize, Suspect)> {
+        if self.long.is_some() {
+            return self.long;
+        }
+        let run = self.raw.as_ref().filter(|run| !run.wrapped)?;
+        if self.joined.is_some() || self.needles.groups().is_none() {
+            return None;
+        }
+        let end = found.unwrap_or(self.text.len());
+        let chars = self.text.get(run.start..end)?;
+        let end = Suspect {
+            first: chars.len(),
+            last: chars.len(),
+        };
+        Some((run.start, self.first(chars, false).unwrap_or(end)))
+    }
+
+    /// Where in a run of these characters something could begin first.
+    fn first(&self, chars: &[u8], ends: bool) -> Option<Suspect> {
+        let run = Chars {
+            text: chars,
+            ends,
+            deeper: self.steps > 1,
+        };
+        let suspect = self.needles.groups()?.first(&run, self.needles);
+        let before = suspect.map_or(chars.len(), |suspect| suspect.first);
+        let hex = self.first_hex(&chars[..before], ends && suspect.is_none());
+        let row = |at| Suspect {
+            first: at,
+            last: at,
+        };
+        hex.map(row).or(suspect)
+    }
+
+    /// The beginning of the first row of hex digits that could hold something, or is not seen whole.
+    fn first_hex(&self, chars: &[u8], ends: bool) -> Option<usize> {
+        let least = self.needles.hex_run();
+        let is_hex = |byte: &u8| byte.is_ascii_hexdigit();
+        let mut at = least - 1;
+        // Every row of so many digits holds one of these places.
+        while at < chars.len() {
+            if is_hex(&chars[at]) {
+                let before = chars[..at].iter().rev().take_while(|b| is_hex(b)).count();
+                let after = chars[at..].iter().take_while(|b| is_hex(b)).count();
+                let (start, end) = (at - before, at + after);
+                let open = end == chars.len() && !ends;
+                if before + after >= least && (open || self.holds_hex(&chars[start..end])) {
+                    return Some(start);
+                }
+                at = end;
+            }
+            at += least;
+        }
+        None
+    }
+
+    pub fn end_joined(&mut self) -> Option<usize> {
+        let joined = self.joined.take()?;
+        let long = joined.chars.len() >= self.needles.base64_run();
+        let holds = long && (joined.mixed || self.holds(&joined.chars));
+        self.spare = joined.chars;
+        holds.then_some(joined.start)
+    }
+
+    /// Whether a run of these base64 characters could hold the beginning of a needle.
+    fn holds(&self, chars: &[u8]) -> bool {
+        let run = Chars {
+            text: chars,
+            ends: true,
+            deeper: self.steps > 1,
+        };
+        let groups = self.needles.groups();
+        let base64 = groups.is_none_or(|groups| groups.first(&run, self.needles).is_some());
+        (base64 && self.decodes(chars)) || self.holds_hex(chars)
+    }
+
+    /// Whether what they decode to could, in any alignment.
+    fn decodes(&self, chars: &[u8]) -> bool {
+        let mut bytes = Vec::with_capacity(chars.len());
+        (0..4).any(|phase| {
+            decode_base64(chars.get(phase..).unwrap_or_default(), &mut bytes);
+            self.could(&bytes)
+        })
+    }
+
+    fn holds_hex(&self, chars: &[u8]) -> bool {
+        let least = self.needles.hex_run();
+        if chars.len() < least {
+            return false;
+        }
+        let mut bytes = Vec::new();
+        let rows = chars.split(|byte| !byte.is_ascii_hexdigit());
+        let mut rows = rows.filter(|row| row.len() >= least);
+        rows.any(|row| {
+            (0..2).any(|phase| {
+                decode_hex(&row[phase..], &mut bytes);
+                self.could(&bytes)
+            })
+        })
+    }
+
+    /// Whether something could begin in a text one step further.
+    fn could(&self, bytes: &[u8]) -> bool {
+        Look::new(bytes, true, self.steps - 1, self.needles)
+            .run(0)
+            .is_some()
+    }
+}
