@@ -221,7 +221,7 @@ impl Event {
         self
     }
 
-    /// How it ended: `done`, `refused`, `asked`, `failed`.
+    /// How it ended: `done`, `refused`, `asked`, `failed`; of a value that went on unmasked where that is set, `passed`.
     #[must_use]
     pub fn outcome(self, text: impl AsRef<str>) -> Self {
         self.with(9, text.as_ref())

@@ -6,6 +6,7 @@ use super::request_id::RequestId;
 use super::state::SLOTS;
 use super::{Counts, Guard, Owner, Snapshot, Unavailable};
 use crate::audit::{Event, Kind, Slot};
+use crate::mask::Form;
 
 /// What the log says of a request.
 #[derive(Clone, Debug)]
@@ -32,7 +33,8 @@ struct Desk {
     slots: Vec<Slot>,
     /// What was masked and is not in the log yet.
     open: Counts,
-    refusals: Vec<Event>,
+    /// What was refused, and what went on unmasked.
+    others: Vec<Event>,
     /// All that was masked.
     total: Counts,
 }
@@ -53,7 +55,7 @@ impl Ticket {
             desk: Mutex::new(Desk {
                 slots,
                 open: Counts::default(),
-                refusals: Vec::new(),
+                others: Vec::new(),
                 total: Counts::default(),
             }),
         }
@@ -87,14 +89,14 @@ impl Ticket {
         let mut desk = self.desk();
         desk.open.merge(counts);
         desk.total.merge(counts);
-        if desk.open.is_empty() && desk.refusals.is_empty() {
+        if desk.open.is_empty() && desk.others.is_empty() {
             return;
         }
         // Each message and each half of a request has its place; a queue that is full gives none beyond that.
         let Some(slot) = desk.slots.pop().or_else(|| self.guard.slot().ok()) else {
             return;
         };
-        let mut events = std::mem::take(&mut desk.refusals);
+        let mut events = std::mem::take(&mut desk.others);
         let open = std::mem::take(&mut desk.open);
         for (owners, form, count) in open.iter() {
             let event = self.event(Kind::Mask).form(form.as_str()).count(count);
@@ -114,8 +116,15 @@ impl Ticket {
         self.refused(event.outcome("refused").reason(reason));
     }
 
+    /// Puts into the log that values went on as they were in a block that the provider signed, as `model.signed` allows.
+    pub fn passed(&self, owners: &[Owner], form: Form, count: u64) {
+        let event = self.event(Kind::Mask).form(form.as_str()).count(count);
+        let event = event.outcome("passed").reason("signed block");
+        self.desk().others.push(named(event, owners));
+    }
+
     pub(super) fn refused(&self, event: Event) {
-        self.desk().refusals.push(event);
+        self.desk().others.push(event);
     }
 
     /// An event of this request.
@@ -143,7 +152,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.note(&Counts::default());
         let desk = self.desk();
-        if !desk.open.is_empty() || !desk.refusals.is_empty() {
+        if !desk.open.is_empty() || !desk.others.is_empty() {
             let request_id = self.id.to_string();
             tracing::error!(
                 request_id,

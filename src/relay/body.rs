@@ -315,6 +315,7 @@ impl Source {
         let hits = stream.hits();
         self.found |= !hits.is_empty();
         self.tally.add(&hits);
+        self.tally.add_passed(&stream.passed());
         finished
     }
 }
@@ -324,6 +325,7 @@ impl Drop for Source {
         // A body that is cut short still counts what was found in it.
         if let Some(stream) = &self.stream {
             self.tally.add(&stream.hits());
+            self.tally.add_passed(&stream.passed());
         }
     }
 }

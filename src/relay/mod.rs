@@ -153,6 +153,25 @@ impl Tally {
         }
     }
 
+    /// Adds what went on as it was in signed blocks, under the numbers of the request's snapshot.
+    pub fn add_passed(&self, hits: &Hits) {
+        if let Some(ticket) = &self.ticket {
+            self.add_passed_by(hits, ticket.snapshot());
+        }
+    }
+
+    /// The same under the numbers of another snapshot.
+    pub fn add_passed_by(&self, hits: &Hits, snapshot: &Snapshot) {
+        let Some(ticket) = &self.ticket else {
+            return;
+        };
+        for ((id, form), count) in hits {
+            if let Some(owners) = snapshot.owners(*id) {
+                ticket.passed(owners, *form, *count);
+            }
+        }
+    }
+
     /// Adds occurrences that another snapshot found than the request's.
     pub fn add_named(&self, hits: &Hits, snapshot: &Snapshot) {
         if hits.is_empty() {

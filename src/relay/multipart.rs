@@ -109,8 +109,9 @@ pub struct Multipart {
     begun: bool,
     /// What may be the beginning of a boundary line, until more comes.
     carry: BytesMut,
-    /// Of what is through.
+    /// Of what is through: what was replaced, and what passed in signed blocks.
     hits: Hits,
+    passed: Hits,
 }
 
 /// A place in a text where the boundary stands at the beginning of a line.
@@ -166,6 +167,7 @@ impl Reader {
             begun: false,
             carry: BytesMut::new(),
             hits: Hits::new(),
+            passed: Hits::new(),
         })))
     }
 
@@ -195,7 +197,15 @@ impl Reader {
     pub fn hits(&self) -> Hits {
         match self {
             Self::Text(stream) => stream.hits().clone(),
-            Self::Parts(parts) => parts.all_hits(),
+            Self::Parts(parts) => parts.all(Part::hits, &parts.hits),
+        }
+    }
+
+    /// What passed so far in signed blocks.
+    pub fn passed(&self) -> Hits {
+        match self {
+            Self::Text(stream) => stream.passed().clone(),
+            Self::Parts(parts) => parts.all(Part::passed, &parts.passed),
         }
     }
 }
@@ -234,9 +244,8 @@ impl Multipart {
         match &mut self.place {
             Place::Epilogue(part) if taken == rest.len() => {
                 part.finish(&self.context, out)?;
-                let hits = part.hits();
-                *part = Part::text();
-                add(&mut self.hits, &hits);
+                let through = std::mem::replace(part, Part::text());
+                self.count(&through);
                 Ok(())
             }
             // A body without a byte has nothing that could be read otherwise.
@@ -245,12 +254,19 @@ impl Multipart {
         }
     }
 
-    fn all_hits(&self) -> Hits {
-        let mut hits = self.hits.clone();
+    /// Counts what was found in a part that is through.
+    fn count(&mut self, part: &Part) {
+        add(&mut self.hits, &part.hits());
+        add(&mut self.passed, &part.passed());
+    }
+
+    /// What was found in all parts, of which `of` is one.
+    fn all(&self, of: fn(&Part) -> Hits, so_far: &Hits) -> Hits {
+        let mut all = so_far.clone();
         if let Place::Preamble(part) | Place::Body(part) | Place::Epilogue(part) = &self.place {
-            add(&mut hits, &part.hits());
+            add(&mut all, &of(part));
         }
-        hits
+        all
     }
 
     /// Bytes that say of any place whether a boundary line begins there: a line break, the boundary, two hyphens, a line break.
@@ -301,10 +317,12 @@ impl Multipart {
             Found::Close(_, end) => (Place::Epilogue(Part::text()), end),
         };
         part.finish(&self.context, out)?;
-        let hits = part.hits();
-        add(&mut self.hits, &hits);
         out.push(text.slice(before..end));
-        self.place = next;
+        if let Place::Preamble(part) | Place::Body(part) | Place::Epilogue(part) =
+            std::mem::replace(&mut self.place, next)
+        {
+            self.count(&part);
+        }
         self.fresh = true;
         Ok(end)
     }

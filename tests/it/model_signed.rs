@@ -6,6 +6,7 @@ use bauta::config::{Config, Limits, Signed};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::guard_kit::all_events;
 use super::model_kit::{
     Message, OK, SECRETS, Sidecar, TOKEN, Upstream, config, contains, post, secrets,
 };
@@ -127,6 +128,27 @@ fn with_pass_a_signed_block_goes_on_as_it_is_and_the_rest_is_masked() {
     let block = format!(r#"{{"type":"thinking","thinking":"{TOKEN}"}}"#);
     let seen = passed(&sidecar, &upstream, &conversation(&block));
     assert!(!seen.contains(TOKEN), "{seen}");
+}
+
+#[test]
+fn what_passes_in_a_signed_block_is_in_the_log() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::with(&with_signed(&upstream, Signed::Pass), SECRETS);
+    let block = &signed_blocks()[0];
+    passed(&sidecar, &upstream, &format!("[{block}]"));
+    passed(&sidecar, &upstream, r#"{"a":1}"#);
+    let all = all_events(sidecar);
+    let said: Vec<_> = all
+        .iter()
+        .filter(|event| event["event"] == "mask")
+        .map(|event| {
+            let text = |field: &str| event[field].as_str().unwrap().to_owned();
+            (text("outcome"), text("reason"), event["count"].clone())
+        })
+        .collect();
+    let expected = ("passed".to_owned(), "signed block".to_owned(), 1.into());
+    assert_eq!(said, [expected], "{all:?}");
+    assert!(!all.iter().any(|event| event.to_string().contains(TOKEN)));
 }
 
 #[test]

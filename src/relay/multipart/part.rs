@@ -75,6 +75,11 @@ impl Part {
         self.reader.as_ref().map(Reader::hits).unwrap_or_default()
     }
 
+    /// What passed in signed blocks.
+    pub fn passed(&self) -> Hits {
+        self.reader.as_ref().map(Reader::passed).unwrap_or_default()
+    }
+
     fn begin(&mut self, context: &Context, out: &mut Vec<Bytes>) -> Result<(), Error> {
         let opening = self.opening.split().freeze();
         let (syntax, boundary) = match &self.kind {

@@ -129,9 +129,10 @@ impl Drop for Message<'_> {
     fn drop(&mut self) {
         // A message that is refused or cut short still counts what was found in it.
         if let Some((snapshot, stream)) = &self.masking
-            && !stream.hits().is_empty()
+            && !(stream.hits().is_empty() && stream.passed().is_empty())
         {
             self.tunnel.tally.add_named(stream.hits(), snapshot);
+            self.tunnel.tally.add_passed_by(stream.passed(), snapshot);
             self.tunnel.found.notify_one();
         }
     }
