@@ -110,18 +110,22 @@ impl Look<'_> {
             return self.end_raw(at).or_else(|| self.end_joined());
         };
         let row = self.text[at..].iter().take_while(|b| **b == b'\\').count();
-        // The unit's length is not known where an escape made it; but for rows of backslashes.
-        let (len, known) = match usize::from(way.len) {
+        let len = match usize::from(way.len) {
             0 if row > 1 => match self.text.get(at + row) {
-                Some(b'u') => (row + 5, true),
-                Some(b'x') => (row + 3, true),
-                _ => (row + 1, true),
+                Some(b'u') => row + 5,
+                Some(b'x') => row + 3,
+                _ => row + 1,
             },
-            0 => (1, false),
-            len => (len, true),
+            len => len,
         };
         if self.joined.is_none() {
             self.joined = self.begin_joined(at, byte, row, way);
+        }
+        // An escape made this one, so that nobody knows where it ends, and what of the rest is the run's.
+        if len == 0
+            && let Some(joined) = &self.joined
+        {
+            return Some(joined.start);
         }
         let found = self.end_raw(at);
         if found.is_some() {
@@ -129,7 +133,7 @@ impl Look<'_> {
         }
         let joined = self.joined.as_mut()?;
         joined.skip = at + len;
-        joined.mixed |= !known || joined.kind != (byte, row);
+        joined.mixed |= joined.kind != (byte, row);
         let fits = match way.bytes() {
             [] => true,
             [c] if class::OF[usize::from(*c)] & class::BASE64 != 0 => {
