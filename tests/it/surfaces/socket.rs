@@ -143,9 +143,12 @@ fn expected(sent: &Direction, mask: Option<Mask>) -> Expected {
             expected.unsure = true;
         }
     }
-    if let (Some(open), Some(mask)) = (&sent.open, mask)
-        && passed(open, mask).is_err()
-    {
+    let is_bad = |mask| {
+        sent.open
+            .as_ref()
+            .is_some_and(|open| passed(open, mask).is_err())
+    };
+    if sent.compressed || mask.is_some_and(is_bad) {
         // It may have been noticed by what came of the message.
         expected.codes.extend([1003, 1007, 1008, 1009]);
         expected.unsure = true;

@@ -49,6 +49,8 @@ pub struct Direction {
     pub ending: Ending,
     /// What came of a message that did not end.
     pub open: Option<Said>,
+    /// Whether a compressed message did not end, of which anything may have come.
+    pub compressed: bool,
 }
 
 struct Frame<'a> {
@@ -145,11 +147,17 @@ pub fn direction(mut bytes: &[u8], rules: Rules) -> Direction {
         }
         said.push(Said { opcode, payload });
     };
-    let open = open.filter(|open| !open.compressed).map(|open| Said {
+    let compressed = open.as_ref().is_some_and(|open| open.compressed);
+    let open = open.filter(|_| !compressed).map(|open| Said {
         opcode: open.opcode,
         payload: open.payload,
     });
-    Direction { said, ending, open }
+    Direction {
+        said,
+        ending,
+        open,
+        compressed,
+    }
 }
 
 impl Message {
