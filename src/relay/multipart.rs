@@ -10,6 +10,7 @@
 //!   line they mean nothing.
 //! - A boundary line directly after the headers' empty line, or after the closing one, is an error; so is its absence.
 //! - Headers are not folded.
+//! - What masking makes of a text must have no line that begins like a boundary: a boundary may be chosen so that a key is one.
 //!
 //! A part's own `Content-Length` counts for nothing (RFC 7578, 4.8) and stays as it came, also where masking changed the length.
 //!
@@ -18,6 +19,7 @@
 
 mod boundary;
 mod part;
+mod seam;
 
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ use memchr::memmem::Finder;
 
 pub use boundary::Boundary;
 use part::Part;
+use seam::Seam;
 
 use super::Error;
 use super::content::ContentError;
@@ -51,6 +54,9 @@ pub enum PartError {
         "a line of the multipart body can be read as a boundary and as something else, or its lines end in different ways"
     )]
     Delimiter,
+    /// What replaces a value would make a boundary.
+    #[error("masking would make a line of the multipart body into a boundary")]
+    Made,
     /// A part's header lines are none.
     #[error("a part of the multipart body has headers that are not valid, or folded")]
     Head,
@@ -103,6 +109,8 @@ pub struct Multipart {
     finder: Finder<'static>,
     line_end: Option<LineEnd>,
     place: Place,
+    /// Reads what goes on of the text at this place.
+    seam: Seam,
     /// Nothing was taken at this place yet.
     fresh: bool,
     /// Anything was taken at all.
@@ -163,6 +171,7 @@ impl Reader {
             finder: Finder::new(&boundary.dashed()).into_owned(),
             line_end: None,
             place: Place::Preamble(Part::text()),
+            seam: Seam::new(),
             fresh: true,
             begun: false,
             carry: BytesMut::new(),
@@ -243,7 +252,11 @@ impl Multipart {
         let taken = self.step(&rest, true, out)?;
         match &mut self.place {
             Place::Epilogue(part) if taken == rest.len() => {
+                let from = out.len();
                 part.finish(&self.context, out)?;
+                if self.seam.is_boundary(&out[from..], &self.finder) {
+                    return Err(PartError::Made.into());
+                }
                 let through = std::mem::replace(part, Part::text());
                 self.count(&through);
                 Ok(())
@@ -307,22 +320,32 @@ impl Multipart {
         else {
             return Ok(0);
         };
+        let from = out.len();
         if before > 0 {
             part.push(text.slice(..before), &self.context, out)?;
             self.fresh = false;
         }
         let (next, end) = match found {
-            Found::Nowhere(_) | Found::Perhaps(_) => return Ok(before),
-            Found::Line(_, end) => (Place::Head(Vec::new(), 0), end),
-            Found::Close(_, end) => (Place::Epilogue(Part::text()), end),
+            Found::Nowhere(_) | Found::Perhaps(_) => (None, before),
+            Found::Line(_, end) => (Some(Place::Head(Vec::new(), 0)), end),
+            Found::Close(_, end) => (Some(Place::Epilogue(Part::text())), end),
         };
-        part.finish(&self.context, out)?;
+        if next.is_some() {
+            part.finish(&self.context, out)?;
+        }
+        if self.seam.is_boundary(&out[from..], &self.finder) {
+            return Err(PartError::Made.into());
+        }
+        let Some(next) = next else {
+            return Ok(before);
+        };
         out.push(text.slice(before..end));
         if let Place::Preamble(part) | Place::Body(part) | Place::Epilogue(part) =
             std::mem::replace(&mut self.place, next)
         {
             self.count(&part);
         }
+        self.seam = Seam::new();
         self.fresh = true;
         Ok(end)
     }

@@ -306,6 +306,41 @@ fn p6_a_part_that_shows_to_be_utf_16_is_refused() {
 }
 
 #[test]
+fn p6_what_masking_would_make_a_boundary_is_refused() {
+    // A key is as good a boundary as any, and so is what it begins with, or its base64.
+    let encoded = "c2stbGl2ZS01MUh4MmVLZlE5d1o";
+    for (bound, text) in [
+        ("x_token", format!("--b\r\n\r\n--{TOKEN}\r\n--b--")),
+        (
+            "x_token",
+            format!("--b\r\n\r\na\r\n--{TOKEN}\r\n\r\n\r\n--b--"),
+        ),
+        ("x_token", format!("--b\r\n\r\na\r\n--{TOKEN}--\r\n--b--")),
+        ("x", format!("--b\r\n\r\na\r\n--{TOKEN}\r\n--b--")),
+        ("x_", format!("--b\r\n\r\na\n--{TOKEN}\r\n--b--")),
+        ("x_", format!("--b\r\n\r\na\r--{TOKEN}\r\n--b--")),
+        ("x_", format!("--{TOKEN}\r\n--b\r\n\r\na\r\n--b--")),
+        ("x_", format!("--b--\r\n\r\n--{TOKEN}")),
+        ("x_", format!("--b--\r\n--{TOKEN}")),
+        ("eF90b2tl", format!("--b\r\n\r\na\r\n--{encoded}\r\n--b--")),
+        (
+            "x_",
+            format!(
+                "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\n--{TOKEN}\r\n--c--\r\n--b--"
+            ),
+        ),
+    ] {
+        let body = text.replace("--b", &format!("--{bound}"));
+        let got = masked(bound, body.as_bytes());
+        assert_eq!(got.unwrap_err(), "Part(Made)", "{body:?}");
+    }
+    // Within a line it is none.
+    let body = format!("--x_\r\n\r\na--{TOKEN}\r\n -{TOKEN}\r\n--x_--");
+    let (got, _) = masked("x_", body.as_bytes()).unwrap();
+    assert_eq!(got, body.replace(TOKEN, "x_token").into_bytes());
+}
+
+#[test]
 fn p1_a_boundary_or_a_name_that_holds_a_value_is_refused() {
     let name = format!("--b\r\n{TOKEN}: a\r\n\r\n\r\n--b--");
     let nested = format!(
