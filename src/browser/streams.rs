@@ -7,7 +7,7 @@
 //! chance do not count.
 //!
 //! Invariants: one stream is no longer than a message may be, and all of a client's together neither; what is not read to its end
-//! is not served at all.
+//! is not served at all, its rest neither: it is closed, and nothing more is read of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,8 +39,15 @@ type Name = (Option<Arc<str>>, Box<str>);
 
 /// The open streams of one client.
 pub(super) struct Streams {
-    open: Mutex<HashMap<Name, Stored>>,
+    open: Mutex<HashMap<Name, Known>>,
     max: usize,
+}
+
+/// What is known of a stream.
+enum Known {
+    Whole(Stored),
+    /// A part of it was read, and is gone: what is left may begin inside a value.
+    Broken,
 }
 
 /// A stream that was read to its end.
@@ -95,88 +102,118 @@ impl Streams {
         };
         let name: Name = (command.session.clone(), read.handle.clone());
         if &*command.method == "IO.close" {
-            self.open().remove(&name);
-            return Verdict::Pass;
+            return match self.open().remove(&name) {
+                // We closed it already, as far as the browser answered.
+                Some(Known::Broken) => Verdict::Answer(Bytes::from_static(b"{}")),
+                _ => Verdict::Pass,
+            };
         }
         if !self.open().contains_key(&name) {
-            match self.collect(context, masking, &name).await {
-                Ok(stored) => {
-                    self.open().insert(name.clone(), stored);
-                }
+            let room = match self.room() {
+                Ok(room) => room,
                 Err(refusal) => return Verdict::Refuse(refusal),
+            };
+            match collect(context, masking, &name, room).await {
+                Ok(stored) => {
+                    self.open().insert(name.clone(), Known::Whole(stored));
+                }
+                Err(refusal) => {
+                    self.give_up(context, &name).await;
+                    return Verdict::Refuse(refusal);
+                }
             }
         }
         match self.open().get_mut(&name) {
-            Some(stored) => Verdict::Answer(stored.read(read.offset, read.size)),
+            Some(Known::Whole(stored)) => Verdict::Answer(stored.read(read.offset, read.size)),
+            Some(Known::Broken) => refuse("the stream broke off, and nothing more is read of it"),
             None => refuse("the stream was closed"),
         }
     }
 
-    /// Reads all of a stream, and masks it.
-    async fn collect(
-        &self,
-        context: &Context,
-        masking: &Masking,
-        (session, handle): &Name,
-    ) -> Result<Stored, Refusal> {
-        let room = {
-            let open = self.open();
-            if open.len() >= MOST_STREAMS {
-                return Err(Refusal::new(format!(
-                    "a client may read {MOST_STREAMS} streams at a time. Close one with IO.close"
-                )));
-            }
-            let held: usize = open.values().map(|stored| stored.bytes.len()).sum();
-            self.max.saturating_sub(held)
-        };
-        let mut bytes = Vec::new();
-        let mut binary = false;
-        loop {
-            let params = json!({ "handle": handle, "size": PIECE }).to_string();
-            let answer = context
-                .member
-                .call(session.as_deref(), "IO.read", params.as_bytes())
-                .await;
-            let answer = match answer {
-                Ok(answer) => answer,
-                Err(error) => return Err(said(masking, error).await),
-            };
-            let unread = || Refusal::new("the browser's stream cannot be read");
-            let part: Part<'_> = serde_json::from_slice(&answer).map_err(|_| unread())?;
-            if part.base64_encoded {
-                binary = true;
-                let decoded = base64::decode(part.data.as_bytes()).ok_or_else(unread)?;
-                bytes.extend_from_slice(&decoded);
-            } else {
-                bytes.extend_from_slice(part.data.as_bytes());
-            }
-            if bytes.len() > room {
-                return Err(Refusal::new(
-                    "the stream is longer than max_message_bytes of [browser.limits] leaves room for, and it is masked as a whole",
-                ));
-            }
-            if part.eof {
-                break;
-            }
+    /// Bytes that one more stream may have.
+    fn room(&self) -> Result<usize, Refusal> {
+        let open = self.open();
+        if open.len() >= MOST_STREAMS {
+            return Err(Refusal::new(format!(
+                "a client may read {MOST_STREAMS} streams at a time. Close one with IO.close"
+            )));
         }
-        let bytes = masked(masking, bytes).await.map_err(|unmasked| {
-            Refusal::new(match unmasked {
-                Unmasked::Refused(refusal) => format!("the stream cannot be masked: {refusal}"),
-                Unmasked::Unavailable(unavailable) => unavailable.to_string(),
-            })
-        })?;
-        let binary = binary || std::str::from_utf8(&bytes).is_err();
-        Ok(Stored {
-            bytes,
-            binary,
-            at: 0,
-        })
+        let held = open.values().map(|known| match known {
+            Known::Whole(stored) => stored.bytes.len(),
+            Known::Broken => 0,
+        });
+        Ok(self.max.saturating_sub(held.sum()))
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<Name, Stored>> {
+    /// Nobody reads on in a stream of which a part is gone.
+    async fn give_up(&self, context: &Context, name: &Name) {
+        self.open().insert(name.clone(), Known::Broken);
+        let params = json!({ "handle": name.1 }).to_string();
+        let closed = context
+            .member
+            .call(name.0.as_deref(), "IO.close", params.as_bytes())
+            .await;
+        // Then the browser itself says that it is not there. Else the client may close it, and then names it no more.
+        if matches!(closed, Ok(_) | Err(CallError::Refused { .. })) {
+            self.open().remove(name);
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Name, Known>> {
         // Nothing under this lock panics half-way.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads all of a stream, and masks it.
+async fn collect(
+    context: &Context,
+    masking: &Masking,
+    (session, handle): &Name,
+    room: usize,
+) -> Result<Stored, Refusal> {
+    let mut bytes = Vec::new();
+    let mut binary = false;
+    loop {
+        let params = json!({ "handle": handle, "size": PIECE }).to_string();
+        let answer = context
+            .member
+            .call(session.as_deref(), "IO.read", params.as_bytes())
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(said(masking, error).await),
+        };
+        let unread = || Refusal::new("the browser's stream cannot be read");
+        let part: Part<'_> = serde_json::from_slice(&answer).map_err(|_| unread())?;
+        if part.base64_encoded {
+            binary = true;
+            let decoded = base64::decode(part.data.as_bytes()).ok_or_else(unread)?;
+            bytes.extend_from_slice(&decoded);
+        } else {
+            bytes.extend_from_slice(part.data.as_bytes());
+        }
+        if bytes.len() > room {
+            return Err(Refusal::new(
+                "the stream is longer than max_message_bytes of [browser.limits] leaves room for, and it is masked as a whole",
+            ));
+        }
+        if part.eof {
+            break;
+        }
+    }
+    let bytes = masked(masking, bytes).await.map_err(|unmasked| {
+        Refusal::new(match unmasked {
+            Unmasked::Refused(refusal) => format!("the stream cannot be masked: {refusal}"),
+            Unmasked::Unavailable(unavailable) => unavailable.to_string(),
+        })
+    })?;
+    let binary = binary || std::str::from_utf8(&bytes).is_err();
+    Ok(Stored {
+        bytes,
+        binary,
+        at: 0,
+    })
 }
 
 /// The whole stream, masked.

@@ -15,6 +15,7 @@
 
 mod codes;
 mod counts;
+mod edges;
 mod forms;
 mod keeper;
 mod names;

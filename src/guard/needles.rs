@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::codes::Issued;
 use super::counts::Owner;
+use super::edges::Edges;
 use super::forms::{self, Extent};
 use crate::mask::{Builder, Masker, NameId, Rule};
 use crate::secret::{self, MaskOption, Masking, Secret};
@@ -24,6 +25,10 @@ pub struct Needles {
     pub keys: Vec<String>,
     /// Whose each hit may be, by its number: of those of the values all, of keys none.
     pub(super) owners: Vec<Arc<[Owner]>>,
+    /// What is left of values in texts that were cut.
+    edges: Edges,
+    /// The number of the first value's hits.
+    first: usize,
 }
 
 impl Needles {
@@ -57,6 +62,8 @@ impl Needles {
         let (found, groups) = found(&secrets, codes, always);
         let same = found.iter().all(|f| f.rule == Rule::Anywhere && f.any_case);
         let masker = masker(&found, &keys, &groups, &write);
+        let edges = Edges::of(|add| register(&found, |value, form, _| add(form, value.group)));
+        let first = keys.len() * 2;
         let names = (!same).then(|| names(&found, &keys));
         let nobody: Arc<[Owner]> = Arc::new([]);
         let mut owners = vec![nobody; keys.len() * 2];
@@ -70,7 +77,15 @@ impl Needles {
             names,
             keys,
             owners,
+            edges,
+            first,
         }
+    }
+
+    /// Whose part is left beside a cut, as the number of a hit: see [`Edges::beside`].
+    pub(super) fn beside(&self, text: &[u8], stops: &[usize], resumes: &[usize]) -> Option<NameId> {
+        let value = self.edges.beside(text, stops, resumes)?;
+        u32::try_from(self.first + value).ok().map(NameId)
     }
 
     /// Finds what counts as a value anywhere, in any case.

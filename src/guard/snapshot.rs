@@ -195,6 +195,18 @@ impl Snapshot {
         Ok(found)
     }
 
+    /// Whether a text that was cut shows a part of a value, of four bytes or more: its beginning right before one of `stops`, or its
+    /// end right behind one of `resumes`, both in order. Whose it is, and the placeholder that may stand for the whole text.
+    pub fn beside_cuts(
+        &self,
+        text: &[u8],
+        stops: &[usize],
+        resumes: &[usize],
+    ) -> Option<(NameId, String)> {
+        let id = self.needles.beside(text, stops, resumes)?;
+        Some((id, self.rules.output.write(self.key(id))))
+    }
+
     /// The key of a hit.
     pub fn key(&self, id: NameId) -> &str {
         // A hit can only carry an id that the builder gave out.

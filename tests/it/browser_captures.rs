@@ -224,7 +224,7 @@ impl Stage {
     }
 }
 
-fn picture(answer: &Value) -> RgbaImage {
+pub fn picture(answer: &Value) -> RgbaImage {
     let data = answer["data"].as_str().unwrap();
     image::load_from_memory(&decode(data)).unwrap().into_rgba8()
 }
@@ -248,7 +248,7 @@ fn count(picture: &RgbaImage, is: impl Fn([u8; 4]) -> bool) -> usize {
     picture.pixels().filter(|pixel| is(pixel.0)).count()
 }
 
-fn reds(picture: &RgbaImage) -> usize {
+pub fn reds(picture: &RgbaImage) -> usize {
     // Whatever letters blend with what is behind them, even thin ones.
     count(picture, |[r, g, b, _]| {
         r > 120 && u32::from(r) > 2 * u32::from(g.max(b))
@@ -484,7 +484,7 @@ async fn what_cannot_be_covered_is_denied() {
             .await
         }
     };
-    assert!(matches!(pdf(&stage).await, Verdict::Pass));
+    assert!(matches!(pdf(&stage).await, Verdict::Answer(_)));
     let begin = stage
         .judge(
             &stage.context,

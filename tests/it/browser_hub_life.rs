@@ -47,6 +47,13 @@ async fn a_browser_is_started_with_what_was_said_and_leaves_nothing() {
             .any(|entry| entry.starts_with(format!("{name}=").as_bytes()))
     };
     assert!(has("HOME") && has("PATH"));
+    // What a crash leaves goes with the profile.
+    let config = format!("XDG_CONFIG_HOME={}", profile.display());
+    assert!(names.contains(&config.as_bytes()));
+    let preferences = std::fs::read(profile.join("Default/Preferences")).unwrap();
+    let preferences: serde_json::Value = serde_json::from_slice(&preferences).unwrap();
+    assert_eq!(preferences["autofill"]["profile_enabled"], false);
+    assert_eq!(preferences["credentials_enable_service"], false);
     assert!(
         std::env::var_os("CARGO_MANIFEST_DIR").is_some(),
         "what it must not have"

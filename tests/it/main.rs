@@ -10,6 +10,8 @@ mod audit_log;
 mod audit_search;
 mod audit_verify;
 mod browser_captures;
+mod browser_cuts;
+mod browser_drawn;
 mod browser_endpoint;
 mod browser_endpoint_kit;
 mod browser_hub;

@@ -6,8 +6,10 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::drawn::{DRAWN, Drawn};
 use super::spans::spans;
 use super::texts::no_room;
 use crate::browser::hub::{CallError, Hub};
@@ -21,12 +23,12 @@ const MOST_FRAMES: usize = 64;
 ///
 /// The world has prototypes of its own, and their getters are called as such: a form's or a document's named children would stand
 /// in front of them. Lone surrogates are no part of a value, and no JSON reader takes them.
-const COLLECT: &str = r"(() => {
-  const getter = (of, name) => { const get = Object.getOwnPropertyDescriptor(of.prototype, name).get; return (on) => get.call(on); };
+const COLLECT: &str = r"
   const type = getter(Node, 'nodeType'), last = getter(Node, 'lastChild'), previous = getter(Node, 'previousSibling');
   const data = getter(CharacterData, 'data'), tag = getter(Element, 'tagName'), shadow = getter(Element, 'shadowRoot');
   const inline = new Set('A ABBR B BDI BDO BIG CITE CODE DEL DFN EM FONT I INS KBD LABEL MARK Q S SAMP SMALL SPAN STRONG SUB SUP TT U VAR WBR'.split(' '));
   const out = [], fields = [], stack = [document];
+  drawn(document);
   while (stack.length) {
     const node = stack.pop();
     if (node === null) { out.push('\n'); continue; }
@@ -36,23 +38,32 @@ const COLLECT: &str = r"(() => {
       if (!inline.has(tag(node))) { out.push('\n'); stack.push(null); }
       if (node instanceof HTMLInputElement || node instanceof HTMLTextAreaElement) fields.push(node.value);
       const root = shadow(node);
-      if (root) stack.push(root);
+      if (root) { drawn(root); stack.push(root); }
     }
     for (let child = last(node); child; child = previous(child)) stack.push(child);
   }
-  return (out.join('') + '\n' + fields.join('\n')).toWellFormed();
-})()";
+  return [(out.join('') + '\n' + fields.join('\n')).toWellFormed(), ...told()];";
 
 /// The same for a document without shadow trees, where the browser has it ready: no node is touched but fields.
-const COLLECT_PLAIN: &str = r"(() => {
-  const getter = (of, name) => { const get = Object.getOwnPropertyDescriptor(of.prototype, name).get; return (on) => get.call(on); };
+const COLLECT_PLAIN: &str = r"
+  drawn(document);
   const root = getter(Document, 'documentElement')(document);
-  if (root === null) return '';
-  const drawn = root instanceof HTMLElement ? getter(HTMLElement, 'innerText')(root) : '';
+  if (root === null) return ['', ...told()];
+  const text = root instanceof HTMLElement ? getter(HTMLElement, 'innerText')(root) : '';
   const fields = Document.prototype.querySelectorAll.call(document, 'input, textarea'), values = [];
   for (let at = 0; at < fields.length; at++) values.push(fields[at].value);
-  return (drawn + '\n' + getter(Node, 'textContent')(root) + '\n' + values.join('\n')).toWellFormed();
-})()";
+  return [(text + '\n' + getter(Node, 'textContent')(root) + '\n' + values.join('\n')).toWellFormed(), ...told()];";
+
+/// Only what the browser draws itself.
+const DRAWN_ALONE: &str = r"
+  const shadow = getter(Element, 'shadowRoot');
+  const walk = (root) => {
+    drawn(root);
+    const all = (root instanceof Document ? Document : DocumentFragment).prototype.querySelectorAll;
+    for (const node of all.call(root, '*')) { const inner = shadow(node); if (inner) walk(inner); }
+  };
+  walk(document);
+  return ['', ...told()];";
 
 /// What a look at a target said.
 pub(super) struct Glance {
@@ -62,6 +73,8 @@ pub(super) struct Glance {
     pub(super) frames: Vec<String>,
     /// Its own frame's document, by its loader.
     pub(super) document: String,
+    /// What the browser draws over it that no look finds.
+    pub(super) drawn: Option<Drawn>,
 }
 
 /// Looks at a target on our session.
@@ -75,16 +88,25 @@ pub(super) async fn glance(
 ) -> Result<Glance, CallError> {
     let (frames, document) = frames(hub, session).await?;
     let mut may_show = frames.len() > MOST_FRAMES;
+    let mut drawn = None;
     for frame in &frames {
-        if may_show {
-            break;
-        }
-        may_show = look(hub, session, frame, snapshot).await?;
+        let world = world(hub, session, frame).await?;
+        let here = if may_show {
+            // What the browser draws itself is asked of each frame.
+            let (_, told, marks) = ask(hub, session, world, DRAWN_ALONE).await?;
+            Drawn::of(snapshot, &told, marks)
+        } else {
+            let looked = look(hub, session, world, snapshot).await?;
+            may_show = looked.0;
+            looked.1
+        };
+        drawn = drawn.or(here);
     }
     Ok(Glance {
         may_show,
         frames,
         document,
+        drawn,
     })
 }
 
@@ -122,22 +144,33 @@ async fn frames(hub: &Hub, session: &str) -> Result<(Vec<String>, String), CallE
     Ok((ids, document))
 }
 
-/// Whether one document may show a value.
+/// What a script in a world says: the text of a document, what the browser may draw over it, and marks of how.
+async fn ask(
+    hub: &Hub,
+    session: &str,
+    world: i64,
+    script: &str,
+) -> Result<(String, String, u32), CallError> {
+    let script = ["(() => {", DRAWN, script, "})()"].concat();
+    let said = evaluate::<(String, String, u32)>(hub, session, world, &script, true).await?;
+    said.value.ok_or(CallError::Unreadable)
+}
+
+/// Whether one document may show a value, and what the browser draws over it.
 async fn look(
     hub: &Hub,
     session: &str,
-    frame: &str,
+    world: i64,
     snapshot: &Snapshot,
-) -> Result<bool, CallError> {
-    let world = world(hub, session, frame).await?;
+) -> Result<(bool, Option<Drawn>), CallError> {
     let html = serialised(hub, session, world).await?;
     let has_shadows = memchr::memmem::find(&html, b"shadowrootmode=").is_some();
     let collect = if has_shadows { COLLECT } else { COLLECT_PLAIN };
-    let texts = evaluate(hub, session, world, collect, true).await?.value;
-    let texts = texts.ok_or(CallError::Unreadable)?;
+    let (texts, told, marks) = ask(hub, session, world, collect).await?;
+    let drawn = Drawn::of(snapshot, &told, marks);
     // What is in a closed shadow tree is neither read in order nor are its fields.
     if memchr::memmem::find(&html, br#"shadowrootmode=\"closed\""#).is_some() {
-        return Ok(true);
+        return Ok((true, drawn));
     }
     let mut text = BytesMut::with_capacity(texts.len() * 2 + html.len() + 2);
     text.put_slice(texts.as_bytes());
@@ -147,7 +180,7 @@ async fn look(
     // As JSON has it: the masker reads its escapes.
     text.put_slice(&html);
     let found = spans(snapshot, &text.freeze(), &mut Counts::default());
-    Ok(!found.is_ok_and(|found| found.is_empty()))
+    Ok((!found.is_ok_and(|found| found.is_empty()), drawn))
 }
 
 /// The text without blanks, line ends and what takes no room: letters that are drawn side by side, whatever the markup.
@@ -171,8 +204,8 @@ fn squeeze(text: &[u8], out: &mut BytesMut) {
 /// What `Runtime.evaluate` answers.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Remote {
-    value: Option<String>,
+struct Remote<T> {
+    value: Option<T>,
     object_id: Option<String>,
 }
 
@@ -190,26 +223,26 @@ pub(super) async fn world(hub: &Hub, session: &str, frame: &str) -> Result<i64, 
     Ok(read::<World>(&answer)?.execution_context_id)
 }
 
-async fn evaluate(
+async fn evaluate<T: DeserializeOwned>(
     hub: &Hub,
     session: &str,
     world: i64,
     expression: &str,
     by_value: bool,
-) -> Result<Remote, CallError> {
+) -> Result<Remote<T>, CallError> {
     #[derive(Deserialize)]
-    struct Answer {
-        result: Remote,
+    struct Answer<T> {
+        result: Remote<T>,
     }
     let expression = hub.script(expression);
     let params = json!({"expression": expression, "contextId": world, "returnByValue": by_value, "silent": true});
     let answer = hub.call(Some(session), "Runtime.evaluate", params).await?;
-    Ok(read::<Answer>(&answer)?.result)
+    Ok(read::<Answer<T>>(&answer)?.result)
 }
 
 /// The document of a world as HTML, with all shadow trees: the answer as it came, in JSON.
 async fn serialised(hub: &Hub, session: &str, world: i64) -> Result<Bytes, CallError> {
-    let document = evaluate(hub, session, world, "document", false).await?;
+    let document = evaluate::<String>(hub, session, world, "document", false).await?;
     let object = document.object_id.ok_or(CallError::Unreadable)?;
     let params = json!({"objectId": object, "includeShadowDOM": true});
     let html = hub.call(Some(session), "DOM.getOuterHTML", params).await;
@@ -231,7 +264,7 @@ pub(super) async fn numbers<const N: usize>(
     expression: &str,
 ) -> Result<[f64; N], CallError> {
     let world = world(hub, session, frame).await?;
-    let answer = evaluate(hub, session, world, expression, true).await?;
+    let answer = evaluate::<String>(hub, session, world, expression, true).await?;
     let text = answer.value.ok_or(CallError::Unreadable)?;
     let mut numbers = [0.0; N];
     let mut words = text.split(' ');

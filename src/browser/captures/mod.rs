@@ -10,13 +10,18 @@
 //! leaves the guard's masker; covering too much is right, too little is a leak; what cannot be found out in time denies the
 //! picture; pixels, tries and waits are bounded.
 //!
+//! What the browser draws over a page by itself (`drawn`) denies the picture while it is there; what would move the picture under
+//! our covers (`metrics`) is refused.
+//!
 //! Absent: what is inside of pictures, canvases, videos and embedded PDFs is not read, nor what only a style sheet says
 //! (`content: "…"`), and a page whose script means to show a value otherwise than as text will.
 
 mod cast;
 mod covers;
+mod drawn;
 mod gate;
 mod geometry;
+mod metrics;
 mod paint;
 mod places;
 mod screenshot;
@@ -26,15 +31,23 @@ mod tree;
 mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::hub::CallError;
 use super::{Captures, Command, Context, Event, Observed, Refusal, Verdict};
 use crate::guard::{About, Snapshot, Syntax, Ticket};
 
 pub use cast::Casts;
+use drawn::Drawn;
 use places::{Blind, Page, Places};
+pub(super) use tree::Text;
+
+/// How long a picture waits for a page that changes over, and between two looks at it.
+const CHANGING: Duration = Duration::from_secs(1);
+const BETWEEN: Duration = Duration::from_millis(50);
 
 /// Judges a command that takes pictures, and takes them.
 pub async fn take(context: &Context, command: &Command) -> Verdict {
@@ -48,6 +61,9 @@ pub async fn take(context: &Context, command: &Command) -> Verdict {
                 .casts
                 .forget(context.member.id, command.session.as_ref());
             return Verdict::Pass;
+        }
+        "Emulation.setDeviceMetricsOverride" | "Page.setDeviceMetricsOverride" => {
+            return metrics::judge(command).unwrap_or_else(Verdict::Refuse);
         }
         // Its text is masked on its way like any other.
         "Page.captureSnapshot" | "Page.screencastFrameAck" => return Verdict::Pass,
@@ -106,6 +122,27 @@ fn target(
 
 /// Where values are now in the page of a target. A page that keeps the browser from answering gets no picture.
 async fn places(context: &Context, snapshot: &Snapshot, target: &str) -> Result<Places, Refusal> {
+    seen(context, snapshot, target).await.map_err(blind)
+}
+
+/// The same, once the page does not change over from one state to another; that does not last.
+async fn places_when_calm(
+    context: &Context,
+    snapshot: &Snapshot,
+    target: &str,
+) -> Result<Places, Refusal> {
+    let until = Instant::now() + CHANGING;
+    loop {
+        match seen(context, snapshot, target).await {
+            Err(Blind::Drawn(Drawn::Transition)) if Instant::now() < until => {
+                sleep(BETWEEN).await;
+            }
+            seen => return seen.map_err(blind),
+        }
+    }
+}
+
+async fn seen(context: &Context, snapshot: &Snapshot, target: &str) -> Result<Places, Blind> {
     let page = Page {
         hub: &context.hub,
         snapshot,
@@ -114,7 +151,7 @@ async fn places(context: &Context, snapshot: &Snapshot, target: &str) -> Result<
     // One look is a handful of commands.
     let most = context.settings.limits.command_timeout;
     let looked = tokio::time::timeout(most, page.places()).await;
-    looked.unwrap_or(Err(Blind::Browser)).map_err(blind)
+    looked.unwrap_or(Err(Blind::Browser))
 }
 
 fn blind(why: Blind) -> Refusal {
@@ -133,28 +170,47 @@ async fn deny_after_fill(context: &Context, target: &str, what: &str) -> Result<
     Ok(())
 }
 
-/// PDFs cannot be painted over. What is hidden on the screen may be printed, so all text of the page counts.
+/// PDFs cannot be painted over. What is hidden on the screen may be printed, so all text of the page counts; and what came while it
+/// was printed as well.
 async fn print(context: &Context, command: &Command, ticket: &Ticket) -> Result<Verdict, Refusal> {
     let target = target(context, command.session.as_ref())?;
-    deny_after_fill(context, &target.id, "Page.printToPDF").await?;
-    let places = places(context, ticket.snapshot(), &target.id).await?;
-    if places.found {
-        let keys: Vec<_> = places
-            .counts
-            .by_key()
-            .into_keys()
-            .map(|(key, _)| key)
-            .collect();
-        let which = if keys.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", keys.join(", "))
-        };
-        return Err(Refusal::new(format!(
-            "Page.printToPDF is denied: the page holds a secret{which}, and a PDF cannot be covered. Use Page.captureScreenshot."
-        )));
+    printable(context, ticket, &target.id).await?;
+    let session = command.session.as_deref();
+    let printed = context
+        .member
+        .call(session, &command.method, command.params())
+        .await;
+    let printed = printed.map_err(|error| failed(ticket.snapshot(), &error))?;
+    if let Err(refusal) = printable(context, ticket, &target.id).await {
+        let answer: Value = serde_json::from_slice(&printed).unwrap_or_default();
+        if let Some(stream) = answer.get("stream") {
+            let params = json!({ "handle": stream }).to_string();
+            let closed = context.member.call(session, "IO.close", params.as_bytes());
+            // If that fails, the client does not know its name; and it goes with the session.
+            let _ = closed.await;
+        }
+        return Err(refusal);
     }
-    Ok(Verdict::Pass)
+    Ok(Verdict::Answer(printed))
+}
+
+/// Refuses where a page holds a value now.
+async fn printable(context: &Context, ticket: &Ticket, target: &str) -> Result<(), Refusal> {
+    deny_after_fill(context, target, "Page.printToPDF").await?;
+    let places = places(context, ticket.snapshot(), target).await?;
+    if !places.found {
+        return Ok(());
+    }
+    let keys = places.counts.by_key().into_keys();
+    let keys: Vec<_> = keys.map(|(key, _)| key).collect();
+    let which = if keys.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", keys.join(", "))
+    };
+    Err(Refusal::new(format!(
+        "Page.printToPDF is denied: the page holds a secret{which}, and a PDF cannot be covered. Use Page.captureScreenshot."
+    )))
 }
 
 /// A frame may be begun; its picture cannot be taken before it is known what it shows.

@@ -89,10 +89,20 @@ impl Picture {
         self.0.dimensions()
     }
 
-    /// Paints over those rectangles, in pixels; each pixel that one touches is covered.
+    /// Paints over those rectangles, in pixels; each pixel that one touches is covered. One that is nowhere is everywhere.
     pub(super) fn cover(&mut self, rects: &[Rect]) {
         let (width, height) = self.size();
+        let everywhere = Rect {
+            x0: 0.0,
+            y0: 0.0,
+            x1: f64::from(width),
+            y1: f64::from(height),
+        };
         for rect in rects {
+            let is_nowhere = [rect.x0, rect.y0, rect.x1, rect.y1]
+                .iter()
+                .any(|edge| edge.is_nan());
+            let rect = if is_nowhere { &everywhere } else { rect };
             let (left, right) = (pixel(rect.x0.floor(), width), pixel(rect.x1.ceil(), width));
             for y in pixel(rect.y0.floor(), height)..pixel(rect.y1.ceil(), height) {
                 for x in left..right {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::covers::{STYLES, covers, zoom};
+use super::drawn::Drawn;
 use super::gate::{Glance, glance, numbers};
 use super::geometry::{Rect, Shown};
 use super::spans::spans;
@@ -35,6 +36,9 @@ pub(super) enum Blind {
     /// The browser's own zoom is set.
     #[error("the page is shown in a zoom that cannot be followed")]
     Zoomed,
+    /// The browser draws something over it.
+    #[error("{0}")]
+    Drawn(Drawn),
 }
 
 impl From<CallError> for Blind {
@@ -112,6 +116,10 @@ impl Page<'_> {
     /// Where values are now.
     pub(super) async fn places(&self) -> Result<Places, Blind> {
         let parts = self.parts().await?;
+        let mut glances = parts.iter().filter_map(|part| part.glance.as_ref());
+        if let Some(drawn) = glances.find_map(|(_, glance)| glance.drawn) {
+            return Err(Blind::Drawn(drawn));
+        }
         let mut places = Places {
             document: parts[0]
                 .glance

@@ -11,7 +11,7 @@ use super::geometry::{Rect, between};
 use super::paint::{Format, Picture, Unpainted};
 use super::places::Places;
 use super::view::{Clip, Lens, Shot, View};
-use super::{denies, deny_after_fill, failed, places, target};
+use super::{denies, deny_after_fill, failed, places, places_when_calm, target};
 use crate::browser::hub::Target;
 use crate::browser::pages::read;
 use crate::browser::{Command, Context, Refusal, Verdict, base64};
@@ -55,14 +55,17 @@ pub(super) async fn take(
 ) -> Result<Verdict, Refusal> {
     let target = target(context, command.session.as_ref())?;
     if &*target.kind != "page" {
-        // Frames and workers have none; the browser says so.
-        return Ok(Verdict::Pass);
+        // Frames and workers have none.
+        return Err(Refusal::new(
+            "Page.captureScreenshot takes pictures of pages alone. Ask for it on the page's own session.",
+        ));
     }
     if denies(context) {
         deny_after_fill(context, &target.id, "Page.captureScreenshot").await?;
     }
     let request = Request::read(command)?;
-    let mut before = look(context, ticket, &target, &request).await?;
+    let calm = places_when_calm(context, ticket.snapshot(), &target.id).await?;
+    let mut before = seen(context, ticket, &target, &request, calm).await?;
     for _ in 0..TRIES {
         if denies(context) && before.places.found {
             return Err(shows_a_secret());
@@ -195,6 +198,17 @@ async fn look(
     request: &Request,
 ) -> Result<Look, Refusal> {
     let places = places(context, ticket.snapshot(), &target.id).await?;
+    seen(context, ticket, target, request, places).await
+}
+
+/// What of that is in the picture.
+async fn seen(
+    context: &Context,
+    ticket: &Ticket,
+    target: &Target,
+    request: &Request,
+    places: Places,
+) -> Result<Look, Refusal> {
     if places.covers.is_empty() {
         return Ok(Look {
             covers: Vec::new(),
@@ -277,6 +291,12 @@ impl Request {
             return Err(Refusal::new(
                 "Page.captureScreenshot with fromSurface = false shows the window in a scale of its own, where secrets cannot be covered. Leave fromSurface out.",
             ));
+        }
+        // Of a part that begins left of the page, Chromium takes neither offset nor scale, and shows another one.
+        if let Some(x) = params.get_mut("clip").and_then(|clip| clip.get_mut("x"))
+            && x.as_f64().is_some_and(|x| x < 0.0)
+        {
+            *x = 0.into();
         }
         let asked = serde_json::to_vec(&params).map_err(|_| invalid("they cannot be written"))?;
         let clip = match params.get("clip") {

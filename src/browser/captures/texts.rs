@@ -288,14 +288,17 @@ pub(super) fn units(text: &[u8]) -> usize {
     leads.map(|&byte| if byte >= 0xf0 { 2 } else { 1 }).sum()
 }
 
-/// Where characters stand that take no room between two others, and how long they are: line ends, soft hyphens, U+200B to
-/// U+200D, U+2060, U+FEFF.
+/// Where characters stand that take no room between two others, and how long they are: line ends, soft hyphens, U+034F, U+061C,
+/// U+200B to U+200F, U+202A to U+202E, U+2060 to U+206F, U+FE00 to U+FE0F, U+FEFF.
 pub(super) fn no_room(text: &[u8]) -> impl Iterator<Item = (usize, usize)> {
     (0..text.len()).filter_map(|at| {
         let len = match &text[at..] {
             [b'\n' | b'\r', ..] => 1,
-            [0xc2, 0xad, ..] => 2,
-            [0xe2, 0x80, 0x8b..=0x8d, ..] | [0xe2, 0x81, 0xa0, ..] | [0xef, 0xbb, 0xbf, ..] => 3,
+            [0xc2, 0xad, ..] | [0xcd, 0x8f, ..] | [0xd8, 0x9c, ..] => 2,
+            [0xe2, 0x80, 0x8b..=0x8f | 0xaa..=0xae, ..]
+            | [0xe2, 0x81, 0xa0..=0xaf, ..]
+            | [0xef, 0xb8, 0x80..=0x8f, ..]
+            | [0xef, 0xbb, 0xbf, ..] => 3,
             _ => return None,
         };
         Some((at, len))

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 /// A text of the page. Lone surrogates, which a page may hold, are kept as they come.
-pub(super) struct Text(pub(super) Vec<u8>);
+pub(in crate::browser) struct Text(pub(in crate::browser) Vec<u8>);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::end::End;
 use crate::browser::mend::{Misaligned, mend};
+use crate::browser::{cuts, inline};
 use crate::guard::{Answers, Counts, Form, Hits, Refusal, Snapshot, Syntax, Ticket};
 
 /// Bytes from which a message is read on a thread of its own: others have their turn meanwhile.
@@ -204,15 +205,16 @@ impl Drop for Masking {
 
 fn masked_message(snapshot: &Snapshot, message: Bytes) -> Result<(Bytes, Hits), Unsent> {
     let masked = snapshot.mask_whole(message.clone(), Syntax::Json);
-    let Some((masked, hits)) = masked.map_err(Unmasked::Refused)? else {
-        return Ok((message, Hits::new()));
+    let (message, mut hits) = match masked.map_err(Unmasked::Refused)? {
+        None => (message, Hits::new()),
+        Some((masked, hits)) => {
+            let mended = mend(&message, &masked).map_err(|Misaligned| Unsent::Misaligned)?;
+            // A value in Latin-1 may be found where it is the beginning of a longer character.
+            let text = String::from_utf8(mended.unwrap_or(masked))
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+            (Bytes::from(text), hits)
+        }
     };
-    let mended = mend(&message, &masked).map_err(|Misaligned| Unsent::Misaligned)?;
-    let text = mended.unwrap_or(masked);
-    // A value in Latin-1 may be found where it is the beginning of a longer character.
-    let text = match String::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    };
-    Ok((Bytes::from(text), hits))
+    let message = cuts::cover(snapshot, message, &mut hits);
+    Ok((inline::blank(snapshot, message, &hits), hits))
 }

@@ -78,7 +78,8 @@ impl Inspector {
     }
 }
 
-/// A document that the client makes takes no values.
+/// A document that the client makes takes no values. Nor does one that came into the frame meanwhile, for it may be that one which
+/// was changed.
 async fn document(context: &Context, command: &Command) -> Result<Verdict, Refusal> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -87,23 +88,40 @@ async fn document(context: &Context, command: &Command) -> Result<Verdict, Refus
         #[serde(rename = "html")]
         _html: IgnoredAny,
     }
+    let Content { frame_id, .. } = read(command)?;
+    let gone = || Refusal::new("No frame for given id found");
+    let before = loader(context, command, &frame_id).await?;
+    context.pages.taint(&before.ok_or_else(gone)?);
+    let session = command.session.as_deref();
+    let changed = context
+        .member
+        .call(session, &command.method, command.params())
+        .await;
+    // Whatever it answers, or does not.
+    if let Some(after) = loader(context, command, &frame_id).await? {
+        context.pages.taint(&after);
+    }
+    changed.map(Verdict::Answer).map_err(failed)
+}
+
+/// The document that is in a frame now; `None`: there is no such frame.
+async fn loader(
+    context: &Context,
+    command: &Command,
+    frame: &str,
+) -> Result<Option<String>, Refusal> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Answer {
         frame_tree: Tree,
     }
-    let Content { frame_id, .. } = read(command)?;
-    let session = command.session.as_deref();
     let tree = context
         .member
-        .call(session, "Page.getFrameTree", b"{}")
+        .call(command.session.as_deref(), "Page.getFrameTree", b"{}")
         .await;
     let tree = tree.map_err(failed)?;
     let Answer { frame_tree } = answer(&tree)?;
-    let loader = frame_tree.loader(&frame_id);
-    let loader = loader.ok_or_else(|| Refusal::new("No frame for given id found"))?;
-    context.pages.taint(loader);
-    Ok(Verdict::Pass)
+    Ok(frame_tree.loader(frame).map(str::to_owned))
 }
 
 #[derive(Deserialize)]

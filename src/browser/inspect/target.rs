@@ -192,16 +192,7 @@ fn leave(context: Context, session: String) {
 /// Pages of the browser itself. The page of a new tab is one that every client comes by.
 fn is_hidden(info: &Info) -> bool {
     let is_new_tab = ["chrome://newtab/", "chrome://new-tab-page/"].contains(&info.url.as_str());
-    let pages = [
-        "page",
-        "iframe",
-        "tab",
-        "webview",
-        "other",
-        "background_page",
-    ];
-    let is_page = pages.contains(&info.kind.as_str());
-    info.kind == "browser_ui" || is_page && !is_new_tab && url::is_of_browser(&info.url)
+    info.kind == "browser_ui" || !is_new_tab && url::is_of_browser(&info.url)
 }
 
 async fn attach(context: &Context, command: &Command) -> Result<Verdict, Refusal> {
@@ -397,7 +388,8 @@ mod tests {
             ("browser_ui", "", true),
             ("iframe", "chrome-untrusted://x/", true),
             ("browser", "", false),
-            ("service_worker", "chrome-extension://abc/x.js", false),
+            ("service_worker", "chrome-extension://abc/x.js", true),
+            ("service_worker", "https://a.test/x.js", false),
         ] {
             assert_eq!(is_hidden(&info(kind, url)), hidden, "{kind} {url}");
         }

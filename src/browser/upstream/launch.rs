@@ -89,6 +89,8 @@ impl Spawned {
             .args(arguments)
             .env_clear()
             .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+            // Dumps of what crashed go there, whatever its switches say; so they go with the profile.
+            .env("XDG_CONFIG_HOME", profile.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

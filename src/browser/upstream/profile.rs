@@ -4,7 +4,7 @@
 //! sidecar left behind can be told from one in use, and is removed at the next start.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +16,11 @@ const PREFIX: &str = "bauta-browser-";
 
 /// The file in it that is locked.
 const LOCK: &str = "bauta.lock";
+
+/// The file in it that says how the browser behaves, and what we say: it keeps nothing of what is typed, by which it would offer one
+/// site's user name to another one of a field of that name, and draw it there.
+const PREFERENCES: &str = "Default/Preferences";
+const KEEPS_NOTHING: &[u8] = br#"{"autofill":{"profile_enabled":false,"credit_card_enabled":false},"credentials_enable_service":false,"profile":{"password_manager_enabled":false}}"#;
 
 /// How often a folder is tried to be removed: processes that are just ending may still write into it.
 const REMOVALS: u32 = 20;
@@ -51,6 +56,16 @@ impl Profile {
             .open(profile.path.join(LOCK))?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         profile.lock = Some(lock);
+        let preferences = profile.path.join(PREFERENCES);
+        if let Some(folder) = preferences.parent() {
+            DirBuilder::new().mode(0o700).create(folder)?;
+        }
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(preferences)?
+            .write_all(KEEPS_NOTHING)?;
         Ok(profile)
     }
 

@@ -26,7 +26,7 @@ const FILE: &str =
 const EXIT: &str = "with it the browser does one thing and exits. Remove it";
 
 /// Switches that are refused, without their dashes. `*` at the end: all that begin so.
-const REFUSED: [(&str, &str); 22] = [
+const REFUSED: [(&str, &str); 24] = [
     ("remote-debugging-*", AROUND),
     ("remote-allow-origins", AROUND),
     ("custom-devtools-frontend", AROUND),
@@ -46,6 +46,8 @@ const REFUSED: [(&str, &str); 22] = [
     ("log-net-log", FILE),
     ("ssl-key-log-file", FILE),
     ("trace-*", FILE),
+    ("dump-browser-histograms", FILE),
+    ("webrtc-event-logging", FILE),
     ("screenshot", EXIT),
     ("print-to-pdf", EXIT),
     ("dump-dom", EXIT),
