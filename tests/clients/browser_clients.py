@@ -42,16 +42,33 @@ class Turn:
         return f"{site.cross if self.form == 'far' else site.home}/login/{self.form}"
 
 
+# What every client must be seen to do without secrets, by a step `flow …`, unless it has no means of its own for it.
+FLOWS = ("navigation", "download", "upload", "interception", "tabs", "print")
+
+
+@dataclass
+class Lack:
+    """A flow for which a client has no means: why, and what none of its tools says of itself, as long as that is so."""
+
+    why: str
+    words: str
+
+
 @dataclass
 class Client:
     """`hears`: whether a refusal reaches who uses it. One that looks at the page on its own account while it types may be
     told there, and keep it to itself; the audit log has it all the same.
+
+    `lacks`: the flows for which it has no means. `denied`: steps that Bauta refuses whatever the secrets, and what the client
+    makes of that.
     """
 
     name: str
     program: list
     turns: list
     hears: bool = True
+    lacks: dict = field(default_factory=dict)
+    denied: dict = field(default_factory=dict)
 
     def start(self, modules, url, folder):
         return Running([*self.program, modules, url, folder], folder)
@@ -112,6 +129,7 @@ CLIENTS = (
             Turn("far", "fill", "braces"),
         ],
         hears=False,
+        lacks={"print": Lack("it takes pictures, and has no tool that prints", r"pdf|\bprint")},
     ),
     Client(
         "selenium",
@@ -123,6 +141,8 @@ CLIENTS = (
             Turn("near", "keys", "bare", FRAME),
             Turn("far", "actions", "percent", FRAME),
         ],
+        # Chromedriver's BiDi is a script in a hidden page, which `Target.exposeDevToolsProtocol` lets drive the whole browser.
+        denied={"bidi": "Failed to initialize BiDi Mapper"},
     ),
 )
 

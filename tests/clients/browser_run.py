@@ -15,6 +15,7 @@ Under `loopback.py` nothing can call anybody else. The last line is `N passed, N
 """
 
 import json
+import re
 import signal
 import sys
 import time
@@ -24,7 +25,7 @@ from contextlib import ExitStack
 
 import browser_use_run
 from browser_chromium import Chromium
-from browser_clients import CLIENTS, SPELLINGS, StepError
+from browser_clients import CLIENTS, FLOWS, SPELLINGS, StepError
 from browser_relay import Relay
 from browser_sidecar import BrowserSidecar
 from browser_site import Site
@@ -113,9 +114,19 @@ def run_control(report, client, site, modules):
                 elif step == "print":
                     bench.case(f"control: {step}", bench.step, running, step)
         with client.start(modules, relay.url, chromium.folder) as running:
-            for step in flow_steps(running):
+            bench.case("control: all flows", all_flows, client, running)
+            for step in [*flow_steps(running), *client.denied]:
                 bench.case(f"control: {step}", keep, flows, step, running, site.home)
     return flows
+
+
+def all_flows(client, running):
+    """Each flow is tested, or the client offers nothing for it."""
+    missing = {flow for flow in FLOWS if f"flow {flow}" not in running.steps}
+    assert missing == set(client.lacks), f"no steps for {missing}"
+    for flow, lack in client.lacks.items():
+        offered = [tool for tool in running.call("offers") if re.search(lack.words, tool, re.IGNORECASE)]
+        assert not offered, f"for {flow} ({lack.why}) there is now {offered}"
 
 
 def flow_steps(running):
@@ -177,6 +188,8 @@ def run_masked(report, client, site, modules, binary, flows):
             with client.start(modules, relay.url, sidecar.folder) as running:
                 for step in flow_steps(running):
                     bench.case(f"as at Chromium: {step}", unaffected, bench, running, step, flows)
+                for step, told in client.denied.items():
+                    bench.case(f"denied: {step}", denied, bench, running, step, told)
             bench.case("p1: nothing else on the wire", nothing_left, bench)
     report.case(client.name, "p5: audit", audited, sidecar, site, len(client.turns) + 1)
     report.case(client.name, "p3: output and exit", stopped_in_order, sidecar)
@@ -239,6 +252,15 @@ def unaffected(bench, running, step, flows):
     assert step in flows, "the control failed"
     outcome = running.call(step, home=bench.site.home)
     assert outcome == flows[step], f"expected {flows[step]}, got {outcome}"
+
+
+def denied(bench, running, step, told):
+    try:
+        running.call(step, home=bench.site.home)
+    except StepError as error:
+        assert told in str(error), error
+        return
+    raise AssertionError("it was not denied")
 
 
 def nothing_left(bench):
