@@ -8,6 +8,8 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from browser_others import KEYS
+
 HERE = Path(__file__).parent
 # Seconds for a step; met only by a client that hangs.
 PATIENCE = 90
@@ -79,6 +81,13 @@ def node(name):
 
 
 FRAME, OPEN = {"frame": True}, {"open": True}
+
+
+def other(way, forms=KEYS, spelling="bare"):
+    """A login for each of those forms."""
+    return [Turn(form, way, spelling, {"form": form}) for form in forms]
+
+
 CLIENTS = (
     Client(
         "playwright-core",
@@ -93,6 +102,9 @@ CLIENTS = (
             Turn("near", "keyboard", "dollar", FRAME),
             Turn("far", "fill", "angles", FRAME),
             Turn("far", "keys", "bare", FRAME),
+            *other("keys"),
+            # A text as a whole gets into no box but the first, and into no date: not from a person, that is.
+            *other("insert", ("editable", "pin"), "braces"),
         ],
     ),
     Client(
@@ -105,6 +117,7 @@ CLIENTS = (
             Turn("open", "slow keys", "bare", OPEN),
             Turn("near", "insert", "percent", FRAME),
             Turn("far", "keys", "tags", FRAME),
+            *other("keys"),
         ],
     ),
     Client(
@@ -140,6 +153,7 @@ CLIENTS = (
             Turn("open", "keys", "braces", OPEN),
             Turn("near", "keys", "bare", FRAME),
             Turn("far", "actions", "percent", FRAME),
+            *other("keys"),
         ],
         # Chromedriver's BiDi is a script in a hidden page, which `Target.exposeDevToolsProtocol` lets drive the whole browser.
         denied={"bidi": "Failed to initialize BiDi Mapper"},

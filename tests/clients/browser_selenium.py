@@ -23,6 +23,10 @@ from selenium.webdriver.support import expected_conditions as when
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 PATIENCE = 30
+# What the other fields than a password's hold.
+HELD = """const [field] = arguments;
+if (field.maxLength === 1) return [...field.parentElement.children].map((box) => box.value).join("");
+return field.value ?? field.textContent;"""
 
 
 class Steps:
@@ -49,7 +53,7 @@ class Steps:
             return self.element("#host").shadow_root.find_element(By.CSS_SELECTOR, f"#{name}")
         return self.element(f"#{name}")
 
-    def type(self, url, user, password, way="keys", frame=False, open=False):
+    def type(self, url, user, password, way="keys", form=None, frame=False, open=False):
         self.driver.switch_to.default_content()
         self.driver.get(url)
         if frame:
@@ -59,9 +63,11 @@ class Steps:
                 webdriver.ActionChains(self.driver).click(self.field(name, open)).send_keys(text).perform()
             else:
                 self.field(name, open).send_keys(text)
+        if form:
+            return [self.field("user", open).get_property("value"), self.driver.execute_script(HELD, self.field("password", open))]
         return [self.field(name, open).get_property("value") for name in ("user", "password")]
 
-    def submit(self, frame=False, open=False):
+    def submit(self, form=None, frame=False, open=False):
         self.field("submit", open).click()
         self.element("#confirmed")
 

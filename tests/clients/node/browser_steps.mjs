@@ -50,3 +50,7 @@ export async function kept(file) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+// What the other fields than a password's hold, read in the page.
+export const held = (field) =>
+  field.maxLength === 1 ? [...field.parentElement.children].map((box) => box.value).join("") : (field.value ?? field.textContent);
