@@ -143,6 +143,7 @@ CLIENTS = (
         ],
         hears=False,
         lacks={"print": Lack("it takes pictures, and has no tool that prints", r"pdf|\bprint")},
+        denied={"film": "does not support screen recording"},
     ),
     Client(
         "selenium",

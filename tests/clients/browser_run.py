@@ -323,9 +323,11 @@ def main(binary, modules, *words):
     report = Report([], [*(client.name for client in clients), browser_use_run.NAME])
     with ThreadPoolExecutor(AT_ONCE) as pool, ExitStack() as stack:
         stack.callback(pool.shutdown, cancel_futures=True)
-        runs = [pool.submit(report.group, client.name, run_client, report, client, modules, binary) for client in clients]
+        runs = []
+        # One case after the other, and none of them short: it begins first.
         if chosen(browser_use_run.NAME, words):
             runs.append(pool.submit(report.group, browser_use_run.NAME, browser_use_run.run, report, binary))
+        runs += [pool.submit(report.group, client.name, run_client, report, client, modules, binary) for client in clients]
         for run in runs:
             run.result()
     print(f"in {time.monotonic() - started:.0f} s")

@@ -12,6 +12,7 @@ mod audit_verify;
 mod browser_captures;
 mod browser_endpoint;
 mod browser_endpoint_kit;
+mod browser_faults;
 mod browser_hub;
 mod browser_hub_attach;
 mod browser_hub_kit;

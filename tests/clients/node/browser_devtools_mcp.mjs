@@ -156,6 +156,12 @@ const steps = {
     await click('button "Send"');
     return evaluate("() => document.querySelector('#told').textContent");
   },
+  // A film of a page, whose pictures come as they were drawn.
+  async film({ home }) {
+    await go(`${home}/flow/next`);
+    await said("screencast_start", { filePath: join(folder, "film.mp4") });
+    return said("screencast_stop").then((text) => text.includes("film.mp4"));
+  },
   async "flow dialogs"({ home }) {
     await go(`${home}/flow/dialog`);
     await click('button "Ask"').catch(() => {});
