@@ -11,6 +11,7 @@ mod peers;
 mod wire;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -205,29 +206,58 @@ fn snapshots(pages: &mut [(&str, Page)], sizes: &Sizes) -> Result<()> {
     Ok(())
 }
 
-/// A script of 40 actions per client, where the clients are.
+/// A script of 40 actions per client, where the clients are: those for Node, and those for Python.
 fn actions(direct: SocketAddr, sidecar: SocketAddr, sizes: &Sizes) -> Result<()> {
-    let Some(modules) = std::env::var_os("BAUTA_BENCH_MODULES") else {
-        println!(
-            "\nBAUTA_BENCH_MODULES does not name a folder with the clients: their scripts are left out"
-        );
-        return Ok(());
-    };
     println!(
         "\n{:<25} {:>9} {:>9} {:>9}",
         "40 actions", "direct ms", "bauta ms", "ratio"
     );
-    let output = Command::new("node")
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/benches/browser/actions.mjs"
-        ))
-        .arg(modules)
+    let modules = std::env::var_os("BAUTA_BENCH_MODULES");
+    let python = std::env::var_os("BAUTA_BENCH_PYTHON");
+    if modules.is_none() {
+        println!(
+            "BAUTA_BENCH_MODULES names no folder with the clients for Node: they are left out"
+        );
+    }
+    if python.is_none() {
+        println!(
+            "BAUTA_BENCH_PYTHON names no Python that has the clients for it: they are left out"
+        );
+    }
+    let script = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("benches/browser")
+            .join(name)
+    };
+    let node = modules.map(|modules| {
+        let mut node = Command::new("node");
+        node.arg(script("actions.mjs")).arg(modules);
+        node
+    });
+    let python = python.map(|python| {
+        let mut python = Command::new(python);
+        python.arg(script("actions.py"));
+        python
+    });
+    for clients in [node, python].into_iter().flatten() {
+        measured(clients, direct, sidecar, sizes)?;
+    }
+    Ok(())
+}
+
+/// Runs the scripts of some clients and prints what they measured.
+fn measured(
+    mut clients: Command,
+    direct: SocketAddr,
+    sidecar: SocketAddr,
+    sizes: &Sizes,
+) -> Result<()> {
+    let output = clients
         .arg(sizes.scripts.to_string())
         .args([format!("http://{direct}"), format!("http://{sidecar}")])
         .stderr(Stdio::inherit())
         .output()
-        .context("node cannot be started")?;
+        .context("the clients cannot be started")?;
     anyhow::ensure!(output.status.success(), "the clients' scripts failed");
     for line in output
         .stdout

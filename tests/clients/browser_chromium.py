@@ -32,6 +32,8 @@ class Chromium:
         self._place = tempfile.TemporaryDirectory(prefix="bauta-chromium-", ignore_cleanup_errors=True)
         self.folder = Path(self._place.name, "folder")
         self.folder.mkdir()
+        # Where it keeps what nobody told it where to.
+        Path(self._place.name, "Downloads").symlink_to(self.folder)
         profile = Path(self._place.name, "profile")
         self._process = subprocess.Popen(
             ["chromium", "--headless", *ARGUMENTS, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],

@@ -8,6 +8,8 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from browser_others import KEYS
+
 HERE = Path(__file__).parent
 # Seconds for a step; met only by a client that hangs.
 PATIENCE = 90
@@ -42,16 +44,33 @@ class Turn:
         return f"{site.cross if self.form == 'far' else site.home}/login/{self.form}"
 
 
+# What every client must be seen to do without secrets, by a step `flow …`, unless it has no means of its own for it.
+FLOWS = ("navigation", "download", "upload", "interception", "tabs", "print")
+
+
+@dataclass
+class Lack:
+    """A flow for which a client has no means: why, and what none of its tools says of itself, as long as that is so."""
+
+    why: str
+    words: str
+
+
 @dataclass
 class Client:
     """`hears`: whether a refusal reaches who uses it. One that looks at the page on its own account while it types may be
     told there, and keep it to itself; the audit log has it all the same.
+
+    `lacks`: the flows for which it has no means. `denied`: steps that Bauta refuses whatever the secrets, and what the client
+    makes of that.
     """
 
     name: str
     program: list
     turns: list
     hears: bool = True
+    lacks: dict = field(default_factory=dict)
+    denied: dict = field(default_factory=dict)
 
     def start(self, modules, url, folder):
         return Running([*self.program, modules, url, folder], folder)
@@ -62,6 +81,13 @@ def node(name):
 
 
 FRAME, OPEN = {"frame": True}, {"open": True}
+
+
+def other(way, forms=KEYS, spelling="bare"):
+    """A login for each of those forms."""
+    return [Turn(form, way, spelling, {"form": form}) for form in forms]
+
+
 CLIENTS = (
     Client(
         "playwright-core",
@@ -76,6 +102,9 @@ CLIENTS = (
             Turn("near", "keyboard", "dollar", FRAME),
             Turn("far", "fill", "angles", FRAME),
             Turn("far", "keys", "bare", FRAME),
+            *other("keys"),
+            # A text as a whole gets into no box but the first, and into no date: not from a person, that is.
+            *other("insert", ("editable", "pin"), "braces"),
         ],
     ),
     Client(
@@ -88,6 +117,7 @@ CLIENTS = (
             Turn("open", "slow keys", "bare", OPEN),
             Turn("near", "insert", "percent", FRAME),
             Turn("far", "keys", "tags", FRAME),
+            *other("keys"),
         ],
     ),
     Client(
@@ -112,6 +142,8 @@ CLIENTS = (
             Turn("far", "fill", "braces"),
         ],
         hears=False,
+        lacks={"print": Lack("it takes pictures, and has no tool that prints", r"pdf|\bprint")},
+        denied={"film": "does not support screen recording"},
     ),
     Client(
         "selenium",
@@ -122,7 +154,10 @@ CLIENTS = (
             Turn("open", "keys", "braces", OPEN),
             Turn("near", "keys", "bare", FRAME),
             Turn("far", "actions", "percent", FRAME),
+            *other("keys"),
         ],
+        # Chromedriver's BiDi is a script in a hidden page, which `Target.exposeDevToolsProtocol` lets drive the whole browser.
+        denied={"bidi": "Failed to initialize BiDi Mapper"},
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What the scripted model says to a browser-use agent: it logs in with what the task names, reads, and ends."""
+"""What the scripted models say to a browser-use agent: one logs in with what the task names, one does what needs no secret."""
 
 import json
 import re
@@ -6,42 +6,88 @@ import re
 from script import Script
 
 READ = "What does the page say about the account?"
+# The flows of `browser_clients.FLOWS` for which an agent has actions, in the order in which it does them, and their steps.
+STEPS = {"navigation": 4, "download": 1, "upload": 3, "tabs": 3, "print": 1}
 
 
 class AgentScript(Script):
-    """A script for one agent's run, whose steps follow one another.
+    """A script for one agent's run: its plan's steps follow one another, each made of what the page's description says."""
 
-    `url` is the login page; `user` and `password` are what it types: names, or in the control the values.
-    """
-
-    def __init__(self, names, url, user, password):
+    def __init__(self, names, plan):
         super().__init__(names, {})
-        self.url, self.user, self.password = url, user, password
-        self._step = 0
+        self._plan = iter(plan)
+        # The names of the actions that the agent says it can take.
+        self.offered = set()
 
     def text(self, asked):
         said = json.dumps(asked, ensure_ascii=False)
-        if (asked.get("response_format") or {}).get("json_schema", {}).get("name") != "agent_output":
+        schema = (asked.get("response_format") or {}).get("json_schema", {})
+        if schema.get("name") != "agent_output":
             # The page's text for a question about it.
             return f"The account's page. Seen: {', '.join(self.seen(asked)) or 'nothing'}."
+        self.offered |= set(actions(schema))
         try:
-            actions = self._actions(said)
+            told = next(self._plan)(said)
         except LookupError as error:
-            actions = [{"done": {"text": f"The script is lost: {error}", "success": False}}]
-        self._step += 1
-        told = {"thinking": "One after the other.", "evaluation_previous_goal": "Well.", "memory": "", "next_goal": "Next."}
-        return json.dumps(told | {"action": actions})
+            told = [{"done": {"text": f"The script is lost: {error}", "success": False}}]
+        head = {"thinking": "One after the other.", "evaluation_previous_goal": "Well.", "memory": "", "next_goal": "Next."}
+        return json.dumps(head | {"action": told})
 
-    def _actions(self, said):
-        if self._step == 0:
-            return [{"navigate": {"url": self.url, "new_tab": False}}]
-        if self._step == 1:
-            fields = (("id=user", self.user), ("type=password", self.password))
-            typed = [{"input": {"index": index(said, mark), "text": text}} for mark, text in fields]
-            return [*typed, {"click": {"index": index(said, "id=submit")}}]
-        if self._step == 2:
-            return [{"extract": {"query": READ, "extract_links": False}}]
-        return [{"done": {"text": f"Seen: {', '.join(name for name in self.names if name in said)}.", "success": True}}]
+
+def log_in(names, url, user, password):
+    """It logs in with what the task names, reads, and ends."""
+
+    def fill(said):
+        fields = (("id=user", user), ("type=password", password))
+        typed = [{"input": {"index": index(said, mark), "text": text}} for mark, text in fields]
+        return [*typed, {"click": {"index": index(said, "id=submit")}}]
+
+    return [
+        lambda _: [{"navigate": {"url": url, "new_tab": False}}],
+        fill,
+        lambda _: [{"extract": {"query": READ, "extract_links": False}}],
+        lambda said: done(f"Seen: {', '.join(name for name in names if name in said)}."),
+    ]
+
+
+def flows(home, file):
+    """It does what needs no secret, in as many steps as `STEPS` says."""
+
+    def go(path):
+        return lambda _: [{"navigate": {"url": f"{home}/flow/{path}", "new_tab": False}}]
+
+    def click(mark):
+        return lambda said: [{"click": {"index": index(said, mark)}}]
+
+    def upload(said):
+        return [{"upload_file": {"index": index(said, "id=file"), "path": file}}, {"click": {"index": index(said, "id=send")}}]
+
+    def look(selector):
+        return lambda _: [{"find_elements": {"selector": selector}}]
+
+    def close(said):
+        # The newest state is the last in what is said.
+        (tab,) = {re.findall(rf"Tab (\w{{4}}): {home}/flow/next", said)[-1]}
+        return [{"close": {"tab_id": tab}}]
+
+    return [
+        *(go("start"), click("id=next"), look("#words"), lambda _: [{"go_back": {}}]),
+        click("id=report"),
+        *(go("upload"), upload, look("#told")),
+        *(go("start"), click("id=tab"), close),
+        lambda _: [{"save_as_pdf": {"file_name": "start"}}],
+        lambda _: done("All was done."),
+    ]
+
+
+def done(text):
+    return [{"done": {"text": text, "success": True}}]
+
+
+def actions(schema):
+    """Every key that an action of an agent's answer may have."""
+    text = json.dumps(schema)
+    return re.findall(r'"(\w+)": \{', text)
 
 
 def index(said, mark):

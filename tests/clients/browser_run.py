@@ -15,16 +15,19 @@ Under `loopback.py` nothing can call anybody else. The last line is `N passed, N
 """
 
 import json
+import re
 import signal
 import sys
 import time
 import urllib.request
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import browser_others as others
 import browser_use_run
 from browser_chromium import Chromium
-from browser_clients import CLIENTS, SPELLINGS, StepError
+from browser_clients import CLIENTS, FLOWS, SPELLINGS, StepError
 from browser_relay import Relay
 from browser_sidecar import BrowserSidecar
 from browser_site import Site
@@ -49,6 +52,9 @@ def typed(turn, real):
     def name(key):
         return SECRETS[key] if real else SPELLINGS[turn.spelling].format(key)
 
+    if turn.form in others.KEYS:
+        password = others.keys(turn.form) if real else SPELLINGS[turn.spelling].format(others.KEYS[turn.form])
+        return {"user": name("x_username"), "password": password}
     return {"user": name("x_account") + HOST if turn.around else name("x_username"), "password": name("x_password")}
 
 
@@ -113,9 +119,19 @@ def run_control(report, client, site, modules):
                 elif step == "print":
                     bench.case(f"control: {step}", bench.step, running, step)
         with client.start(modules, relay.url, chromium.folder) as running:
-            for step in flow_steps(running):
+            bench.case("control: all flows", all_flows, client, running)
+            for step in [*flow_steps(running), *client.denied]:
                 bench.case(f"control: {step}", keep, flows, step, running, site.home)
     return flows
+
+
+def all_flows(client, running):
+    """Each flow is tested, or the client offers nothing for it."""
+    missing = {flow for flow in FLOWS if f"flow {flow}" not in running.steps}
+    assert missing == set(client.lacks), f"no steps for {missing}"
+    for flow, lack in client.lacks.items():
+        offered = [tool for tool in running.call("offers") if re.search(lack.words, tool, re.IGNORECASE)]
+        assert not offered, f"for {flow} ({lack.why}) there is now {offered}"
 
 
 def flow_steps(running):
@@ -127,8 +143,11 @@ def keep(flows, step, running, home):
 
 
 def control_login(bench, running, turn):
-    _, typing, after = bench.log_in(running, turn, True)
-    assert found(typing + after), "the value is not found on the wire"
+    outcome, typing, after = bench.log_in(running, turn, True)
+    if turn.form in others.KEYS:
+        assert others.KEYS[turn.form] in others.leaks(typing + after, outcome), "the value is not found on the wire"
+    else:
+        assert found(typing + after), "the value is not found on the wire"
 
 
 def control_elsewhere(bench, running):
@@ -159,7 +178,7 @@ def elsewhere(site):
 
 
 def run_masked(report, client, site, modules, binary, flows):
-    with BrowserSidecar(binary, {site.home: SECRETS}) as sidecar:
+    with BrowserSidecar(binary, {site.home: SECRETS | others.SECRETS}) as sidecar:
         with Relay(sidecar.browser) as relay:
             bench = Bench(report, client, site, relay)
             with client.start(modules, relay.url, sidecar.folder) as running:
@@ -177,8 +196,10 @@ def run_masked(report, client, site, modules, binary, flows):
             with client.start(modules, relay.url, sidecar.folder) as running:
                 for step in flow_steps(running):
                     bench.case(f"as at Chromium: {step}", unaffected, bench, running, step, flows)
+                for step, told in client.denied.items():
+                    bench.case(f"denied: {step}", denied, bench, running, step, told)
             bench.case("p1: nothing else on the wire", nothing_left, bench)
-    report.case(client.name, "p5: audit", audited, sidecar, site, len(client.turns) + 1)
+    report.case(client.name, "p5: audit", audited, sidecar, site, client.turns)
     report.case(client.name, "p3: output and exit", stopped_in_order, sidecar)
 
 
@@ -188,6 +209,9 @@ def masked_login(bench, running, turn):
         # Some show a password as dots, as people see it.
         assert "x_username" in json.dumps(outcome), outcome
     leaked = bench.told.leaks(typing + after, outcome)
+    if turn.form in others.KEYS:
+        assert outcome[1] == others.KEYS[turn.form], outcome
+        leaked |= others.leaks(typing + after, outcome)
     assert not leaked, f"told: {sorted(leaked)}"
     early = [message for message in typing if BEGINNING in message]
     assert not early, "the beginning of the password came back while typing"
@@ -241,23 +265,35 @@ def unaffected(bench, running, step, flows):
     assert outcome == flows[step], f"expected {flows[step]}, got {outcome}"
 
 
+def denied(bench, running, step, told):
+    try:
+        running.call(step, home=bench.site.home)
+    except StepError as error:
+        assert told in str(error), error
+        return
+    raise AssertionError("it was not denied")
+
+
 def nothing_left(bench):
     """What came between the steps, and in the flows."""
     leaked = bench.told.leaks(bench.relay.take())
     assert not leaked, f"told: {sorted(leaked)}"
 
 
-def audited(sidecar, site, logins):
+def audited(sidecar, site, turns):
     events = [json.loads(line) for line in sidecar.audit.splitlines()]
-    used = [event for event in events if event["event"] == "substitute" and event["key"] == "x_password"]
-    assert len(used) >= logins, f"{len(used)} uses for {logins} logins\n{sidecar.audit[-4000:]}"
+    used = [event for event in events if event["event"] == "substitute"]
+    # The first is done once more.
+    logins = Counter(others.KEYS.get(turn.form, "x_password") for turn in [*turns, turns[0]])
+    uses = Counter(event["key"] for event in used)
+    assert logins <= uses, f"{uses} for {logins}\n{sidecar.audit[-4000:]}"
     for event in used:
         assert event["channel"] == "browser" and event["method"] in TYPING, event
         assert event["target"].startswith(f"{site.home} frame "), event
     refused = [event for event in events if event["event"] == "refuse" and event["key"] == "x_password"]
     places = {event["target"].split(" ")[0] for event in refused}
     assert {site.other, site.cross} <= places, f"refusals at {places}"
-    leaked = Told(SECRETS).leaks([sidecar.audit.encode()])
+    leaked = Told(SECRETS).leaks([sidecar.audit.encode()]) | others.leaks(sidecar.audit.encode().splitlines())
     assert not leaked, f"in the audit log: {sorted(leaked)}"
 
 
@@ -271,7 +307,7 @@ def stopped_in_order(sidecar):
 
 
 def run_client(report, client, modules, binary):
-    with Site(SECRETS["x_username"], PASSWORD) as site:
+    with Site(SECRETS["x_username"], PASSWORD, others.ACCEPTED) as site:
         flows = run_control(report, client, site, modules)
         site.received("other"), site.received("cross")
         if binary:
@@ -287,9 +323,11 @@ def main(binary, modules, *words):
     report = Report([], [*(client.name for client in clients), browser_use_run.NAME])
     with ThreadPoolExecutor(AT_ONCE) as pool, ExitStack() as stack:
         stack.callback(pool.shutdown, cancel_futures=True)
-        runs = [pool.submit(report.group, client.name, run_client, report, client, modules, binary) for client in clients]
+        runs = []
+        # One case after the other, and none of them short: it begins first.
         if chosen(browser_use_run.NAME, words):
             runs.append(pool.submit(report.group, browser_use_run.NAME, browser_use_run.run, report, binary))
+        runs += [pool.submit(report.group, client.name, run_client, report, client, modules, binary) for client in clients]
         for run in runs:
             run.result()
     print(f"in {time.monotonic() - started:.0f} s")

@@ -6,12 +6,14 @@ It is spoken to as `node/browser_steps.mjs` says. Chromedriver is Debian's, of t
 mode it starts no browser, and ends none.
 """
 
+import base64
 import json
 import shutil
 import sys
 import urllib.parse
 from pathlib import Path
 
+import trio
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
@@ -21,17 +23,24 @@ from selenium.webdriver.support import expected_conditions as when
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 PATIENCE = 30
+# What the other fields than a password's hold.
+HELD = """const [field] = arguments;
+if (field.maxLength === 1) return [...field.parentElement.children].map((box) => box.value).join("");
+return field.value ?? field.textContent;"""
 
 
 class Steps:
     def __init__(self, url, folder):
-        self.folder = Path(folder)
-        options = webdriver.ChromeOptions()
-        options.debugger_address = urllib.parse.urlsplit(url).netloc
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        self.url, self.folder = url, Path(folder)
+        self.driver = self.start("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver.set_page_load_timeout(PATIENCE)
         self.driver.switch_to.new_window("tab")
+
+    def start(self, capability, given):
+        options = webdriver.ChromeOptions()
+        options.debugger_address = urllib.parse.urlsplit(self.url).netloc
+        options.set_capability(capability, given)
+        return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
 
     def wait(self, condition):
         return WebDriverWait(self.driver, PATIENCE, 0.05).until(condition)
@@ -44,7 +53,7 @@ class Steps:
             return self.element("#host").shadow_root.find_element(By.CSS_SELECTOR, f"#{name}")
         return self.element(f"#{name}")
 
-    def type(self, url, user, password, way="keys", frame=False, open=False):
+    def type(self, url, user, password, way="keys", form=None, frame=False, open=False):
         self.driver.switch_to.default_content()
         self.driver.get(url)
         if frame:
@@ -54,9 +63,11 @@ class Steps:
                 webdriver.ActionChains(self.driver).click(self.field(name, open)).send_keys(text).perform()
             else:
                 self.field(name, open).send_keys(text)
+        if form:
+            return [self.field("user", open).get_property("value"), self.driver.execute_script(HELD, self.field("password", open))]
         return [self.field(name, open).get_property("value") for name in ("user", "password")]
 
-    def submit(self, frame=False, open=False):
+    def submit(self, form=None, frame=False, open=False):
         self.field("submit", open).click()
         self.element("#confirmed")
 
@@ -153,6 +164,49 @@ class Steps:
         self.element("#send").click()
         return self.element("#told").text
 
+    def interception(self, home):
+        """As its users do it: single commands of CDP, and its own connection to CDP, on which requests wait."""
+        told = []
+        for method, given, none in (
+            ("Network.setExtraHTTPHeaders", {"headers": {"x-added": "by the client"}}, {"headers": {}}),
+            ("Network.setBlockedURLs", {"urls": ["*/flow/data"]}, {"urls": []}),
+        ):
+            self.driver.execute_cdp_cmd("Network.enable", {})
+            self.driver.execute_cdp_cmd(method, given)
+            told.append(self.called(home))
+            self.driver.execute_cdp_cmd(method, none)
+        trio.run(self.answered, home, told)
+        return told
+
+    def bidi(self, home):
+        """A session of WebDriver BiDi, whose commands a script of chromedriver's in a hidden page turns into CDP."""
+        driver = self.start("webSocketUrl", True)
+        try:
+            driver.browsing_context.navigate(driver.current_window_handle, f"{home}/flow/next", wait="complete")
+            return driver.title
+        finally:
+            driver.quit()
+
+    def called(self, home):
+        self.driver.get(f"{home}/flow/call")
+        return self.wait(lambda driver: driver.find_element(By.ID, "told").text)
+
+    async def answered(self, home, told):
+        async with self.driver.bidi_connection() as connection, trio.open_nursery() as nursery:
+            session, fetch = connection.session, connection.devtools.fetch
+            await session.execute(fetch.enable(patterns=[fetch.RequestPattern(url_pattern="*/flow/data")]))
+            paused = session.listen(fetch.RequestPaused)
+
+            async def answer():
+                async for event in paused:
+                    body = base64.b64encode(b"from the client").decode()
+                    await session.execute(fetch.fulfill_request(event.request_id, 200, body=body))
+
+            nursery.start_soon(answer)
+            told.append(await trio.to_thread.run_sync(self.called, home))
+            await session.execute(fetch.disable())
+            nursery.cancel_scope.cancel()
+
     def dialogs(self, home):
         self.driver.get(f"{home}/flow/dialog")
         self.element("#ask").click()
@@ -196,6 +250,8 @@ class Steps:
             "flow tabs": self.tabs,
             "flow download": self.download,
             "flow upload": self.upload,
+            "flow interception": self.interception,
+            "bidi": self.bidi,
             "flow dialogs": self.dialogs,
             "flow print": lambda home: driver.print_page()[:6] if not driver.get(f"{home}/flow/next") else None,
         }

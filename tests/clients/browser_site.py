@@ -3,8 +3,8 @@
 `home` is the origin the secrets belong to, `other` another origin of the same site (in one process with it), `cross`
 an origin of another site (a process of its own). Each serves every page and keeps every byte that it receives.
 
-- `/login/WAY`: a login form, WAY of `LOGINS`; what arrives is compared with the real values, and only if it is right
-  the answer leads to
+- `/login/WAY`: a login form, WAY of `LOGINS`; what arrives is compared with the real values, in the forms of `OTHERS` those of
+  another kind than a password, and only if it is right the answer leads to
 - `/shown/N`: a page that shows the password back wherever a page can, in a colour that stands nowhere else;
 - `/flow/…`: pages without secrets, for everything else that clients do.
 """
@@ -49,6 +49,37 @@ SHADOW = """\
   const root = document.getElementById("host").attachShadow({ mode: "%s" });
   root.innerHTML = `%s`;
 </script>"""
+
+# A field of another kind in the password's place.
+OTHER = """\
+<form id=login method=post action=/login>
+<label>User <input id=user name=user></label> {field}
+<input type=hidden name=way value="{way}"><button id=submit>Log in</button></form>"""
+
+# A box for each digit of a one-time code: the focus goes on when one is typed.
+BOXES = """\
+<fieldset>%s</fieldset><input type=hidden name=password>
+<script>
+  const boxes = [...document.querySelectorAll("fieldset input")];
+  boxes.forEach((box, place) => (box.oninput = () => box.value && boxes[place + 1]?.focus()));
+  document.getElementById("login").onsubmit = () =>
+    (document.getElementsByName("password")[0].value = boxes.map((box) => box.value).join(""));
+</script>"""
+BOX = '<input {id} size=1 maxlength=1 inputmode=numeric autocomplete=one-time-code aria-label="Digit {digit}">'
+
+EDITABLE = """\
+<div id=password contenteditable role=textbox aria-label=Password></div><input type=hidden name=password>
+<script>
+  document.getElementById("login").onsubmit = () =>
+    (document.getElementsByName("password")[0].value = document.getElementById("password").textContent);
+</script>"""
+
+OTHERS = {
+    "boxes": BOXES % "".join(BOX.format(id="" if digit else "id=password", digit=digit + 1) for digit in range(6)),
+    "date": "<label>Birthday <input id=password name=password type=date></label>",
+    "editable": EDITABLE,
+    "pin": "<label>PIN <input id=password name=password type=password inputmode=numeric maxlength=4></label>",
+}
 
 # The frames are as wide as a page, so that what clients click is in view.
 FRAME = '<iframe id=inner src="{origin}/login/plain" width=700 height=200></iframe>'
@@ -115,7 +146,7 @@ fetch("/flow/data").then((answer) => answer.text(), String).then((text) => (docu
 <select id=kind name=kind aria-label=Kind><option>one<option>two</select>
 <textarea id=note name=note aria-label=Note></textarea><button id=send>Send</button></form>""",
 }
-LOGINS = ("plain", "scripted", "open", "closed", "near", "far")
+LOGINS = ("plain", "scripted", "open", "closed", "near", "far", *OTHERS)
 
 
 @dataclass
@@ -137,10 +168,13 @@ class Origin:
 
 
 class Site:
-    """`with Site(user, password) as site:` serves `site.home`, `site.other` and `site.cross` until the block ends."""
+    """`with Site(user, password) as site:` serves `site.home`, `site.other` and `site.cross` until the block ends.
 
-    def __init__(self, user, password):
-        self.user, self.password = user, password
+    `others`: for each form of `OTHERS`, what tells the values that are right in it now.
+    """
+
+    def __init__(self, user, password, others=None):
+        self.user, self.password, self.others = user, password, others or {}
         self._logins, self._lock = [], threading.Lock()
         self._origins = {name: self._open(name, host) for name, host in self._hosts()}
         self.home, self.other, self.cross = (self._origins[name].url for name in ("home", "other", "cross"))
@@ -231,6 +265,8 @@ class Site:
         return self._flow(path, request)
 
     def _form(self, way):
+        if way in OTHERS:
+            return OTHER.format(way=way, field=OTHERS[way])
         form = FORM.format(way=way)
         if way in ("open", "closed"):
             return SHADOW % (way, form)
@@ -241,7 +277,8 @@ class Site:
     def _log_in(self, name, request):
         fields = dict(urllib.parse.parse_qsl(request.content.decode(), keep_blank_values=True))
         sent = [fields.get(key, "") for key in ("way", "user", "password")]
-        right = sent[1:] == [self.user, self.password]
+        way, user, password = sent
+        right = user == self.user and password in (self.others[way]() if way in self.others else [self.password])
         with self._lock:
             self._logins.append(Login(name, *sent, right))
             number = len(self._logins)

@@ -2,11 +2,13 @@
 
 It is told its task in names. The model, which is scripted, answers in names; the site must get the real values, the agent
 must find what it typed in the fields, and neither the model nor the agent may be told a value. The control is the same
-agent at Chromium and at the provider itself, told the real values.
+agent at Chromium and at the provider itself, told the real values. A second script needs no secret: what comes of it must be
+the same both times.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,18 +16,21 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from browser_chromium import Chromium
-from browser_model import AgentScript
+from browser_clients import FLOWS, SPELLINGS, Lack
+from browser_model import STEPS, AgentScript
+from browser_model import flows as flow_plan
+from browser_model import log_in as login_plan
 from browser_relay import Relay
 from browser_sidecar import BrowserSidecar
 from browser_site import Site
 from browser_told import SHOWN, Told, seen
-from browser_clients import SPELLINGS
 from scripted_provider import Provider
 
 NAME = "browser-use"
 PROGRAM = Path(__file__).parent / "browser_agent.py"
 PATIENCE = 120
 SECRETS = {"x_username": "alice.meier+ops@example.com", "x_password": 'Tr0ub&dor"3/ö-q7'}
+LACKS = {"interception": Lack("an agent has no action that holds or changes requests", "route|intercept|request|block|mock")}
 # Nothing is to be asked of anybody but the model and the browser.
 QUIET = ("ANONYMIZED_TELEMETRY", "BROWSER_USE_CLOUD_SYNC", "BROWSER_USE_VERSION_CHECK", "BROWSER_USE_CLOUD_HINTS")
 
@@ -33,18 +38,18 @@ QUIET = ("ANONYMIZED_TELEMETRY", "BROWSER_USE_CLOUD_SYNC", "BROWSER_USE_VERSION_
 def run(report, binary):
     with Site(*SECRETS.values()) as site:
         report.case(NAME, "control", control, site)
+        report.group(NAME, all_flows, report, site, binary)
         if binary:
             for spelling in ("bare", "tags"):
                 report.case(NAME, f"p1: {spelling}", masked, site, binary, SPELLINGS[spelling])
 
 
-def log_in(site, browser, model, user, password):
+def act(task, browser, model, folder):
     """What the agent told of its run."""
     with tempfile.TemporaryDirectory(prefix="bauta-agent-", ignore_cleanup_errors=True) as home:
-        environment = {"PATH": os.environ["PATH"], "HOME": home, "BROWSER_USE_CONFIG_DIR": f"{home}/config"}
+        environment = {"PATH": os.environ["PATH"], "HOME": home, "TMPDIR": home, "BROWSER_USE_CONFIG_DIR": f"{home}/config"}
         environment |= {name: "false" for name in QUIET}
-        task = f"Log in at {site.home}/login/plain as {user} with the password {password}, and tell what the account's page says."
-        command = [sys.executable, PROGRAM, browser, model, task]
+        command = [sys.executable, PROGRAM, browser, model, folder, task]
         outcome = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home, timeout=PATIENCE)
     assert outcome.returncode == 0, outcome.stderr[-4000:]
     told = json.loads(outcome.stdout.splitlines()[-1])
@@ -52,10 +57,19 @@ def log_in(site, browser, model, user, password):
     return told, outcome.stdout + outcome.stderr
 
 
-def provider(site, names, user, password):
+def log_in(site, browser, model, folder, user, password):
+    task = f"Log in at {site.home}/login/plain as {user} with the password {password}, and tell what the account's page says."
+    return act(task, browser, model, folder)
+
+
+def provider(names, plan):
     provider = Provider(names)
-    provider.script = AgentScript(names, f"{site.home}/login/plain", user, password)
+    provider.script = AgentScript(names, plan)
     return provider
+
+
+def login_provider(site, names, user, password):
+    return provider(names, login_plan(names, f"{site.home}/login/plain", user, password))
 
 
 def right(site):
@@ -69,8 +83,8 @@ def control(site):
     with ExitStack() as stack:
         chromium = stack.enter_context(Chromium())
         relay = stack.enter_context(Relay(chromium.url))
-        model = stack.enter_context(provider(site, [], user, password))
-        log_in(site, relay.url, f"{model.url}/v1", user, password)
+        model = stack.enter_context(login_provider(site, [], user, password))
+        log_in(site, relay.url, f"{model.url}/v1", chromium.folder, user, password)
         right(site)
         requests, _ = model.take()
         messages = relay.take()
@@ -83,10 +97,10 @@ def control(site):
 def masked(site, binary, spelling):
     user, password = (spelling.format(key) for key in SECRETS)
     with ExitStack() as stack:
-        model = stack.enter_context(provider(site, list(SECRETS), user, password))
+        model = stack.enter_context(login_provider(site, list(SECRETS), user, password))
         sidecar = stack.enter_context(BrowserSidecar(binary, {site.home: SECRETS}, model.url))
         relay = stack.enter_context(Relay(sidecar.browser))
-        told, output = log_in(site, relay.url, f"{sidecar.url}/openai/v1", user, password)
+        told, output = log_in(site, relay.url, f"{sidecar.url}/openai/v1", sidecar.folder, user, password)
         right(site)
         requests, raw = model.take()
         messages = relay.take()
@@ -104,3 +118,68 @@ def masked(site, binary, spelling):
     used = [event for event in events if event["event"] == "substitute" and event["channel"] == "browser"]
     assert {event["key"] for event in used} == set(SECRETS), sidecar.audit[-4000:]
     assert sidecar.exit_code == 0 and not Told(SECRETS).leaks([sidecar.output.encode()]), sidecar.output[-4000:]
+
+
+# --- without secrets ------------------------------------------------------------------------------------
+
+
+def all_flows(report, site, binary):
+    with Chromium() as chromium, flow_provider(site, chromium.folder) as model:
+        expected = do_flows(site, chromium.url, f"{model.url}/v1", chromium.folder)
+        report.case(NAME, "control: all flows", every_flow, expected, model.script)
+    if binary:
+        with ExitStack() as stack:
+            # The script names files of the folder, which is there only once the sidecar is.
+            model = stack.enter_context(Provider([]))
+            sidecar = stack.enter_context(BrowserSidecar(binary, {site.home: SECRETS}, model.url))
+            model.script = flow_script(site, sidecar.folder)
+            found = do_flows(site, sidecar.browser, f"{sidecar.url}/openai/v1", sidecar.folder)
+        for flow in STEPS:
+            report.case(NAME, f"as at Chromium: flow {flow}", same, found[flow], expected[flow])
+
+
+def flow_script(site, folder):
+    return AgentScript([], flow_plan(site.home, str(mine(folder))))
+
+
+def flow_provider(site, folder):
+    model = Provider([])
+    model.script = flow_script(site, folder)
+    return model
+
+
+def mine(folder):
+    return folder / "mine.txt"
+
+
+def do_flows(site, browser, model, folder):
+    """What each flow told, in words that do not depend on ports and places."""
+    mine(folder).write_text("what is mine\n")
+    told, _ = act(f"Try what there is at {site.home}/flow/start.", browser, model, folder)
+    steps, flows = iter(told["steps"]), {}
+    for flow, count in STEPS.items():
+        flows[flow] = [plain(next(steps), site, folder) for _ in range(count)]
+    flows["download"].append((folder / "report.txt").read_text())
+    return flows
+
+
+def plain(step, site, folder):
+    text = json.dumps(step).replace(site.home, "HOME").replace(str(folder), "FOLDER")
+    # Elements have numbers of the browser's, and a tab goes by the end of its own.
+    return json.loads(re.sub(r"(tab_id: |#)[0-9A-F]{4}\b|(index )\d+", r"\1\2N", text))
+
+
+def every_flow(expected, script):
+    """The flows did what they are for, and what is not tested the agent has no action for."""
+    assert set(FLOWS) == set(STEPS) | set(LACKS)
+    said = {flow: json.dumps(told) for flow, told in expected.items()}
+    assert "A second page" in said["navigation"] and "of a report" in said["download"], said
+    assert "mine.txt" in said["upload"] and "HOME/flow/next" in said["tabs"] and "%PDF-" in said["print"], said
+    assert {"navigate", "upload_file", "save_as_pdf"} <= script.offered, script.offered
+    for flow, lack in LACKS.items():
+        offered = [action for action in script.offered if re.search(lack.words, action)]
+        assert not offered, f"for {flow} ({lack.why}) there is now {offered}"
+
+
+def same(found, expected):
+    assert found == expected, f"expected {expected}, got {found}"

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::browser_hub_kit::{CHROMIUM, Client, LONG, command, environment, settings};
 
 /// A browser with a debugging port; it ends with the test.
-struct Foreign {
+pub struct Foreign {
     child: Child,
     /// Of its WebSocket.
     url: String,
@@ -28,7 +28,7 @@ struct Foreign {
 
 impl Foreign {
     /// Starts one on a port; 0: any.
-    fn start(folder: &Path, port: u16) -> Self {
+    pub fn start(folder: &Path, port: u16) -> Self {
         let mut child = Command::new(CHROMIUM)
             .args([
                 "--headless",
@@ -58,12 +58,12 @@ impl Foreign {
         }
     }
 
-    fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         let address = self.url.split('/').nth(2).unwrap();
         address.rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

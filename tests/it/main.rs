@@ -14,6 +14,7 @@ mod browser_cuts;
 mod browser_drawn;
 mod browser_endpoint;
 mod browser_endpoint_kit;
+mod browser_faults;
 mod browser_hub;
 mod browser_hub_attach;
 mod browser_hub_kit;

@@ -6,13 +6,14 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { start } from "./browser_mcp.mjs";
-import { serve } from "./browser_steps.mjs";
+import { kept, serve } from "./browser_steps.mjs";
 
 const [modules, url, folder] = process.argv.slice(2);
 const program = "chrome-devtools-mcp/build/src/bin/chrome-devtools-mcp.js";
 const quiet = ["--no-usage-statistics", "--no-performance-crux"];
 const environment = { CHROME_DEVTOOLS_MCP_NO_UPDATE_CHECKS: "1" };
-const { client, call } = await start(modules, folder, [program, "--browserUrl", url, ...quiet], environment);
+const server = (...options) => start(modules, folder, [program, "--browserUrl", url, ...quiet, ...options], environment);
+const { client, call } = await server();
 
 // Every tool of a page wants its number.
 let pageId = selected((await call("new_page", { url: "about:blank" })).text);
@@ -94,6 +95,9 @@ const steps = {
   "picture of an element": async () =>
     (await call("take_screenshot", { pageId, uid: await uid('textbox "Field"'), format: "jpeg" })).pictures.length,
 
+  // What its tools say of themselves.
+  offers: async () => (await client.listTools()).tools.map(({ name, description }) => `${name}: ${description}`),
+
   async "flow navigation"({ home }) {
     await go(`${home}/flow/start`);
     await click('link "Next"');
@@ -122,6 +126,28 @@ const steps = {
     pageId = before;
     return told;
   },
+  // It has no tool for downloads: a link is clicked, and the file is where the browser keeps such.
+  async "flow download"({ home }) {
+    await go(`${home}/flow/start`);
+    await click('link "Report"');
+    return kept(join(folder, "report.txt"));
+  },
+  // It has no tool that answers or changes requests: headers are added to all, and an option of the server blocks addresses.
+  async "flow interception"({ home }) {
+    await said("emulate", { extraHttpHeaders: JSON.stringify({ "x-added": "by the client" }) });
+    await go(`${home}/flow/call`);
+    await said("wait_for", { text: ["from the server"] });
+    const told = [await evaluate("() => document.querySelector('#told').textContent")];
+    await said("emulate", { extraHttpHeaders: "{}" });
+    const blocking = await server("--blockedUrlPattern", "*://*:*/flow/data");
+    const page = selected((await blocking.call("new_page", { url: `${home}/flow/call` })).text);
+    await blocking.call("wait_for", { pageId: page, text: ["TypeError"] });
+    const read = { pageId: page, function: "() => document.querySelector('#told').textContent" };
+    told.push((await blocking.call("evaluate_script", read)).text);
+    await blocking.call("close_page", { pageId: page });
+    await blocking.client.close();
+    return told;
+  },
   async "flow upload"({ home }) {
     const file = join(folder, "mine.txt");
     await writeFile(file, "what is mine\n");
@@ -129,6 +155,12 @@ const steps = {
     await said("upload_file", { uid: await uid('button "File"'), filePaths: [file] });
     await click('button "Send"');
     return evaluate("() => document.querySelector('#told').textContent");
+  },
+  // A film of a page, whose pictures come as they were drawn.
+  async film({ home }) {
+    await go(`${home}/flow/next`);
+    await said("screencast_start", { filePath: join(folder, "film.mp4") });
+    return said("screencast_stop").then((text) => text.includes("film.mp4"));
   },
   async "flow dialogs"({ home }) {
     await go(`${home}/flow/dialog`);

@@ -2,14 +2,16 @@
 //
 //   node browser_playwright_mcp.mjs MODULES CDP-URL FOLDER
 
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { start } from "./browser_mcp.mjs";
-import { serve } from "./browser_steps.mjs";
+import { kept, serve } from "./browser_steps.mjs";
 
 const [modules, url, folder] = process.argv.slice(2);
-const { client, call } = await start(modules, folder, ["@playwright/mcp/cli.js", "--cdp-endpoint", url, "--timeout-action", "10000"]);
+const output = join(folder, "output");
+const options = ["--timeout-action", "10000", "--caps", "network,pdf", "--output-dir", output];
+const { client, call } = await start(modules, folder, ["@playwright/mcp/cli.js", "--cdp-endpoint", url, ...options]);
 
 const said = async (name, given) => (await call(name, given)).text;
 const snapshot = () => said("browser_snapshot");
@@ -114,6 +116,29 @@ const steps = {
     await call("browser_file_upload", { paths: [file] });
     await click('button "Send"');
     return evaluate("() => document.querySelector('#told').textContent");
+  },
+  // At a browser that it did not start it leaves downloads to the browser: the file is where that one keeps such.
+  async "flow download"({ home }) {
+    await call("browser_navigate", { url: `${home}/flow/start` });
+    await click('link "Report"');
+    return kept(join(folder, "report.txt"));
+  },
+  async "flow interception"({ home }) {
+    const told = [];
+    const pattern = "**/flow/data";
+    for (const route of [{ body: "from the client", contentType: "text/plain" }, { headers: ["x-added: by the client"] }]) {
+      await call("browser_route", { pattern, ...route });
+      await call("browser_navigate", { url: `${home}/flow/call` });
+      await call("browser_wait_for", { text: "from the" });
+      told.push(await evaluate("() => document.querySelector('#told').textContent"));
+      await call("browser_unroute", { pattern });
+    }
+    return told;
+  },
+  async "flow print"({ home }) {
+    await call("browser_navigate", { url: `${home}/flow/next` });
+    await call("browser_pdf_save", { filename: "next.pdf" });
+    return (await readFile(join(folder, "next.pdf"))).subarray(0, 5).toString();
   },
   async "flow dialogs"({ home }) {
     await call("browser_navigate", { url: `${home}/flow/dialog` });

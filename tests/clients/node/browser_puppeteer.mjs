@@ -6,7 +6,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-import { during, serve } from "./browser_steps.mjs";
+import { during, held, serve } from "./browser_steps.mjs";
 
 const [modules, url, folder] = process.argv.slice(2);
 const puppeteer = createRequire(join(modules, "package.json"))("puppeteer-core");
@@ -35,11 +35,12 @@ const value = (inside, selector) => inside.$eval(selector, (field) => field.valu
 const pierced = (open, selector) => (open ? `>>> ${selector}` : selector);
 
 const steps = {
-  async type({ url, frame, open, way, user, password }) {
+  async type({ url, form, frame, open, way, user, password }) {
     await page.goto(url);
     const inside = await place(frame);
     await typed(inside, pierced(open, "#user"), way, user);
     await typed(inside, pierced(open, "#password"), way, password);
+    if (form) return [await value(page, "#user"), await page.$eval("#password", held)];
     return [await value(inside, pierced(open, "#user")), await value(inside, pierced(open, "#password"))];
   },
   async submit({ frame, open }) {
@@ -102,6 +103,27 @@ const steps = {
   "picture of a clip": async () => {
     const clip = { x: 0, y: 60, width: 600, height: 120, scale: 0.5 };
     return (await page.screenshot({ clip })).length > 0;
+  },
+  async "picture in a screencast"() {
+    const cdp = await page.createCDPSession();
+    let frames = 0;
+    const second = new Promise((resolve) => {
+      cdp.on("Page.screencastFrame", ({ sessionId }) => {
+        if (++frames === 2) resolve();
+        cdp.send("Page.screencastFrameAck", { sessionId }).catch(() => {});
+      });
+    });
+    await cdp.send("Page.startScreencast", { format: "jpeg", quality: 90 });
+    // What does not move makes no more than one frame.
+    await page.evaluate(() => {
+      const { style } = document.querySelector("#confirmed");
+      window.moving = setInterval(() => (style.marginLeft = `${(parseInt(style.marginLeft || 0) + 1) % 50}px`), 20);
+    });
+    await second;
+    await page.evaluate(() => clearInterval(moving));
+    await cdp.send("Page.stopScreencast");
+    await cdp.detach();
+    return frames > 1;
   },
   "print": async () => Buffer.from((await page.pdf()).subarray(0, 5)).toString(),
 

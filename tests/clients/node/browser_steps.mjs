@@ -3,6 +3,7 @@
 // Each line of standard input is a step, `{"step", …}`; each line of standard output its outcome, `{"told"}` or
 // `{"error"}`. The first line of the output holds the names of the steps. The end of the input is the end.
 
+import { readFile, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 
 export async function serve(steps, close) {
@@ -35,3 +36,21 @@ export async function during(emitter, event, act) {
     clearTimeout(failed);
   }
 }
+
+// What a browser keeps under a name, once it is there: a browser gives a file its name when it is whole.
+export async function kept(file) {
+  const patience = Date.now() + 30_000;
+  for (;;) {
+    const text = await readFile(file, "utf8").catch(() => undefined);
+    if (text !== undefined) {
+      await rm(file);
+      return text;
+    }
+    if (Date.now() > patience) throw new Error(`no ${file}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+// What the other fields than a password's hold, read in the page.
+export const held = (field) =>
+  field.maxLength === 1 ? [...field.parentElement.children].map((box) => box.value).join("") : (field.value ?? field.textContent);
