@@ -44,14 +44,16 @@ class Turn:
 
 @dataclass
 class Client:
-    """`hears`: whether a refusal reaches who uses it. One that looks at the page on its own account while it types may be
-    told there, and keep it to itself; the audit log has it all the same.
-    """
+    """`rewords`: the ways of typing in which the client words an error itself, and keeps ours out."""
 
     name: str
     program: list
     turns: list
-    hears: bool = True
+    rewords: tuple = ()
+
+    @property
+    def ways(self):
+        return list(dict.fromkeys(turn.way for turn in self.turns))
 
     def start(self, modules, url, folder):
         return Running([*self.program, modules, url, folder], folder)
@@ -111,7 +113,7 @@ CLIENTS = (
             Turn("near", "type"),
             Turn("far", "fill", "braces"),
         ],
-        hears=False,
+        rewords=("fill", "form"),
     ),
     Client(
         "selenium",

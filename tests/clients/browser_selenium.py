@@ -50,11 +50,14 @@ class Steps:
         if frame:
             self.wait(when.frame_to_be_available_and_switch_to_it((By.ID, "inner")))
         for name, text in (("user", user), ("password", password)):
-            if way == "actions":
-                webdriver.ActionChains(self.driver).click(self.field(name, open)).send_keys(text).perform()
-            else:
-                self.field(name, open).send_keys(text)
+            self.keys(self.field(name, open), way, text)
         return [self.field(name, open).get_property("value") for name in ("user", "password")]
+
+    def keys(self, field, way, text):
+        if way == "actions":
+            webdriver.ActionChains(self.driver).click(field).send_keys(text).perform()
+        else:
+            field.send_keys(text)
 
     def submit(self, frame=False, open=False):
         self.field("submit", open).click()
@@ -63,10 +66,7 @@ class Steps:
     def refused(self, url, password, way="keys"):
         self.driver.switch_to.default_content()
         self.driver.get(url)
-        field = self.element("#password")
-        field.send_keys(password)
-        field.get_property("value")
-        field.send_keys(Keys.TAB)
+        self.keys(self.element("#password"), way, password)
 
     def framed(self, name):
         self.wait(when.frame_to_be_available_and_switch_to_it((By.ID, name)))

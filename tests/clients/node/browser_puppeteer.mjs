@@ -50,8 +50,6 @@ const steps = {
   async refused({ url, way, password }) {
     await page.goto(url);
     await typed(page, "#password", way, password);
-    await value(page, "#password");
-    await page.keyboard.press("Tab");
   },
 
   "read content": () => page.content(),
