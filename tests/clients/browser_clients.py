@@ -44,7 +44,7 @@ class Turn:
 
 @dataclass
 class Client:
-    """`rewords`: the ways of typing in which the client words an error itself, and keeps ours out."""
+    """`rewords`: the ways of typing in which the client tries again, and words what came of it itself."""
 
     name: str
     program: list
@@ -79,6 +79,7 @@ CLIENTS = (
             Turn("far", "fill", "angles", FRAME),
             Turn("far", "keys", "bare", FRAME),
         ],
+        rewords=("fill", "keys", "slow keys"),
     ),
     Client(
         "puppeteer-core",
@@ -91,6 +92,7 @@ CLIENTS = (
             Turn("near", "insert", "percent", FRAME),
             Turn("far", "keys", "tags", FRAME),
         ],
+        rewords=("fill",),
     ),
     Client(
         "@playwright/mcp",
@@ -102,6 +104,7 @@ CLIENTS = (
             Turn("near", "slowly", "bare", FRAME),
             Turn("far", "whole", "braces", FRAME),
         ],
+        rewords=("whole", "slowly", "form"),
     ),
     Client(
         "chrome-devtools-mcp",

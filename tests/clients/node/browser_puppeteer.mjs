@@ -49,7 +49,12 @@ const steps = {
   },
   async refused({ url, way, password }) {
     await page.goto(url);
-    await typed(page, "#password", way, password);
+    page.setDefaultTimeout(2_500);
+    try {
+      await typed(page, "#password", way, password);
+    } finally {
+      page.setDefaultTimeout(30_000);
+    }
   },
 
   "read content": () => page.content(),
