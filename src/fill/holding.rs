@@ -132,13 +132,21 @@ impl Holding {
         if !self.is_holding() {
             return Step::Wait;
         }
-        if let Some((key, is_bare)) = self.stand(finder, self.text.len()).whole {
-            let typed = self.typed(key, is_bare, self.text.len());
+        if let Some(typed) = self.complete(finder) {
             return self.placeholder(typed);
         }
         let bytes = self.text.len() - self.gone;
         self.gone = self.text.len();
         Step::Release(bytes)
+    }
+
+    /// The placeholder that all of the text is, should nothing that belongs to it follow.
+    pub fn complete(&self, finder: &Finder) -> Option<Typed> {
+        if !self.is_holding() {
+            return None;
+        }
+        let (key, is_bare) = self.stand(finder, self.text.len()).whole?;
+        Some(self.typed(key, is_bare, self.text.len()))
     }
 
     fn typed(&self, key: &str, is_bare: bool, end: usize) -> Typed {

@@ -58,8 +58,7 @@ class Lack:
 
 @dataclass
 class Client:
-    """`hears`: whether a refusal reaches who uses it. One that looks at the page on its own account while it types may be
-    told there, and keep it to itself; the audit log has it all the same.
+    """`rewords`: the ways of typing in which the client tries again, and words what came of it itself.
 
     `lacks`: the flows for which it has no means. `denied`: steps that Bauta refuses whatever the secrets, and what the client
     makes of that.
@@ -68,9 +67,13 @@ class Client:
     name: str
     program: list
     turns: list
-    hears: bool = True
+    rewords: tuple = ()
     lacks: dict = field(default_factory=dict)
     denied: dict = field(default_factory=dict)
+
+    @property
+    def ways(self):
+        return list(dict.fromkeys(turn.way for turn in self.turns))
 
     def start(self, modules, url, folder):
         return Running([*self.program, modules, url, folder], folder)
@@ -106,6 +109,7 @@ CLIENTS = (
             # A text as a whole gets into no box but the first, and into no date: not from a person, that is.
             *other("insert", ("editable", "pin"), "braces"),
         ],
+        rewords=("fill", "keys", "slow keys"),
     ),
     Client(
         "puppeteer-core",
@@ -119,6 +123,7 @@ CLIENTS = (
             Turn("far", "keys", "tags", FRAME),
             *other("keys"),
         ],
+        rewords=("fill",),
     ),
     Client(
         "@playwright/mcp",
@@ -130,6 +135,7 @@ CLIENTS = (
             Turn("near", "slowly", "bare", FRAME),
             Turn("far", "whole", "braces", FRAME),
         ],
+        rewords=("whole", "slowly", "form"),
     ),
     Client(
         "chrome-devtools-mcp",
@@ -141,7 +147,7 @@ CLIENTS = (
             Turn("near", "type"),
             Turn("far", "fill", "braces"),
         ],
-        hears=False,
+        rewords=("fill", "form"),
         lacks={"print": Lack("it takes pictures, and has no tool that prints", r"pdf|\bprint")},
         denied={"film": "does not support screen recording"},
     ),

@@ -59,6 +59,7 @@ class Steps:
         if frame:
             self.wait(when.frame_to_be_available_and_switch_to_it((By.ID, "inner")))
         for name, text in (("user", user), ("password", password)):
+<<<<<<< HEAD
             if way == "actions":
                 webdriver.ActionChains(self.driver).click(self.field(name, open)).send_keys(text).perform()
             else:
@@ -68,16 +69,25 @@ class Steps:
         return [self.field(name, open).get_property("value") for name in ("user", "password")]
 
     def submit(self, form=None, frame=False, open=False):
+=======
+            self.keys(self.field(name, open), way, text)
+        return [self.field(name, open).get_property("value") for name in ("user", "password")]
+
+    def keys(self, field, way, text):
+        if way == "actions":
+            webdriver.ActionChains(self.driver).click(field).send_keys(text).perform()
+        else:
+            field.send_keys(text)
+
+    def submit(self, frame=False, open=False):
+>>>>>>> typing
         self.field("submit", open).click()
         self.element("#confirmed")
 
     def refused(self, url, password, way="keys"):
         self.driver.switch_to.default_content()
         self.driver.get(url)
-        field = self.element("#password")
-        field.send_keys(password)
-        field.get_property("value")
-        field.send_keys(Keys.TAB)
+        self.keys(self.element("#password"), way, password)
 
     def framed(self, name):
         self.wait(when.frame_to_be_available_and_switch_to_it((By.ID, name)))

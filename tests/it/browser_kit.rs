@@ -387,6 +387,29 @@ impl Kit {
         Ok(())
     }
 
+    /// Types one character as a client does, whatever becomes of each message.
+    pub async fn press(
+        &mut self,
+        client: Client,
+        tab: &Tab,
+        c: char,
+    ) -> Vec<Result<Value, String>> {
+        let mut done = Vec::new();
+        for params in client.messages(c) {
+            done.push(if params["type"].is_null() {
+                self.insert(tab, params["text"].as_str().unwrap()).await
+            } else {
+                self.key(tab, params).await
+            });
+        }
+        done
+    }
+
+    /// The client goes, and what it typed with it; another comes.
+    pub fn leave(&mut self) {
+        self.typing = Typing::new(self.context.clone());
+    }
+
     /// Waits until the audit log, which is written behind what happens, has such an event.
     pub async fn audited(&self, what: &str, is_it: impl Fn(&Value) -> bool) {
         let there = async {

@@ -431,20 +431,21 @@ fn p2_refusals_say_why_and_stay_cheap() {
             if field.contains("id=a") && !field.contains("checkbox") {
                 assert_eq!(value(kit, &tab).await, "", "{field}");
             }
-            // Key by key: the message that completes it gets the error, once; or the read that decides it does.
+            // Key by key: the message that completes it gets the error, once. What only the value shows is told by the read
+            // that decides it, unless it was told a moment ago.
             if key == text && why != "maxlength" {
-                let text = format!("{{{{{key}}}}}");
-                let error = kit
-                    .type_as(Client::KeyDown, &tab, &text)
-                    .await
-                    .expect_err(&field);
-                assert!(error.contains(why), "{field}: {error}");
-                kit.type_as(Client::KeyDown, &tab, key).await.unwrap();
-                let look = json!({"expression": "1"});
-                let look = kit.call(Some(&tab.session), "Runtime.evaluate", look);
-                let error = look.await.expect_err(&field);
-                assert!(error.contains(why), "{field}: {error}");
-                kit.eval(&tab, "1").await;
+                let shows_late = ["of the form", "did not take the value"].contains(&why);
+                for text in [format!("{{{{{key}}}}}"), key.to_owned()] {
+                    let mut typed = kit.type_as(Client::KeyDown, &tab, &text).await;
+                    if typed.is_ok() && text == key && shows_late {
+                        let look = json!({"expression": "1"});
+                        let look = kit.call(Some(&tab.session), "Runtime.evaluate", look);
+                        typed = look.await.map(|_| ());
+                    }
+                    let error = typed.expect_err(&field);
+                    assert!(error.contains(why), "{field}: {error}");
+                    kit.eval(&tab, "1").await;
+                }
             }
         }
     });

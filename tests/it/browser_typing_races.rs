@@ -112,6 +112,9 @@ async fn navigations(kit: &mut Kit, times: usize) -> Tally {
             n % 15
         );
         tally.attempt(kit, &tab, &begin).await;
+        // Or else it would come amid the next navigation.
+        kit.until(&tab, &format!("location.href === '{other}/in?top{n}'"))
+            .await;
     }
     tally
 }

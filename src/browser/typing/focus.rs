@@ -41,6 +41,49 @@ pub(super) struct Focus {
     pub is_tainted: bool,
 }
 
+/// A document: its target, its frame, its loader.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Document {
+    target: Box<str>,
+    frame: Box<str>,
+    loader: Box<str>,
+}
+
+impl Document {
+    /// What the main frame of a target shows now.
+    pub async fn top(hub: &Hub, target: &str) -> Result<Self, CallError> {
+        let way = frame_tree(hub, target).await?.way_up(target);
+        Ok(Self {
+            target: target.into(),
+            // A page's main frame, and the frame of a process of its own, go by their target's id.
+            frame: target.into(),
+            loader: way.first().cloned().ok_or(CallError::Detached)?,
+        })
+    }
+
+    /// Whether its frame still shows it.
+    pub async fn is_there(&self, hub: &Hub) -> bool {
+        let tree = frame_tree(hub, &self.target).await;
+        tree.is_ok_and(|tree| tree.way_up(&self.frame).first() == Some(&self.loader))
+    }
+
+    /// Its frame.
+    pub fn frame(&self) -> &str {
+        &self.frame
+    }
+}
+
+impl Focus {
+    /// The element's document.
+    pub fn document(&self) -> Document {
+        Document {
+            target: self.target.clone(),
+            frame: self.frame.clone(),
+            loader: self.loader.clone(),
+        }
+    }
+}
+
 /// What an element is, as `insert.js` tells it.
 #[derive(Clone, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // As `insert.js` tells them.

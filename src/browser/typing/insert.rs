@@ -2,12 +2,13 @@
 //!
 //! The way through: find the focus, ask the guard for every placeholder whether it may be there, let the guard write the values
 //! into the message once their events are durable, and let the page's side (`insert.js`) check all of it again and insert.
-//! A value is never in a function's source, and there is no second way in where this one fails.
+//! A value is never in a function's source, and there is no second way in where this one fails. [`early`] goes that way up to the
+//! values, for a name of which nothing is to be inserted yet.
 
 use std::collections::BTreeMap;
 
 use super::buffer::Buffer;
-use super::focus::{self, Facts, Focus, Handles, Nowhere};
+use super::focus::{self, Document, Facts, Focus, Handles, Nowhere};
 use super::refusals::{self, Recent, refusal};
 use crate::browser::hub::CallError;
 use crate::browser::{Context, Refusal};
@@ -39,8 +40,8 @@ pub(super) enum Outcome {
     Inserted,
     /// It is ordinary text there: nothing was inserted.
     Literal,
-    /// Nothing was inserted.
-    Refused(Refusal),
+    /// Nothing was inserted; and in which document, where that is known.
+    Refused(Refusal, Option<Document>),
 }
 
 /// What is known before the values are asked for.
@@ -52,12 +53,19 @@ struct Judged<'a> {
     ticket: Ticket,
 }
 
+/// Where a placeholder is judged.
+struct Seen {
+    focus: Focus,
+    ticket: Ticket,
+}
+
 /// Why there is no value, for which key.
 struct Refused<'a> {
     key: &'a str,
     reason: String,
     ticket: Option<Ticket>,
-    frame: Box<str>,
+    /// Where, if a document was found.
+    document: Option<Document>,
 }
 
 /// Inserts it where the focus is in that target.
@@ -71,14 +79,18 @@ pub(super) async fn insert(
     let judged = match judge(context, &mut handles, target, wanted).await {
         Ok(Some(judged)) => judged,
         Ok(None) => return Outcome::Literal,
-        Err(refused) => return Outcome::Refused(refuse(recent, refused)),
+        Err(refused) => {
+            let document = refused.document.clone();
+            return Outcome::Refused(refuse(recent, target, refused), document);
+        }
     };
     let keys: Vec<&str> = judged.values.keys().copied().collect();
-    let (focus, whole) = (&judged.focus, judged.focus.facts.whole);
-    let about = format!("{} {} {whole} {}", focus.loader, focus.node, keys.join(" "));
+    let focus = &judged.focus;
+    let document = Some(focus.document());
+    let about = about(focus, &keys);
     // What would fail again does not cost another event, nor another use of the value.
     if let Some(refusal) = recent.same(&about) {
-        return Outcome::Refused(refusal);
+        return Outcome::Refused(refusal, document);
     }
     let params = match params(&context.hub.script(focus::INSERT), &judged, wanted).await {
         Ok(params) => params,
@@ -90,7 +102,7 @@ pub(super) async fn insert(
                 &judged.origin,
                 "the focused frame is",
             );
-            return Outcome::Refused(refusal(key, &reason));
+            return Outcome::Refused(refusal(key, &reason), document);
         }
     };
     let key = keys[0];
@@ -123,17 +135,58 @@ pub(super) async fn insert(
     for key in &keys {
         judged.ticket.refused_for(key, &reason);
     }
-    Outcome::Refused(refusal(key, &reason))
+    Outcome::Refused(refusal(key, &reason), document)
+}
+
+/// Judges a placeholder that would be inserted if nothing more came, as it is judged then: why it would be refused. `longer`: keys
+/// that it may still become. If one of them may be typed there, only what comes next can decide.
+pub(super) async fn early(
+    context: &Context,
+    recent: &mut Recent,
+    target: &str,
+    wanted: &Wanted<'_>,
+    longer: &[&str],
+) -> Option<Refusal> {
+    let mut handles = Handles::new(&context.hub);
+    let Seen { focus, ticket } = match look(context, &mut handles, target, wanted).await {
+        Ok(seen) => seen,
+        Err(refused) => return Some(refuse(recent, target, refused)),
+    };
+    let may_be = |key: &&str| checked(&ticket, &focus, &BTreeMap::from([(*key, 1)])).is_ok();
+    match checked(&ticket, &focus, &spots(wanted)) {
+        Ok((_, values)) if longer.is_empty() => {
+            let keys: Vec<&str> = values.keys().copied().collect();
+            recent.same(&about(&focus, &keys))
+        }
+        Ok(_) => None,
+        Err(_) if longer.iter().any(may_be) => None,
+        Err((key, reason)) => {
+            let refused = Refused {
+                key,
+                reason,
+                document: Some(focus.document()),
+                ticket: Some(ticket),
+            };
+            Some(refuse(recent, target, refused))
+        }
+    }
+}
+
+/// What an attempt is about: the same keys in the same field.
+fn about(focus: &Focus, keys: &[&str]) -> String {
+    let whole = focus.facts.whole;
+    format!("{} {} {whole} {}", focus.loader, focus.node, keys.join(" "))
 }
 
 /// Words a refusal, and puts it into the audit log if it is not there for the moment.
-fn refuse(recent: &mut Recent, refused: Refused<'_>) -> Refusal {
+fn refuse(recent: &mut Recent, target: &str, refused: Refused<'_>) -> Refusal {
     let Refused {
         key,
         reason,
         ticket,
-        frame,
+        document,
     } = refused;
+    let frame = document.as_ref().map_or(target, Document::frame);
     if recent.is_new(&format!("{key} {frame} {reason}"))
         && let Some(ticket) = ticket
     {
@@ -149,36 +202,18 @@ async fn judge<'a>(
     target: &str,
     wanted: &Wanted<'a>,
 ) -> Result<Option<Judged<'a>>, Refused<'a>> {
-    let spots = spots(wanted);
-    let first = spots.keys().next().copied().unwrap_or_default();
-    let refused = |key, reason: String, ticket, frame: &str| Refused {
-        key,
-        reason,
-        ticket,
-        frame: frame.into(),
-    };
-    let focus = match focus::find(handles, &context.pages, target).await {
-        Ok(focus) => focus,
-        Err(nowhere) => {
-            let reason = match nowhere {
-                Nowhere::Nothing => refusals::NOTHING.to_owned(),
-                Nowhere::Call(error) => refusals::of_call(&error),
-            };
-            let ticket = admit(context, wanted, "no frame").await.ok();
-            return Err(refused(first, reason, ticket, target));
-        }
-    };
-    let place = format!("{} frame {}", focus.facts.origin, focus.frame);
-    let ticket = match admit(context, wanted, &place).await {
-        Ok(ticket) => ticket,
-        Err(reason) => return Err(refused(first, reason, None, &focus.frame)),
-    };
+    let Seen { focus, ticket } = look(context, handles, target, wanted).await?;
     // A word that stands for a secret only where it is alone is a word elsewhere, on any origin.
     if wanted.only_whole && wanted.gone.is_empty() && !focus.facts.whole {
         return Ok(None);
     }
-    match checked(&ticket, &focus, &spots) {
-        Err((key, reason)) => Err(refused(key, reason, Some(ticket), &focus.frame)),
+    match checked(&ticket, &focus, &spots(wanted)) {
+        Err((key, reason)) => Err(Refused {
+            key,
+            reason,
+            document: Some(focus.document()),
+            ticket: Some(ticket),
+        }),
         // Of network mode's secrets the placeholder is what is typed.
         Ok((_, values)) if values.is_empty() => Ok(None),
         Ok((origin, values)) => Ok(Some(Judged {
@@ -187,6 +222,41 @@ async fn judge<'a>(
             values,
             ticket,
         })),
+    }
+}
+
+/// Finds what has the focus, and asks to be admitted there.
+async fn look<'a>(
+    context: &Context,
+    handles: &mut Handles,
+    target: &str,
+    wanted: &Wanted<'a>,
+) -> Result<Seen, Refused<'a>> {
+    let key = spots(wanted).keys().next().copied().unwrap_or_default();
+    let focus = match focus::find(handles, &context.pages, target).await {
+        Ok(focus) => focus,
+        Err(nowhere) => {
+            let reason = match nowhere {
+                Nowhere::Nothing => refusals::NOTHING.to_owned(),
+                Nowhere::Call(error) => refusals::of_call(&error),
+            };
+            return Err(Refused {
+                key,
+                reason,
+                ticket: admit(context, wanted, "no frame").await.ok(),
+                document: None,
+            });
+        }
+    };
+    let place = format!("{} frame {}", focus.facts.origin, focus.frame);
+    match admit(context, wanted, &place).await {
+        Ok(ticket) => Ok(Seen { focus, ticket }),
+        Err(reason) => Err(Refused {
+            key,
+            reason,
+            ticket: None,
+            document: Some(focus.document()),
+        }),
     }
 }
 

@@ -1,8 +1,10 @@
 //! What one session of a client has typed and not seen done: the messages that are held.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::focus::Document;
+use super::press::{Part, Presses};
 use crate::browser::{Command, Refusal};
 use crate::fill::Holding;
 
@@ -20,9 +22,21 @@ pub(super) struct Run {
     /// When the last character came.
     pub since: Option<Instant>,
     /// Why nothing was inserted where no command was there to say it.
-    pub failed: Option<Refusal>,
+    pub untold: Option<Untold>,
+    /// Which messages belong to one key, and to one that was refused.
+    pub presses: Presses,
+    /// The placeholder that was judged already, by a message before that of its last character.
+    pub judged: Option<Box<str>>,
     /// Whether a composition is under way.
     pub composes: bool,
+    /// Whether commands other than those that type may pass unseen.
+    pub is_quiet: bool,
+}
+
+/// A refusal that nobody heard of yet. It belongs to a document: it goes with it, and concerns nobody who types in another.
+pub(super) struct Untold {
+    pub refusal: Refusal,
+    pub document: Document,
 }
 
 /// A message that was answered and has not reached the browser.
@@ -59,15 +73,34 @@ impl Run {
         taken
     }
 
-    /// Whether it need not be kept.
+    /// Why a message is refused because one before it was: the others of a key's press.
+    pub fn refuse_rest(&mut self, part: Option<&Part<'_>>, pause: Duration) -> Option<Refusal> {
+        let Some(part) = part else {
+            self.presses.end_burst();
+            return None;
+        };
+        let refusal = self.presses.refuse(part, pause);
+        if refusal.is_none() {
+            self.presses.saw(part);
+        }
+        refusal
+    }
+
+    /// Whether something waits for what comes next.
+    pub fn is_holding(&self) -> bool {
+        self.holding.is_holding() || !self.held.is_empty()
+    }
+
+    /// Whether it need not be kept, but for a press.
     pub fn is_idle(&self) -> bool {
-        self.holding.is_idle() && self.held.is_empty() && self.failed.is_none() && !self.composes
+        self.holding.is_idle() && self.held.is_empty() && self.untold.is_none() && !self.composes
     }
 
     /// Drops what is held: it was replaced by a value, or refused.
     pub fn drop_all(&mut self) {
         self.holding.reset();
         self.held.clear();
+        self.judged = None;
         self.since = None;
     }
 }

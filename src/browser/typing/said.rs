@@ -1,14 +1,22 @@
 //! What a command of the Input domain says as text, by its parameters.
 //!
 //! Only text counts, never a key's name or code: clients send `-` with Shift for `_`. Text on a `rawKeyDown` or a `keyUp` inserts
-//! nothing. What cannot be read is no text of ours: it goes on as it is, and the browser says what is wrong with it.
+//! nothing; the first tells what the `char` will be. What cannot be read is no text of ours: it goes on as it is, and the browser says what is wrong with it.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::press::{Kind, Part};
 use crate::browser::Command;
+
+/// A command, read.
+pub(super) struct Read<'a> {
+    pub said: Said<'a>,
+    /// Which part of which key's press it is, if it is one.
+    pub part: Option<Part<'a>>,
+}
 
 /// What a command says.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +29,8 @@ pub(super) enum Said<'a> {
     Composition(Cow<'a, str>, bool),
     /// Nothing of its own: it belongs to the character before it or after it.
     Attached,
+    /// It takes back the character before it.
+    Erased,
     /// Something else, after which the caret may stand elsewhere.
     Other,
 }
@@ -51,6 +61,8 @@ struct Key<'a> {
     #[serde(borrow)]
     #[serde(rename = "key")]
     name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    code: Option<Cow<'a, str>>,
     #[serde(default)]
     commands: Vec<IgnoredAny>,
 }
@@ -58,15 +70,11 @@ struct Key<'a> {
 /// Alt, Control and Meta: with one of them a key is a shortcut.
 const SHORTCUT: u8 = 1 | 2 | 4;
 
-/// Keys that do nothing by themselves.
-const MODIFIERS: [&str; 9] = [
-    "Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "NumLock", "Fn", "Dead",
-];
-
 /// Reads a command.
-pub(super) fn read(command: &Command) -> Said<'_> {
+pub(super) fn read(command: &Command) -> Read<'_> {
     let params = command.params();
-    match &*command.method {
+    let mut part = None;
+    let said = match &*command.method {
         "Input.insertText" => match serde_json::from_slice::<Insertion>(params) {
             Ok(Insertion { text }) => said(text),
             Err(_) => Said::Other,
@@ -78,44 +86,86 @@ pub(super) fn read(command: &Command) -> Said<'_> {
             ),
             Err(_) => Said::Other,
         },
-        "Input.dispatchKeyEvent" => match serde_json::from_slice(params) {
-            Ok(key) => key_event(key),
+        "Input.dispatchKeyEvent" => match serde_json::from_slice::<Key>(params) {
+            Ok(mut key) => {
+                part = key.part();
+                key.said(part.as_ref())
+            }
             Err(_) => Said::Other,
         },
         _ => Said::Other,
-    }
+    };
+    Read { said, part }
 }
 
-fn key_event(event: Key<'_>) -> Said<'_> {
-    let has_text = event.text.as_ref().is_some_and(|text| !text.is_empty());
-    let is_shortcut = event.modifiers & SHORTCUT != 0 || !event.commands.is_empty();
-    match (&*event.kind, event.text) {
-        ("keyUp", _) => Said::Attached,
-        ("char" | "keyDown", Some(text)) if has_text && !is_shortcut => said(text),
-        ("char", _) if !has_text => Said::Attached,
-        ("keyDown" | "rawKeyDown", _) => textless(event.name.as_deref(), is_shortcut),
-        _ => Said::Other,
+impl<'a> Key<'a> {
+    /// Which part of a press it is; `None` where it is of no kind that there is.
+    fn part(&mut self) -> Option<Part<'a>> {
+        let text = self.text.as_deref().filter(|text| !text.is_empty());
+        let ahead = |text| character(text).filter(|_| !self.is_shortcut());
+        let kind = match (&*self.kind, text) {
+            ("keyDown", Some(_)) => Kind::Typed,
+            ("rawKeyDown", Some(text)) => Kind::Ahead(ahead(text)),
+            ("keyDown" | "rawKeyDown", None) => Kind::Down,
+            ("char", _) => Kind::Char,
+            ("keyUp", _) => Kind::Up,
+            _ => return None,
+        };
+        Some(Part {
+            kind,
+            key: self.name.take().unwrap_or_default(),
+            code: self.code.take().unwrap_or_default(),
+        })
+    }
+
+    fn is_shortcut(&self) -> bool {
+        self.modifiers & SHORTCUT != 0 || !self.commands.is_empty()
+    }
+
+    fn said(self, part: Option<&Part<'a>>) -> Said<'a> {
+        let Some(part) = part else {
+            return Said::Other;
+        };
+        let is_shortcut = self.is_shortcut();
+        match (part.kind, self.text) {
+            (Kind::Up, _) => Said::Attached,
+            (Kind::Typed | Kind::Char, Some(text)) if !text.is_empty() => {
+                if is_shortcut {
+                    Said::Other
+                } else {
+                    said(text)
+                }
+            }
+            (Kind::Char, _) => Said::Attached,
+            _ => textless(part, is_shortcut),
+        }
     }
 }
 
 /// A key that went down without a text: its character may follow.
-fn textless<'a>(key: Option<&str>, is_shortcut: bool) -> Said<'a> {
-    match key {
-        Some(key) if MODIFIERS.contains(&key) => Said::Attached,
+fn textless<'a>(part: &Part<'_>, is_shortcut: bool) -> Said<'a> {
+    match &*part.key {
+        _ if part.is_modifier() => Said::Attached,
+        "Backspace" => Said::Erased,
         _ if is_shortcut => Said::Other,
-        None | Some("" | "Unidentified" | "Process") => Said::Attached,
-        Some(key) if key.chars().count() == 1 => Said::Attached,
-        Some(_) => Said::Other,
+        "" | "Unidentified" | "Process" => Said::Attached,
+        key if key.chars().count() == 1 => Said::Attached,
+        _ => Said::Other,
     }
 }
 
-fn said(text: Cow<'_, str>) -> Said<'_> {
+/// The character that a text is, if it is one that fields take.
+fn character(text: &str) -> Option<char> {
     let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        (None, _) => Said::Other,
-        (Some(c), None) if c.is_control() => Said::Other,
-        (Some(c), None) => Said::Character(c),
-        _ => Said::Whole(text),
+    let first = chars.next().filter(|c| !c.is_control())?;
+    chars.next().is_none().then_some(first)
+}
+
+fn said(text: Cow<'_, str>) -> Said<'_> {
+    match character(&text) {
+        Some(c) => Said::Character(c),
+        None if text.chars().nth(1).is_none() => Said::Other,
+        None => Said::Whole(text),
     }
 }
 
@@ -132,7 +182,7 @@ mod tests {
             params: Some(0..message.len()),
             message,
         };
-        assert_eq!(read(&command), *expected, "{method} {params}");
+        assert_eq!(read(&command).said, *expected, "{method} {params}");
     }
 
     #[test]
@@ -187,7 +237,7 @@ mod tests {
             (
                 key,
                 r#"{"type": "rawKeyDown", "key": "Backspace", "commands": ["deleteBackward"]}"#,
-                Said::Other,
+                Said::Erased,
             ),
             (
                 key,

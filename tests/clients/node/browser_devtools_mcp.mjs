@@ -36,11 +36,9 @@ async function uid(pattern) {
 const click = async (pattern) => said("click", { uid: await uid(pattern) });
 const evaluate = (code) => said("evaluate_script", { function: code });
 
-async function fill(way, user, password) {
-  const fields = [
-    [await uid('textbox "User"'), user],
-    [await uid('textbox "Password"'), password],
-  ];
+async function fill(way, texts) {
+  const fields = [];
+  for (const [name, text] of Object.entries(texts)) fields.push([await uid(`textbox "${name}"`), text]);
   if (way === "form") return said("fill_form", { elements: fields.map(([uid, value]) => ({ uid, value })) });
   for (const [uid, value] of fields) {
     if (way === "fill") await said("fill", { uid, value });
@@ -54,19 +52,16 @@ async function fill(way, user, password) {
 const steps = {
   async type({ url, way, user, password }) {
     await go(url);
-    await fill(way, user, password);
+    await fill(way, { User: user, Password: password });
     return snapshot();
   },
   async submit() {
     await click('button "Log in"');
     await said("wait_for", { text: ["Welcome, the password was right"] });
   },
-  async refused({ url, password }) {
+  async refused({ url, way, password }) {
     await go(url);
-    await said("click", { uid: await uid('textbox "Password"') });
-    await said("type_text", { text: password });
-    const told = [await snapshot(), await said("press_key", { key: "Tab" })];
-    return [...told, await snapshot()];
+    await fill(way, { Password: password });
   },
 
   "read snapshot": () => snapshot(),

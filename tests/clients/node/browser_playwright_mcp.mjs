@@ -24,11 +24,9 @@ async function target(pattern) {
   return /\[ref=(\w+)\]/.exec(found)[1];
 }
 
-async function fill(way, user, password) {
-  const fields = [
-    ["User", await target('textbox "User"'), user],
-    ["Password", await target('textbox "Password"'), password],
-  ];
+async function fill(way, texts) {
+  const fields = [];
+  for (const [name, text] of Object.entries(texts)) fields.push([name, await target(`textbox "${name}"`), text]);
   if (way === "form") {
     const filled = fields.map(([name, target, value]) => ({ name, target, type: "textbox", value }));
     return call("browser_fill_form", { fields: filled });
@@ -42,7 +40,7 @@ const click = async (pattern) => said("browser_click", { element: pattern, targe
 const steps = {
   async type({ url, way, user, password }) {
     await call("browser_navigate", { url });
-    await fill(way, user, password);
+    await fill(way, { User: user, Password: password });
     return snapshot();
   },
   async submit({ frame }) {
@@ -51,9 +49,9 @@ const steps = {
     const place = frame ? "page.frameLocator('#inner')" : "page";
     await call("browser_run_code_unsafe", { code: `async (page) => await ${place}.locator('#confirmed').waitFor()` });
   },
-  async refused({ url, password }) {
+  async refused({ url, way, password }) {
     await call("browser_navigate", { url });
-    await call("browser_type", { element: "Password", target: await target('textbox "Password"'), text: password });
+    await fill(way, { Password: password });
   },
 
   "read snapshot": snapshot,

@@ -50,9 +50,12 @@ const steps = {
   },
   async refused({ url, way, password }) {
     await page.goto(url);
-    await typed(page, "#password", way, password);
-    await value(page, "#password");
-    await page.keyboard.press("Tab");
+    page.setDefaultTimeout(2_500);
+    try {
+      await typed(page, "#password", way, password);
+    } finally {
+      page.setDefaultTimeout(30_000);
+    }
   },
 
   "read content": () => page.content(),
