@@ -31,8 +31,10 @@ pub enum Handler {
     Header,
     /// Cookies that are set.
     Cookie,
-    /// The clipboard.
+    /// The clipboard, and what drags.
     Clipboard,
+    /// The mouse, which pastes and drags.
+    Mouse,
     /// Script, and the worlds that it runs in.
     World,
     /// What passes only where it leaves something off.
@@ -74,8 +76,11 @@ impl Handler {
     /// Whether what typing holds back must be in the page before. Not for what a page may be waiting for, such as a paused
     /// request: what is held back could not get there.
     pub fn releases(self) -> bool {
-        use Handler::{Capture, Clipboard, Files, Navigate, Reads, World};
-        matches!(self, Reads | Capture | Navigate | World | Files | Clipboard)
+        use Handler::{Capture, Clipboard, Files, Mouse, Navigate, Reads, World};
+        matches!(
+            self,
+            Reads | Capture | Navigate | World | Files | Clipboard | Mouse
+        )
     }
 
     fn parse(word: &str) -> Option<Self> {
@@ -91,6 +96,7 @@ impl Handler {
             "Header" => Self::Header,
             "Cookie" => Self::Cookie,
             "Clipboard" => Self::Clipboard,
+            "Mouse" => Self::Mouse,
             "World" => Self::World,
             "Switch" => Self::Switch,
             "Tracing" => Self::Tracing,

@@ -27,6 +27,8 @@ struct Memory {
     filled: HashMap<Box<str>, HashSet<Box<str>>>,
     /// One of them could not be remembered.
     any_is_filled: bool,
+    /// There was one, whether it is there still or not.
+    was_filled: bool,
     /// Loader ids of documents that a client made.
     tainted: HashSet<Box<str>>,
     /// One of them could not be remembered.
@@ -37,6 +39,7 @@ impl Pages {
     /// A value is about to be inserted in the document of that frame.
     pub fn filled(&self, target: &str, _frame: &str, loader: &str) {
         let mut memory = self.memory();
+        memory.was_filled = true;
         let known = memory.filled.get(target);
         if known.is_some_and(|known| known.contains(loader)) {
             return;
@@ -47,6 +50,11 @@ impl Pages {
         }
         let loaders = memory.filled.entry(target.into()).or_default();
         loaders.insert(loader.into());
+    }
+
+    /// Whether a value was ever inserted. What was selected then stays in the window system's selection when its document goes.
+    pub fn was_filled(&self) -> bool {
+        self.memory().was_filled
     }
 
     /// A client had a hand in that document's text: it takes no values.
@@ -206,6 +214,12 @@ pub(super) struct FrameTree {
 pub(super) struct Frame {
     id: Box<str>,
     pub loader_id: Box<str>,
+    /// Its document's address without the fragment.
+    #[serde(default)]
+    url: Box<str>,
+    /// The origin of that address.
+    #[serde(default)]
+    security_origin: Box<str>,
 }
 
 impl FrameTree {
@@ -218,13 +232,30 @@ impl FrameTree {
 
     /// The loader ids from that frame up to the root; empty if it is not there.
     pub fn way_up(&self, frame: &str) -> Vec<Box<str>> {
+        let way = self.frames_up(frame);
+        way.iter().map(|frame| frame.loader_id.clone()).collect()
+    }
+
+    /// The origin that the browser itself gives a frame's document: that of its address, or of the nearest document around it whose
+    /// text a `srcdoc` is. `None`: it is not there, or its address has none. A sandboxed document's own is another.
+    pub fn origin(&self, frame: &str) -> Option<&str> {
+        let way = self.frames_up(frame);
+        let whose = way
+            .into_iter()
+            .find(|frame| &*frame.url != "about:srcdoc")?;
+        let of_site = ["http://", "https://", "chrome-extension://"];
+        let has_site = of_site.iter().any(|scheme| whose.url.starts_with(scheme));
+        has_site.then_some(&*whose.security_origin)
+    }
+
+    fn frames_up(&self, frame: &str) -> Vec<&Frame> {
         if &*self.frame.id == frame {
-            return vec![self.frame.loader_id.clone()];
+            return vec![&self.frame];
         }
         for child in &self.child_frames {
-            let mut way = child.way_up(frame);
+            let mut way = child.frames_up(frame);
             if !way.is_empty() {
-                way.push(self.frame.loader_id.clone());
+                way.push(&self.frame);
                 return way;
             }
         }
@@ -257,7 +288,7 @@ mod tests {
     #[test]
     fn a_full_memory_fails_closed() {
         let pages = Pages::default();
-        assert!(!pages.has_tainted());
+        assert!(!pages.has_tainted() && !pages.was_filled());
         for n in 0..MOST_DOCUMENTS {
             pages.taint(&format!("loader-{n}"));
             pages.filled("target", "frame", &format!("loader-{n}"));
@@ -277,5 +308,43 @@ mod tests {
         for (frame, expected) in [("a", "1"), ("b", "21"), ("d", "431"), ("e", "")] {
             assert_eq!(tree.way_up(frame).concat(), expected, "{frame}");
         }
+    }
+
+    #[test]
+    fn origins_are_those_of_addresses() {
+        let frame = |id: &str, url: &str, origin: &str, inside: Vec<serde_json::Value>| {
+            let frame =
+                serde_json::json!({"id": id, "loaderId": id, "url": url, "securityOrigin": origin});
+            serde_json::json!({"frame": frame, "childFrames": inside})
+        };
+        let inner = frame("d", "about:srcdoc", "://", Vec::new());
+        let tree = frame(
+            "a",
+            "https://a.test/x",
+            "https://a.test",
+            vec![
+                frame("b", "about:blank", "://", Vec::new()),
+                frame("c", "about:srcdoc", "://", vec![inner]),
+                frame("e", "data:text/html,", "null", Vec::new()),
+                frame("f", "http://b.test/", "http://b.test", Vec::new()),
+                frame("g", "blob:https://a.test/1", "https://a.test", Vec::new()),
+            ],
+        );
+        let tree: FrameTree = read(tree.to_string().as_bytes()).unwrap();
+        let alone = frame("a", "about:srcdoc", "://", Vec::new());
+        let alone: FrameTree = read(alone.to_string().as_bytes()).unwrap();
+        for (frame, expected) in [
+            ("a", Some("https://a.test")),
+            ("b", None),
+            ("c", Some("https://a.test")),
+            ("d", Some("https://a.test")),
+            ("e", None),
+            ("f", Some("http://b.test")),
+            ("g", None),
+            ("h", None),
+        ] {
+            assert_eq!(tree.origin(frame), expected, "{frame}");
+        }
+        assert_eq!(alone.origin("a"), None, "who made it is elsewhere");
     }
 }

@@ -9,6 +9,7 @@ mod audit_kit;
 mod audit_log;
 mod audit_search;
 mod audit_verify;
+mod browser_breaches;
 mod browser_captures;
 mod browser_cuts;
 mod browser_drawn;

@@ -244,6 +244,7 @@ async fn evaluate<T: DeserializeOwned>(
 async fn serialised(hub: &Hub, session: &str, world: i64) -> Result<Bytes, CallError> {
     let document = evaluate::<String>(hub, session, world, "document", false).await?;
     let object = document.object_id.ok_or(CallError::Unreadable)?;
+    hub.note_ours(&object);
     let params = json!({"objectId": object, "includeShadowDOM": true});
     let html = hub.call(Some(session), "DOM.getOuterHTML", params).await;
     // A handle that is not given back lives as long as the document.

@@ -287,7 +287,12 @@ async fn until(time: Option<Instant>) {
 impl Shared {
     /// Whether a handler has nothing to do with the command, so that it passes at once.
     fn passes(&self, handler: Handler, command: &Command) -> bool {
-        handler == Handler::Reads && self.is_quiet(command)
+        let passes = match handler {
+            Handler::Reads => true,
+            Handler::Mouse => !self.context.pages.was_filled(),
+            _ => false,
+        };
+        passes && self.is_quiet(command)
     }
 
     /// Whether nothing was typed that the command may read or move on from.

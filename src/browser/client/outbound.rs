@@ -10,6 +10,7 @@ use super::masking::Unsent;
 use super::{Shared, captures, count, reply};
 use crate::browser::envelope;
 use crate::browser::hub::{FromBrowser, Incoming};
+use crate::browser::inspect::NO_CONTEXT;
 use crate::browser::methods::{self, Handler};
 use crate::browser::{Event, Observed, Refusal};
 
@@ -22,10 +23,13 @@ pub(super) async fn run(shared: &Shared, incoming: &mut Incoming) -> End {
         let passed = match incoming.next().await {
             FromBrowser::Reply {
                 id,
+                method,
                 session,
                 message,
-                ..
-            } => answer(shared, id, session.as_ref(), message).await,
+            } => {
+                let message = lost(shared, id, &method, session.as_ref(), message);
+                answer(shared, id, session.as_ref(), message).await
+            }
             FromBrowser::Event {
                 method,
                 session,
@@ -38,6 +42,37 @@ pub(super) async fn run(shared: &Shared, incoming: &mut Incoming) -> End {
             return end;
         }
     }
+}
+
+/// A context that went meanwhile, in the words that clients know: they named it by its number, and we by its unique id.
+fn lost(
+    shared: &Shared,
+    id: i64,
+    method: &str,
+    session: Option<&Arc<str>>,
+    message: Bytes,
+) -> Bytes {
+    const LONGEST: usize = 512;
+    let may_be = matches!(method, "Runtime.evaluate" | "Runtime.callFunctionOn");
+    let is_it = may_be
+        && message.len() <= LONGEST
+        && memchr::memmem::find(&message, b"uniqueContextId").is_some()
+        && serde_json::from_slice::<Failed>(&message)
+            .is_ok_and(|failed| failed.error.message == "uniqueContextId not found");
+    if !is_it {
+        return message;
+    }
+    reply::refused(id, shared.shown(session), &Refusal::new(NO_CONTEXT))
+}
+
+#[derive(serde::Deserialize)]
+struct Failed {
+    error: Why,
+}
+
+#[derive(serde::Deserialize)]
+struct Why {
+    message: String,
 }
 
 async fn answer(

@@ -14,6 +14,7 @@
 mod events;
 mod link;
 mod member;
+mod ours;
 mod queue;
 mod rewrite;
 mod route;
@@ -22,8 +23,8 @@ mod state;
 mod supervise;
 mod types;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -35,6 +36,7 @@ use zeroize::Zeroizing;
 
 use super::settings::Settings;
 use link::Link;
+use ours::Ours;
 use sessions::Owner;
 use supervise::{Running, Shared};
 
@@ -52,6 +54,7 @@ pub struct Hub {
     shared: Arc<Shared>,
     world: String,
     members: AtomicU64,
+    ours: Mutex<Ours>,
 }
 
 impl Drop for Hub {
@@ -84,6 +87,7 @@ impl Hub {
             shared,
             world: random_name(),
             members: AtomicU64::new(0),
+            ours: Mutex::default(),
         }))
     }
 
@@ -184,6 +188,21 @@ impl Hub {
     /// A script of ours under that name, by which clients' debuggers are not told of it.
     pub fn script(&self, source: &str) -> String {
         format!("{source}\n//# sourceURL={}\n", self.world)
+    }
+
+    /// That handle of the protocol (`objectId`) is of a world of ours, and so are all of that world.
+    pub fn note_ours(&self, object: &str) {
+        self.worlds().note(object);
+    }
+
+    /// Whether a handle is of a world of ours. What is no handle counts as one.
+    pub fn is_ours(&self, object: &str) -> bool {
+        self.worlds().has(object)
+    }
+
+    fn worlds(&self) -> MutexGuard<'_, Ours> {
+        // What is put in is put in as a whole.
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What browser it is, or was last.

@@ -1,4 +1,5 @@
-//! The clipboard: nothing is copied or cut out of a document that shows a value, and no page is let at it meanwhile.
+//! The clipboard: nothing is copied or cut out of a document that shows a value, and no page is let at it meanwhile. What is merely
+//! selected goes into the window system's selection, so nothing is pasted from there once a value was inserted.
 //!
 //! Script of the agent's own that copies is out of reach: it could read the field as well.
 
@@ -50,12 +51,24 @@ impl Press {
     }
 }
 
+impl Press {
+    /// Whether it pastes what was selected, or what was deleted last.
+    fn pastes_selection(&self) -> bool {
+        let commands = self.commands.iter().flatten();
+        let mut commands = commands.map(|command| command.to_ascii_lowercase());
+        commands.any(|command| command.contains("globalselection") || command.contains("yank"))
+    }
+}
+
 /// `Input.dispatchKeyEvent`; other typing passes.
 pub async fn key(context: &Context, command: &Command) -> Result<Verdict, Refusal> {
     if &*command.method != "Input.dispatchKeyEvent" {
         return Ok(Verdict::Pass);
     }
     let key: Press = read(command)?;
+    if key.pastes_selection() && context.pages.was_filled() {
+        return Err(selection());
+    }
     if !key.copies() {
         return Ok(Verdict::Pass);
     }
@@ -102,7 +115,15 @@ pub async fn permission(context: &Context, command: &Command) -> Result<Verdict,
     Ok(Verdict::Pass)
 }
 
-fn refusal() -> Refusal {
+/// Why nothing is pasted from the selection.
+pub(super) fn selection() -> Refusal {
+    Refusal::new(
+        "a secret's value was inserted in this browser, and may be in the selection that the middle button and PasteGlobalSelection \
+         paste: both are refused from then on",
+    )
+}
+
+pub(super) fn refusal() -> Refusal {
     Refusal::new(
         "a page shows a secret's value: until it has gone to another document, nothing is copied or cut, and no page is let at the \
          clipboard",
@@ -145,6 +166,19 @@ mod tests {
         ] {
             let key_event: Press = serde_json::from_str(key).unwrap();
             assert_eq!(key_event.copies(), copies, "{key}");
+            assert!(!key_event.pastes_selection(), "{key}");
+        }
+        for command in [
+            "PasteGlobalSelection",
+            "pasteglobalselection",
+            "yank:",
+            "YankAndSelect",
+        ] {
+            let press = Press {
+                commands: Some(vec!["selectAll".to_owned(), command.to_owned()]),
+                ..Press::default()
+            };
+            assert!(press.pastes_selection(), "{command}");
         }
     }
 }

@@ -122,7 +122,11 @@ impl Inspector {
         }
         let request = self.request(command, &request_id);
         if let Some(url) = &url {
-            self.redirect(url, request.as_ref())?;
+            let is_same = self.redirect(url, request.as_ref())?;
+            if let Some(request) = request.as_ref().filter(|_| !is_same) {
+                // The page does not see it: what another server says would count as its own.
+                made(context, command, request)?;
+            }
         }
         let own = request.as_ref().and_then(|request| request.origin.clone());
         let ticket = admit(
@@ -171,8 +175,8 @@ impl Inspector {
         ))
     }
 
-    /// Whether the client may lead a request to another address.
-    fn redirect(&self, url: &str, request: Option<&Request>) -> Result<(), Refusal> {
+    /// Whether the client may lead a request to another address; and whether that is of the same origin.
+    fn redirect(&self, url: &str, request: Option<&Request>) -> Result<bool, Refusal> {
         if url::check(url)? != Kind::Web {
             return Err(Refusal::new(
                 "a request that waits goes on to http: and https: addresses only",
@@ -186,7 +190,7 @@ impl Inspector {
                 "this request has a value in its headers, which is not led to another origin",
             ));
         }
-        Ok(())
+        Ok(is_same)
     }
 
     fn overriding(&self, url: &str, ticket: &Ticket) -> Result<Option<(Draft, Origin)>, Refusal> {
@@ -334,20 +338,25 @@ impl Inspector {
         struct Fulfill {
             request_id: String,
             response_code: i64,
+            response_headers: Option<Vec<Header>>,
+            binary_response_headers: Option<IgnoredAny>,
             #[serde(rename = "body")]
             _body: Option<IgnoredAny>,
         }
         let Fulfill {
             request_id,
             response_code,
+            response_headers,
+            binary_response_headers,
             ..
         } = read(command)?;
         let request = self.request(command, &request_id).ok_or_else(unknown)?;
-        // What a redirect leads to is made by its own server.
-        let is_redirect = matches!(response_code, 301 | 302 | 303 | 307 | 308);
-        if request.may_be_document && !is_redirect {
-            let loader = request.network.as_deref().ok_or_else(unknown)?;
-            context.pages.taint(loader);
+        // What a redirect leads to is made by its own server; one that leads nowhere shows the body.
+        let is_redirect = matches!(response_code, 301 | 302 | 303 | 307 | 308)
+            && binary_response_headers.is_none()
+            && leads_somewhere(response_headers.as_deref().unwrap_or_default());
+        if !is_redirect {
+            made(context, command, &request)?;
         }
         Ok(Verdict::Pass)
     }
@@ -405,6 +414,7 @@ fn seen(params: &[u8]) -> Option<(String, Request)> {
         frame: seen.frame_id,
         network: seen.network_id.filter(|id| !id.is_empty()),
         may_be_document: !PARTS.contains(&&*seen.resource_type),
+        is_script: &*seen.resource_type == "Script",
         has_left: seen.response_status_code.is_some() || seen.response_error_reason.is_some(),
         challenge,
     };
@@ -430,6 +440,49 @@ async fn listen(context: Context, target: Arc<Target>) {
 fn in_body(data: &str, finder: &Finder) -> Option<String> {
     let body = base64::decode_wiped(data)?;
     url::delimited(&String::from_utf8_lossy(&body), finder)
+}
+
+/// A client, or a server of its choice, answers a request in the place of the page's own server: a document takes no values. A
+/// service worker's script would answer for documents for as long as it is kept.
+fn made(context: &Context, command: &Command, request: &Request) -> Result<(), Refusal> {
+    let target = context.member.target_of(command.session.as_deref());
+    let is_service = target.is_none_or(|target| &*target.kind == "service_worker");
+    if is_service && (request.may_be_document || request.is_script) {
+        return Err(Refusal::new(
+            "a service worker's script is not answered by a client, nor by another server: it would make documents of the site. Answer \
+             the requests of pages instead, and let them pass workers by (Network.setBypassServiceWorker)",
+        ));
+    }
+    if request.may_be_document {
+        let loader = request.network.as_deref().ok_or_else(unknown)?;
+        context.pages.taint(loader);
+    }
+    Ok(())
+}
+
+/// Whether Chromium follows it. With none that it can read, it shows the body.
+fn leads_somewhere(headers: &[Header]) -> bool {
+    let mut locations = headers
+        .iter()
+        .filter(|header| header.name.eq_ignore_ascii_case("location"));
+    let (first, second) = (locations.next(), locations.next());
+    // Which of two it takes need not be known.
+    let Some(location) = first.filter(|_| second.is_none()) else {
+        return false;
+    };
+    let location = location.value.as_str();
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=@/?:#".contains(&byte);
+    if !location.bytes().all(is_plain) {
+        return false;
+    }
+    match location.strip_prefix('/') {
+        Some(path) => !path.starts_with('/'),
+        None => {
+            url::check(location).is_ok_and(|kind| kind == Kind::Web)
+                && location.parse::<Origin>().is_ok()
+        }
+    }
 }
 
 /// The frame that made a request.

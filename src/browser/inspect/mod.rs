@@ -11,7 +11,9 @@
 //! It types nothing, takes no pictures, and reads no streams.
 
 mod clipboard;
+mod debugger;
 mod draft;
+mod drag;
 mod fetch;
 mod files;
 mod header;
@@ -25,9 +27,12 @@ mod url;
 mod world;
 mod worlds;
 
+pub(in crate::browser) use self::world::NO_CONTEXT;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use self::drag::Drag;
 use self::paused::Paused;
 use self::said::Said;
 use self::worlds::Worlds;
@@ -65,6 +70,8 @@ pub struct Inspector {
 struct State {
     worlds: Worlds,
     paused: Paused,
+    /// How sessions drag.
+    drags: HashMap<Box<str>, Drag>,
     /// Sessions whose target waited for the client when it was attached.
     waiting: HashSet<Box<str>>,
     /// The client said where downloads of the default context go.
@@ -92,7 +99,11 @@ impl Inspector {
             Handler::Header => self.header(context, command).await,
             Handler::Cookie => self.cookie(context, command).await,
             Handler::Typing => clipboard::key(context, command).await,
+            Handler::Clipboard if &*command.method == "Input.setInterceptDrags" => {
+                self.intercept(command)
+            }
             Handler::Clipboard => clipboard::permission(context, command).await,
+            Handler::Mouse => self.mouse(context, command).await,
             Handler::World => self.world(context, command).await,
             Handler::Switch => switches::take(command),
             Handler::Tracing => switches::tracing(command),
@@ -111,6 +122,7 @@ impl Inspector {
             Some(Handler::World) => self.see_world(context, event),
             Some(Handler::Fetch) => self.see_request(context, event),
             Some(Handler::Target) => self.see_target(context, event),
+            Some(Handler::Mouse) => self.see_drag(context, event),
             _ => Observed::Keep,
         }
     }

@@ -18,6 +18,8 @@ pub fn take(command: &Command) -> Result<Verdict, Refusal> {
         action: Option<String>,
         // Debugger.setPauseOnExceptions
         state: Option<String>,
+        // Debugger.setSkipAllPauses
+        skip: Option<bool>,
         // Autofill.setAddresses
         addresses: Option<Vec<IgnoredAny>>,
     }
@@ -28,6 +30,7 @@ pub fn take(command: &Command) -> Result<Verdict, Refusal> {
         switch.action.map(|action| action == "cancel"),
         switch.state.map(|state| state == "none"),
         switch.addresses.as_ref().map(Vec::is_empty),
+        switch.skip,
     ];
     let mut said = said.into_iter().flatten().peekable();
     if said.peek().is_some() && said.all(|is_off| is_off) {

@@ -156,7 +156,8 @@ impl Inspector {
         if &**event.method == "Target.detachedFromTarget" {
             let mut state = self.state();
             let session = session_id.unwrap_or_default();
-            state.worlds.clear(&session);
+            state.worlds.remove(&session);
+            state.drags.remove(&*session);
             state.paused.clear(&session);
             state.waiting.remove(&*session);
             return Observed::Keep;

@@ -1,7 +1,8 @@
 //! Which execution contexts a client was told of, by session.
 //!
-//! A context may be named where its target's own sessions of this client were told of it: numbers mean something within a process
-//! only. Bounded: what is not remembered is not known, and refused.
+//! A context may be named where its target's own sessions of this client were told of it. Numbers mean something within a process
+//! only, and begin again in the next; so they are held while their session is told of contexts that go, and where script runs by a
+//! number, its context's unique id takes the number's place. Bounded: what is not remembered is not known, and refused.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,6 +19,8 @@ pub struct Worlds(HashMap<Box<str>, Known>);
 #[derive(Debug, Default)]
 struct Known {
     target: Box<str>,
+    /// It is told of contexts that come and go.
+    is_told: bool,
     numbers: HashSet<i64>,
     /// Their unique ids, by number.
     unique: HashMap<i64, Box<str>>,
@@ -73,8 +76,29 @@ impl Worlds {
         known.numbers.remove(&number)
     }
 
-    /// All contexts of a session are gone, or the session is.
+    /// The session of that target is told of contexts from now on.
+    pub fn enable(&mut self, session: &str, target: &str, is_there: impl Fn(&str) -> bool) {
+        if let Some(known) = self.session(session, target, is_there) {
+            known.is_told = true;
+        }
+    }
+
+    /// Whether a session is told of contexts.
+    pub fn is_told(&self, session: &str) -> bool {
+        self.0.get(session).is_some_and(|known| known.is_told)
+    }
+
+    /// All contexts of a session are gone.
     pub fn clear(&mut self, session: &str) {
+        if let Some(known) = self.0.get_mut(session) {
+            known.numbers.clear();
+            known.unique.clear();
+            known.ours.clear();
+        }
+    }
+
+    /// A session is gone, or is not told of contexts any more: what it was told grows old.
+    pub fn remove(&mut self, session: &str) {
         self.0.remove(session);
     }
 
@@ -88,6 +112,14 @@ impl Worlds {
     /// Whether a session of that target was told of the context with that number.
     pub fn knows(&self, target: &str, number: i64) -> bool {
         self.of(target).any(|known| known.numbers.contains(&number))
+    }
+
+    /// The unique id of the context that a session, or else another one of that target, knows by that number.
+    pub fn unique(&self, session: &str, target: &str, number: i64) -> Option<&str> {
+        let own = self.0.get(session).filter(|own| *own.target == *target);
+        let mut all = own.into_iter().chain(self.of(target));
+        let found = all.find_map(|known| known.unique.get(&number));
+        found.map(|unique| &**unique)
     }
 
     /// The same by its unique id.
@@ -148,6 +180,29 @@ mod tests {
         );
         worlds.clear("s2");
         assert!(!worlds.knows("t2", 2));
+    }
+
+    #[test]
+    fn what_a_session_is_not_told_of_grows_old() {
+        let mut worlds = Worlds::default();
+        let there = |_: &str| true;
+        worlds.enable("s1", "t", there);
+        worlds.announce("s1", "t", 1, Some("old"), there);
+        worlds.announce("s2", "t", 1, Some("new"), there);
+        worlds.announce("s2", "t", 2, None, there);
+        assert_eq!(
+            worlds.unique("s1", "t", 1),
+            Some("old"),
+            "its own word first"
+        );
+        assert_eq!(worlds.unique("s2", "t", 1), Some("new"));
+        assert_eq!(worlds.unique("s2", "t", 2), None);
+        assert_eq!(worlds.unique("s2", "another", 1), None);
+        worlds.clear("s1");
+        assert!(worlds.is_told("s1") && worlds.unique("s1", "t", 1) == Some("new"));
+        worlds.remove("s2");
+        worlds.remove("s1");
+        assert!(!worlds.is_told("s1") && !worlds.knows("t", 1) && !worlds.knows_unique("t", "new"));
     }
 
     #[test]

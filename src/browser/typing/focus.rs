@@ -35,6 +35,8 @@ pub(super) struct Focus {
     pub object: Box<str>,
     /// Chromium's number of the element, the same at each look.
     pub node: i64,
+    /// The origin that the browser itself gives its document; what the element says of it must be the same.
+    pub origin: Option<Box<str>>,
     /// What it is.
     pub facts: Facts,
     /// Whether a client had a hand in its document, or in one around it.
@@ -234,7 +236,8 @@ pub(super) async fn find(
             continue;
         }
         let facts = walk.facts(&object).await?;
-        let (loader, is_tainted) = walk.document(pages).await?;
+        // Asked last: while the handle is good, its document is the one that the frame shows. Where it is not, it takes nothing.
+        let (loader, origin, is_tainted) = walk.document(pages).await?;
         return Ok(Focus {
             session: walk.session,
             target: walk.target,
@@ -242,6 +245,7 @@ pub(super) async fn find(
             loader,
             object,
             node: node.backend_node_id,
+            origin,
             facts,
             is_tainted,
         });
@@ -332,7 +336,11 @@ impl Walk<'_> {
         below["objectGroup"] = self.handles.group.as_str().into();
         below["silent"] = true.into();
         let answer = self.call("Runtime.callFunctionOn", below).await?;
-        Ok(read::<Called>(&answer)?.result.object_id)
+        let object = read::<Called>(&answer)?.result.object_id;
+        if let Some(object) = &object {
+            self.hub.note_ours(object);
+        }
+        Ok(object)
     }
 
     async fn facts(&self, object: &str) -> Result<Facts, CallError> {
@@ -344,35 +352,41 @@ impl Walk<'_> {
         serde_json::from_value(facts).map_err(|_| CallError::Unreadable)
     }
 
-    /// The frame's document, and whether a client had a hand in it or in one around it.
-    async fn document(&self, pages: &Pages) -> Result<(Box<str>, bool), CallError> {
-        let way = frame_tree(self.hub, &self.target)
-            .await?
-            .way_up(&self.frame);
+    /// The frame's document, its origin in the browser's own words, and whether a client had a hand in it or in one around it.
+    async fn document(
+        &self,
+        pages: &Pages,
+    ) -> Result<(Box<str>, Option<Box<str>>, bool), CallError> {
+        let tree = frame_tree(self.hub, &self.target).await?;
+        let way = tree.way_up(&self.frame);
         let loader = way.first().cloned().ok_or(CallError::Detached)?;
-        if !pages.has_tainted() {
-            return Ok((loader, false));
-        }
+        let origin = tree.origin(&self.frame).map(Box::from);
+        let is_tainted = pages.has_tainted() && self.is_tainted(pages, &way).await?;
+        Ok((loader, origin, is_tainted))
+    }
+
+    /// Whether a client had a hand in one of those documents, or in one around them.
+    async fn is_tainted(&self, pages: &Pages, way: &[Box<str>]) -> Result<bool, CallError> {
         let is_tainted = |way: &[Box<str>]| way.iter().any(|loader| pages.is_tainted(loader));
-        if is_tainted(&way) {
-            return Ok((loader, true));
+        if is_tainted(way) {
+            return Ok(true);
         }
         let targets = Targets::now(self.hub).await?;
         let mut target = &*self.target;
         for _ in 0..DEEPEST {
             let Some((parent, frame)) = targets.parent(target)? else {
-                return Ok((loader, false));
+                return Ok(false);
             };
             let way = frame_tree(self.hub, parent).await?.way_up(frame);
             if way.is_empty() {
                 return Err(CallError::Detached);
             }
             if is_tainted(&way) {
-                return Ok((loader, true));
+                return Ok(true);
             }
             target = parent;
         }
-        Ok((loader, true))
+        Ok(true)
     }
 
     async fn call(

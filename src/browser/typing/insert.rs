@@ -291,7 +291,7 @@ fn checked<'a>(
 ) -> Result<(Origin, Values<'a>), (&'a str, String)> {
     let first = spots.keys().next().copied().unwrap_or_default();
     let facts = &focus.facts;
-    let origin = origin(facts).map_err(|reason| (first, reason))?;
+    let origin = origin(focus).map_err(|reason| (first, reason))?;
     let mut values = BTreeMap::new();
     for (&key, &times) in spots {
         let entry = entry(ticket, key, times, &origin).map_err(|denied| {
@@ -312,7 +312,8 @@ fn checked<'a>(
 }
 
 /// The origin of the document, if it is one that values can go to.
-fn origin(facts: &Facts) -> Result<Origin, String> {
+fn origin(focus: &Focus) -> Result<Origin, String> {
+    let facts = &focus.facts;
     let of_page = ["http:", "https:", "chrome-extension:", "about:srcdoc"];
     if !of_page.contains(&&*facts.scheme) {
         let scheme = facts.scheme.trim_end_matches(':');
@@ -320,8 +321,13 @@ fn origin(facts: &Facts) -> Result<Origin, String> {
             "the focused frame is a document of '{scheme}', which has no domain of its own"
         ));
     }
-    facts.origin.parse().map_err(|_| {
+    let said: Origin = facts.origin.parse().map_err(|_| {
         "the focused frame has no origin of its own (a sandboxed frame, or a document without a domain)".to_owned()
+    })?;
+    let known = focus.origin.as_deref().and_then(|known| known.parse().ok());
+    // Script could be made to say anything; what the browser says of the frame cannot.
+    known.filter(|known| *known == said).ok_or_else(|| {
+        "the browser does not confirm the origin that the focused frame gives. Look at the page again".to_owned()
     })
 }
 

@@ -124,3 +124,30 @@ fn a_request_with_a_value_is_led_to_no_other_origin() {
         "once full, all are"
     );
 }
+
+#[test]
+fn redirects_that_chromium_follows() {
+    for (locations, follows) in [
+        (&["/next?a=b#c"][..], true),
+        (&["https://b.test/x"], true),
+        (&["http://b.test:81"], true),
+        (&[], false),
+        (&[""], false),
+        (&[" "], false),
+        (&["//["], false),
+        (&["http://["], false),
+        (&["http://b.test:99999/"], false),
+        (&["https:"], false),
+        (&["javascript:1"], false),
+        (&["data:text/html,x"], false),
+        (&["/a\\b"], false),
+        (&["/a", "/b"], false),
+    ] {
+        let named = |value: &&str| Header {
+            name: "Location".to_owned(),
+            value: (*value).to_owned(),
+        };
+        let headers: Vec<Header> = locations.iter().map(named).collect();
+        assert_eq!(leads_somewhere(&headers), follows, "{locations:?}");
+    }
+}
