@@ -17,6 +17,9 @@ const MODIFIERS: [&str; 9] = [
     "Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "NumLock", "Fn", "Dead",
 ];
 
+/// Bytes of a key's name that are remembered. Of what is longer, and none that there is, nothing is.
+const LONGEST_NAME: usize = 64;
+
 /// A message of a press.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part<'a> {
@@ -151,9 +154,10 @@ impl Part<'_> {
     }
 
     fn names(&self) -> Names {
+        let kept = |name: &str| if name.len() > LONGEST_NAME { "" } else { name }.into();
         Names {
-            key: (&*self.key).into(),
-            code: (&*self.code).into(),
+            key: kept(&self.key),
+            code: kept(&self.code),
         }
     }
 }
@@ -267,6 +271,14 @@ mod tests {
         check(&[raw, char, raw_up, raw, char, raw_up], 0, now, "!--...");
         check(&[raw, raw, char, raw_up], 0, now, "!...");
         check(&[raw, char, char, raw_up], 0, now, "!-.-");
+    }
+
+    #[test]
+    fn long_names_are_not_kept() {
+        let long = "d".repeat(LONGEST_NAME + 1);
+        let names = part(Kind::Char, &long, &long[1..]).names();
+        assert!(names.key.is_empty());
+        assert_eq!(names.code.len(), LONGEST_NAME);
     }
 
     #[test]

@@ -128,7 +128,6 @@ impl<'a> Key<'a> {
         };
         let is_shortcut = self.is_shortcut();
         match (part.kind, self.text) {
-            (Kind::Up, _) => Said::Attached,
             (Kind::Typed | Kind::Char, Some(text)) if !text.is_empty() => {
                 if is_shortcut {
                     Said::Other
@@ -136,7 +135,7 @@ impl<'a> Key<'a> {
                     said(text)
                 }
             }
-            (Kind::Char, _) => Said::Attached,
+            (Kind::Char | Kind::Up, _) => Said::Attached,
             _ => textless(part, is_shortcut),
         }
     }
