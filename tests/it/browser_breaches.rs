@@ -268,7 +268,11 @@ fn frames_of_ours_are_not_told_where_pauses_are_allowed() {
         &session,
         "u.addEventListener('input', () => { debugger; }, {once: true}); u.focus()",
     );
-    let typing = client.send(Some(&session), "Input.insertText", &json!({"text": "x_password"}));
+    let typing = client.send(
+        Some(&session),
+        "Input.insertText",
+        &json!({"text": "x_password"}),
+    );
     let paused = client.event("Debugger.paused");
     let frames = paused["params"]["callFrames"].as_array().unwrap();
     assert_eq!(frames.len(), 1, "the page's listener alone");

@@ -22,7 +22,7 @@ pub(super) fn judge(command: &Command) -> Result<Verdict, Refusal> {
     let is_usual = |scale: &Value| {
         scale
             .as_f64()
-            .is_some_and(|scale| scale == 0.0 || scale == 1.0)
+            .is_some_and(|scale| scale == 0.0 || (scale - 1.0).abs() < f64::EPSILON)
     };
     if !scale.is_none_or(is_usual) {
         return Err(refusal("scale", "shows the page in another size"));

@@ -102,7 +102,9 @@ fn hide(told: &mut Value, world: &str) {
         Value::Array(all) => {
             // A script with its functions is left out; a profile's node is a part of a tree, and loses its name.
             all.retain(|one| one["url"] != world || one["functions"].is_null());
-            all.iter_mut().for_each(|one| hide(one, world));
+            for one in all {
+                hide(one, world);
+            }
         }
         Value::Object(all) => {
             let is_frame = all.get("url").is_some_and(|url| url == world);
@@ -110,7 +112,9 @@ fn hide(told: &mut Value, world: &str) {
                 all.insert("url".to_owned(), json!(""));
                 all.insert("functionName".to_owned(), json!(""));
             }
-            all.values_mut().for_each(|one| hide(one, world));
+            for one in all.values_mut() {
+                hide(one, world);
+            }
         }
         _ => {}
     }
