@@ -231,7 +231,7 @@ async fn send(sender: DuplexStream, pieces: Vec<&[u8]>) -> Vec<u8> {
 /// Reads until it is told that it is over.
 async fn receive(mut receiver: DuplexStream, rules: Rules) -> Vec<u8> {
     let mut got = Vec::new();
-    let mut some = vec![0; 16 << 10];
+    let mut some = vec![0_u8; 16 << 10];
     loop {
         match receiver.read(&mut some).await {
             Ok(count @ 1..) => got.extend_from_slice(&some[..count]),
