@@ -109,7 +109,7 @@ pub fn decode(coding: &str, body: &[u8]) -> Option<Vec<u8>> {
         "deflate" => {
             let is_zlib = body.len() > 1
                 && body[0] & 0x8f == 8
-                && (u32::from(body[0]) << 8 | u32::from(body[1])) % 31 == 0;
+                && (u32::from(body[0]) << 8 | u32::from(body[1])).is_multiple_of(31);
             let mut rest = body;
             if is_zlib {
                 ZlibDecoder::new(&mut rest)

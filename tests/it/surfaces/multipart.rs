@@ -153,7 +153,7 @@ fn same_parts(before: &[u8], after: &[u8], boundary: &[u8], what: &dyn Fn() -> S
             count(after),
             "another number of parts: {}\nb\"{}\"",
             what(),
-            after_shown(after)
+            shown(after.as_ref())
         );
     }
     if let (Some(lenient), Some(strict)) = (&lenient, &readings[1].1) {
@@ -161,8 +161,8 @@ fn same_parts(before: &[u8], after: &[u8], boundary: &[u8], what: &dyn Fn() -> S
             lenient == strict,
             "two servers see other parts: {}\n{}\n{}",
             what(),
-            after_shown(&readings[0].1),
-            after_shown(&readings[1].1)
+            shown(readings[0].1.as_ref()),
+            shown(readings[1].1.as_ref())
         );
     }
     for (_, content) in lenient.iter().flatten() {
@@ -170,8 +170,8 @@ fn same_parts(before: &[u8], after: &[u8], boundary: &[u8], what: &dyn Fn() -> S
     }
 }
 
-fn after_shown(parts: &Option<Vec<Part>>) -> String {
+fn shown(parts: Option<&Vec<Part>>) -> String {
     let shown =
         |(head, content): &Part| format!("[{} | {}]", head.escape_ascii(), content.escape_ascii());
-    parts.iter().flatten().map(shown).collect()
+    parts.into_iter().flatten().map(shown).collect()
 }

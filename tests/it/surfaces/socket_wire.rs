@@ -231,8 +231,8 @@ async fn send(sender: DuplexStream, pieces: Vec<&[u8]>) -> Vec<u8> {
 /// Reads until it is told that it is over.
 async fn receive(mut receiver: DuplexStream, rules: Rules) -> Vec<u8> {
     let mut got = Vec::new();
+    let mut some = vec![0_u8; 16 << 10];
     loop {
-        let mut some = [0; 16 << 10];
         match receiver.read(&mut some).await {
             Ok(count @ 1..) => got.extend_from_slice(&some[..count]),
             _ => return got,

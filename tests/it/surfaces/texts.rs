@@ -73,12 +73,16 @@ fn op(input: &mut Input, fragments: &[&str], text: &mut Vec<u8>) {
             let junk = &b"~!?"[..usize::from(input.byte()) % 4];
             text.extend(base64(&[junk, value, junk].concat()).bytes());
         }
-        0xa8..0xac => value
-            .iter()
-            .for_each(|byte| text.extend(format!("%{byte:02X}").bytes())),
-        0xac..0xb0 => value
-            .iter()
-            .for_each(|byte| text.extend(format!("\\u{byte:04x}").bytes())),
+        0xa8..0xac => {
+            for byte in value {
+                text.extend(format!("%{byte:02X}").bytes());
+            }
+        }
+        0xac..0xb0 => {
+            for byte in value {
+                text.extend(format!("\\u{byte:04x}").bytes());
+            }
+        }
         0xb0..0xb4 => text.push(input.byte()),
         0xb4..0xb8 => text
             .extend(["\u{e9}", "\u{20ac}", "\u{1d11e}", "\u{9999}"][usize::from(byte & 3)].bytes()),
