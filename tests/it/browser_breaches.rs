@@ -266,12 +266,13 @@ fn frames_of_ours_are_not_told_where_pauses_are_allowed() {
     let (home, _) = home("");
     let mut client = bauta.connect();
     let (target, session) = client.page(&home);
-    // What is typed holds up its own session.
+    // What is typed holds up its own client.
+    let mut second = bauta.connect();
     let attach = json!({"targetId": target, "flatten": true});
-    let attached = client.must(None, "Target.attachToTarget", &attach);
+    let attached = second.must(None, "Target.attachToTarget", &attach);
     let beside = attached["sessionId"].as_str().unwrap().to_owned();
     let on = Some(&*beside);
-    client.must(on, "Debugger.enable", &json!({}));
+    second.must(on, "Debugger.enable", &json!({}));
     client.evaluate(
         &session,
         "u.addEventListener('input', () => { debugger; }, {once: true}); u.focus()",
@@ -281,7 +282,7 @@ fn frames_of_ours_are_not_told_where_pauses_are_allowed() {
         "Input.insertText",
         &json!({"text": "x_password"}),
     );
-    let paused = client.event("Debugger.paused");
+    let paused = second.event("Debugger.paused");
     let frames = paused["params"]["callFrames"].as_array().unwrap();
     assert_eq!(frames.len(), 1, "the page's listener alone");
     let objects = frames[0]["scopeChain"].as_array().unwrap();
@@ -289,7 +290,7 @@ fn frames_of_ours_are_not_told_where_pauses_are_allowed() {
     let mut parts = theirs.split('.');
     let (isolate, context) = (parts.next().unwrap(), parts.next().unwrap());
     let context: i64 = context.parse().unwrap();
-    client.must(
+    second.must(
         on,
         "Runtime.getProperties",
         &json!({"objectId": theirs, "ownProperties": true}),
@@ -301,11 +302,11 @@ fn frames_of_ours_are_not_told_where_pauses_are_allowed() {
         ] {
             for method in ["Runtime.getProperties", "Runtime.callFunctionOn"] {
                 let params = json!({"objectId": spelling, "functionDeclaration": "function(){return [...this.text].join(' ')}"});
-                assert!(refused(&client.ask(on, method, &params)), "{spelling}");
+                assert!(refused(&second.ask(on, method, &params)), "{spelling}");
             }
         }
     }
-    client.must(on, "Debugger.resume", &json!({}));
+    second.must(on, "Debugger.resume", &json!({}));
     assert_eq!(client.answer(typing)["result"], json!({}));
     bauta.stop();
 }
