@@ -119,11 +119,10 @@ fn boundary_line<'a>(
         }
         let before: Option<&[u8]> = match &body[from..at] {
             [] if first => None,
-            // Directly behind another boundary line: where headers should be.
-            [] => return Err(No::Refused),
             [.., b'\r', b'\n'] => Some(b"\r\n"),
             [.., b'\n'] => Some(b"\n"),
-            [.., b'\r'] => return Err(No::Refused),
+            // Directly behind another boundary line, where headers should be; or behind half a line break.
+            [] | [.., b'\r'] => return Err(No::Refused),
             _ => continue,
         };
         let mut rest = &body[at + dashed.len()..];
@@ -305,8 +304,7 @@ fn is_utf16(text: &[u8], json: bool) -> bool {
         return true;
     }
     json && match text {
-        [0, 0, 0, first, ..] => begins(*first),
-        [first, 0, ..] | [0, first, ..] => begins(*first),
+        [0, 0, 0, first, ..] | [first, 0, ..] | [0, first, ..] => begins(*first),
         _ => false,
     }
 }

@@ -161,8 +161,7 @@ fn passed(said: &Said, mask: Mask) -> Result<Said, u16> {
     let Said { opcode, payload } = said;
     let shows_utf16 = |payload: &[u8]| match payload {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..] => true,
-        [0, 0, 0, first, ..] => b"{[\"".contains(first),
-        [first, 0, ..] | [0, first, ..] => b"{[\"".contains(first),
+        [0, 0, 0, first, ..] | [first, 0, ..] | [0, first, ..] => b"{[\"".contains(first),
         _ => false,
     };
     let payload = match *opcode {
@@ -177,7 +176,7 @@ fn passed(said: &Said, mask: Mask) -> Result<Said, u16> {
             let fits = reason.len() + 2 <= MOST_CONTROL;
             [code, if fits { reason.as_bytes() } else { b"" }].concat()
         }
-        CLOSE.. => {
+        9.. => {
             let payload = mask(payload, Syntax::Text).map_err(|_| 1008_u16)?.0;
             if payload.len() > MOST_CONTROL {
                 return Err(1008);
@@ -230,9 +229,8 @@ fn compare(got: &Direction, expected: &Expected, what: &dyn Fn() -> String) {
 }
 
 fn shown(said: &[Said]) -> String {
-    said.iter()
-        .map(|said| format!("{} \"{}\" ", said.opcode, said.payload.escape_ascii()))
-        .collect()
+    let one = |said: &Said| format!("{} \"{}\"", said.opcode, said.payload.escape_ascii());
+    said.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 /// That the sender was told why, where its side is at fault.

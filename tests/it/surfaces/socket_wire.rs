@@ -137,11 +137,11 @@ pub fn frame(key: Option<[u8; 4]>, flags: u8, opcode: u8, payload: &[u8]) -> Vec
     match payload.len() {
         short @ 0..126 => bytes.push(masked | u8::try_from(short).unwrap_or(0)),
         medium @ 126..65536 => {
-            bytes.push(masked | 126);
+            bytes.push(masked | 0x7e);
             bytes.extend(u16::try_from(medium).unwrap_or(0).to_be_bytes());
         }
         long => {
-            bytes.push(masked | 127);
+            bytes.push(masked | 0x7f);
             bytes.extend((long as u64).to_be_bytes());
         }
     }
@@ -192,7 +192,7 @@ pub async fn run(
         (upstream, client)
     };
     let (_keep, stop) = watch::channel(false);
-    let receives = Rules {
+    let other_side = Rules {
         client: rules.client,
         deflate: rules.client && upstream_deflate,
         most: usize::MAX,
@@ -201,7 +201,7 @@ pub async fn run(
     let (end, told, got) = tokio::join!(
         tunnel.run(client_of_tunnel, upstream_of_tunnel, stop),
         send(sender, sizes.cut(bytes)),
-        receive(receiver, receives),
+        receive(receiver, other_side),
     );
     Run { got, told, end }
 }
