@@ -124,13 +124,10 @@ fn units(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::{Limits, parse_submission};
+    use crate::guard::of_submission;
 
     fn snapshot() -> Snapshot {
-        let secrets = br#"{"https://example.com": {"x_token": "LongTok_0123456789abcdefghijklmnopqrstuvwxyz"}}"#;
-        let parsed = parse_submission(secrets.to_vec().into(), &Limits::default());
-        let parsed = parsed.unwrap_or_else(|problems| panic!("{problems:?}"));
-        parsed.into_secrets(&"agent:a".parse().unwrap()).into()
+        of_submission(br#"{"https://example.com": {"x_token": "LongTok_0123456789abcdefghijklmnopqrstuvwxyz"}}"#)
     }
 
     fn covered(message: &str) -> (String, u64) {

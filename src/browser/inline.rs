@@ -87,13 +87,10 @@ mod tests {
     use super::*;
     use crate::guard::Form;
     use crate::guard::NameId;
-    use crate::secret::{Limits, parse_submission};
+    use crate::guard::of_submission;
 
     fn snapshot() -> Snapshot {
-        let secrets = br#"{"https://example.com": {"x_sp": "correct horse \"battery\" staple"}}"#;
-        let parsed = parse_submission(secrets.to_vec().into(), &Limits::default());
-        let parsed = parsed.unwrap_or_else(|problems| panic!("{problems:?}"));
-        parsed.into_secrets(&"agent:a".parse().unwrap()).into()
+        of_submission(br#"{"https://example.com": {"x_sp": "correct horse \"battery\" staple"}}"#)
     }
 
     fn node(role: &str, name: &str) -> String {

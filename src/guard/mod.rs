@@ -34,6 +34,8 @@ pub use keeper::VaultKeeper;
 pub use names::joined;
 pub use needles::Needles;
 pub use request_id::RequestId;
+#[cfg(test)]
+pub(crate) use snapshot::of_submission;
 pub use snapshot::{Answers, Rules, Snapshot};
 pub use state::{Guard, Source, Unavailable};
 pub use substitute::{Ask, Denied, Entry, Spot, Stands};

@@ -248,3 +248,15 @@ impl From<Vec<Secret>> for Snapshot {
         Self::new(Arc::new(View::new(secrets)), &Arc::default())
     }
 }
+
+/// A snapshot of these secrets, for the tests of other rooms.
+#[cfg(test)]
+pub(crate) fn of_submission(text: &[u8]) -> Snapshot {
+    use crate::secret::{Limits, parse_submission};
+
+    let parsed = parse_submission(text.to_vec().into(), &Limits::default());
+    let parsed = parsed.unwrap_or_else(|problems| panic!("{problems:?}"));
+    parsed
+        .into_secrets(&"agent:a".parse().expect("a scope"))
+        .into()
+}

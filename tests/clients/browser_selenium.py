@@ -59,18 +59,9 @@ class Steps:
         if frame:
             self.wait(when.frame_to_be_available_and_switch_to_it((By.ID, "inner")))
         for name, text in (("user", user), ("password", password)):
-<<<<<<< HEAD
-            if way == "actions":
-                webdriver.ActionChains(self.driver).click(self.field(name, open)).send_keys(text).perform()
-            else:
-                self.field(name, open).send_keys(text)
+            self.keys(self.field(name, open), way, text)
         if form:
             return [self.field("user", open).get_property("value"), self.driver.execute_script(HELD, self.field("password", open))]
-        return [self.field(name, open).get_property("value") for name in ("user", "password")]
-
-    def submit(self, form=None, frame=False, open=False):
-=======
-            self.keys(self.field(name, open), way, text)
         return [self.field(name, open).get_property("value") for name in ("user", "password")]
 
     def keys(self, field, way, text):
@@ -79,8 +70,7 @@ class Steps:
         else:
             field.send_keys(text)
 
-    def submit(self, frame=False, open=False):
->>>>>>> typing
+    def submit(self, form=None, frame=False, open=False):
         self.field("submit", open).click()
         self.element("#confirmed")
 
