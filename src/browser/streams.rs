@@ -7,9 +7,9 @@
 //! chance do not count.
 //!
 //! Invariants: one stream is no longer than a message may be, and all of a client's together neither; what is not read to its end
-//! is not served at all, its rest neither: it is closed, and nothing more is read of it.
+//! is not served at all, its rest neither; nobody else reads a stream meanwhile, for all sessions of a target share its position.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -39,15 +39,25 @@ type Name = (Option<Arc<str>>, Box<str>);
 
 /// The open streams of one client.
 pub(super) struct Streams {
-    open: Mutex<HashMap<Name, Known>>,
+    open: Mutex<HashMap<Name, Stored>>,
     max: usize,
 }
 
-/// What is known of a stream.
-enum Known {
-    Whole(Stored),
-    /// A part of it was read, and is gone: what is left may begin inside a value.
-    Broken,
+/// Streams that are not read to their end and are not remembered one by one any more: then no stream is read.
+const MOST_CLAIMS: usize = 16_384;
+
+/// A stream by the browser's run, the target and the handle.
+type Claim = (u64, Box<str>, Box<str>);
+
+/// Streams of which somebody reads now, or of which a part was read and is gone: what is left may begin inside a value.
+#[derive(Default)]
+pub(super) struct Claims(Mutex<HashSet<Claim>>);
+
+impl Claims {
+    fn claims(&self) -> MutexGuard<'_, HashSet<Claim>> {
+        // Nothing under this lock panics half-way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A stream that was read to its end.
@@ -102,32 +112,48 @@ impl Streams {
         };
         let name: Name = (command.session.clone(), read.handle.clone());
         if &*command.method == "IO.close" {
-            return match self.open().remove(&name) {
-                // We closed it already, as far as the browser answered.
-                Some(Known::Broken) => Verdict::Answer(Bytes::from_static(b"{}")),
-                _ => Verdict::Pass,
-            };
+            self.open().remove(&name);
+            return Verdict::Pass;
         }
         if !self.open().contains_key(&name) {
-            let room = match self.room() {
-                Ok(room) => room,
-                Err(refusal) => return Verdict::Refuse(refusal),
-            };
-            match collect(context, masking, &name, room).await {
+            match self.begin(context, masking, &name).await {
                 Ok(stored) => {
-                    self.open().insert(name.clone(), Known::Whole(stored));
+                    self.open().insert(name.clone(), stored);
                 }
-                Err(refusal) => {
-                    self.give_up(context, &name).await;
-                    return Verdict::Refuse(refusal);
-                }
+                Err(refusal) => return Verdict::Refuse(refusal),
             }
         }
         match self.open().get_mut(&name) {
-            Some(Known::Whole(stored)) => Verdict::Answer(stored.read(read.offset, read.size)),
-            Some(Known::Broken) => refuse("the stream broke off, and nothing more is read of it"),
+            Some(stored) => Verdict::Answer(stored.read(read.offset, read.size)),
             None => refuse("the stream was closed"),
         }
+    }
+
+    /// Collects a stream that nobody else reads.
+    async fn begin(
+        &self,
+        context: &Context,
+        masking: &Masking,
+        name: &Name,
+    ) -> Result<Stored, Refusal> {
+        let room = self.room()?;
+        let target = context.member.target_of(name.0.as_deref());
+        let target = target.map_or_else(Box::default, |target| target.id.clone());
+        let claim = (context.hub.generation(), target, name.1.clone());
+        let claims = &context.hub.streams;
+        {
+            let mut claims = claims.claims();
+            if claims.len() >= MOST_CLAIMS || !claims.insert(claim.clone()) {
+                return Err(Refusal::new(
+                    "the stream is read elsewhere, or broke off: nothing more is read of it",
+                ));
+            }
+        }
+        let collected = collect(context, masking, name, room).await;
+        if collected.is_ok() || close(context, name).await {
+            claims.claims().remove(&claim);
+        }
+        collected
     }
 
     /// Bytes that one more stream may have.
@@ -138,31 +164,23 @@ impl Streams {
                 "a client may read {MOST_STREAMS} streams at a time. Close one with IO.close"
             )));
         }
-        let held = open.values().map(|known| match known {
-            Known::Whole(stored) => stored.bytes.len(),
-            Known::Broken => 0,
-        });
-        Ok(self.max.saturating_sub(held.sum()))
+        let held: usize = open.values().map(|stored| stored.bytes.len()).sum();
+        Ok(self.max.saturating_sub(held))
     }
 
-    /// Nobody reads on in a stream of which a part is gone.
-    async fn give_up(&self, context: &Context, name: &Name) {
-        self.open().insert(name.clone(), Known::Broken);
-        let params = json!({ "handle": name.1 }).to_string();
-        let closed = context
-            .member
-            .call(name.0.as_deref(), "IO.close", params.as_bytes())
-            .await;
-        // Then the browser itself says that it is not there. Else the client may close it, and then names it no more.
-        if matches!(closed, Ok(_) | Err(CallError::Refused { .. })) {
-            self.open().remove(name);
-        }
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<Name, Known>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<Name, Stored>> {
         // Nothing under this lock panics half-way.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Closes a stream; whether the browser itself says from now on that it is not there.
+async fn close(context: &Context, (session, handle): &Name) -> bool {
+    let params = json!({ "handle": handle }).to_string();
+    let closed = context
+        .member
+        .call(session.as_deref(), "IO.close", params.as_bytes());
+    matches!(closed.await, Ok(_) | Err(CallError::Refused { .. }))
 }
 
 /// Reads all of a stream, and masks it.

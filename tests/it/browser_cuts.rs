@@ -126,3 +126,45 @@ fn a_stream_that_broke_off_is_not_read_on() {
         );
     }
 }
+
+/// The sessions of a page share a stream's position: two that read it together would each have every other part.
+#[test]
+fn a_stream_is_read_by_one_session_as_a_whole() {
+    let bauta = Bauta::start(|_| {});
+    let mut client = bauta.connect();
+    let (target, session) = client.page("about:blank");
+    let attach = json!({ "targetId": target, "flatten": true });
+    let other = client.must(None, "Target.attachToTarget", &attach);
+    let other = other["sessionId"].as_str().unwrap().to_owned();
+    let whole = 24 << 20;
+    let url = site("text/plain; charset=utf-8", vec![b'a'; whole]);
+    let patterns = json!({ "patterns": [{ "requestStage": "Response" }] });
+    client.must(Some(&session), "Fetch.enable", &patterns);
+    client.send(Some(&session), "Page.navigate", &json!({ "url": url }));
+    let paused = client.event("Fetch.requestPaused");
+    let request = json!({ "requestId": paused["params"]["requestId"] });
+    let taken = client.must(Some(&session), "Fetch.takeResponseBodyAsStream", &request);
+    let read = json!({ "handle": taken["stream"], "size": 16 << 20 });
+    let asked: Vec<(String, i64)> = [&session, &other]
+        .map(|on| (on.clone(), client.send(Some(on), "IO.read", &read)))
+        .to_vec();
+    let mut got = Vec::new();
+    for (on, id) in asked {
+        let came = client.seen.iter().position(|seen| seen["id"] == id);
+        let mut answer = match came {
+            Some(at) => client.seen.remove(at),
+            None => client.answer(id),
+        };
+        let mut length = 0;
+        while let Some(data) = answer["result"]["data"].as_str() {
+            length += data.len();
+            if answer["result"]["eof"] == true {
+                break;
+            }
+            answer = client.ask(Some(&on), "IO.read", &read);
+        }
+        got.push(length);
+    }
+    got.sort_unstable();
+    assert_eq!(got, [0, whole]);
+}

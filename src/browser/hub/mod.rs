@@ -55,6 +55,8 @@ pub struct Hub {
     world: String,
     members: AtomicU64,
     ours: Mutex<Ours>,
+    /// Its streams that are being read.
+    pub(super) streams: super::streams::Claims,
 }
 
 impl Drop for Hub {
@@ -88,6 +90,7 @@ impl Hub {
             world: random_name(),
             members: AtomicU64::new(0),
             ours: Mutex::default(),
+            streams: super::streams::Claims::default(),
         }))
     }
 
