@@ -266,3 +266,10 @@ pub fn processes_with(text: &str) -> Vec<u32> {
         })
         .collect()
 }
+
+/// Waits until no process has a text in its command line: what was killed takes a moment on a busy machine.
+pub async fn none_with(text: &str) {
+    while !processes_with(text).is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

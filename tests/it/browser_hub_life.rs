@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
-use crate::browser_hub_kit::{Browser, LONG, command, launch, processes_with, settings};
+use crate::browser_hub_kit::{Browser, LONG, command, launch, none_with, processes_with, settings};
 
 fn kill(pid: u32) {
     let pid = Pid::from_raw(pid.cast_signed()).unwrap();
@@ -80,7 +80,7 @@ async fn a_browser_is_started_with_what_was_said_and_leaves_nothing() {
     assert!(processes_with(&path).len() > 2, "it has helpers");
     let mut client = browser.join().await;
     browser.hub.stop().await;
-    assert_eq!(processes_with(&path), Vec::<u32>::new());
+    none_with(&path).await;
     assert!(browser.profiles().is_empty());
     assert!(matches!(client.next().await, FromBrowser::Gone(_)));
     let ask = command(1, None, "Browser.getVersion", &json!({}));
@@ -200,12 +200,8 @@ async fn start_error(change: impl FnOnce(&Path, &mut bauta::browser::Settings)) 
         .expect("it does not start");
     let left = std::fs::read_dir(profiles).map_or(0, Iterator::count);
     assert_eq!(left, 0, "no profile stays behind: {error}");
-    let here = folder.path().to_str().unwrap();
-    assert_eq!(
-        processes_with(here),
-        Vec::<u32>::new(),
-        "no process either: {error}"
-    );
+    // No process either.
+    none_with(folder.path().to_str().unwrap()).await;
     error
 }
 

@@ -115,6 +115,17 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![Just(vec![]), Just(vec![255]), pattern()]
 }
 
+/// Found by a property test after 2,277 cases of its fourteenth round.
+#[test]
+fn p1_a_character_after_a_carriage_return_alone_begins_a_run() {
+    let needles = profiles::profile(0);
+    let masker = hostile::masker(&needles);
+    let text = br#"{"\u005c\u007B\u000d\u0059\u0057RtaW\u0034\r\n\u0036\u0057g\u006f":1}"#;
+    let whole = mask(&masker, text, Syntax::Text, &[]);
+    assert_eq!(whole, mask(&masker, text, Syntax::Text, &[1]));
+    assert!(whole.contains("eF91c2VybmFtZSA6"), "{whole}");
+}
+
 proptest! {
     #![proptest_config(config(CASES))]
 

@@ -149,7 +149,20 @@ impl Look<'_> {
             }
             _ => false,
         };
-        if fits { None } else { self.end_joined() }
+        if fits {
+            return None;
+        }
+        let found = self.end_joined();
+        if found.is_some() {
+            return found;
+        }
+        // What cannot go on with the run, a character after a carriage return alone, begins one.
+        self.joined = self.begin_joined(at, byte, row, way);
+        if let Some(joined) = &mut self.joined {
+            joined.skip = at + len;
+            joined.chars.extend_from_slice(way.bytes());
+        }
+        None
     }
 
     /// The run that goes on through the escape at `at`, if one does.
