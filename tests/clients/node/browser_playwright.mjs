@@ -55,7 +55,7 @@ const steps = {
   async refused({ url, way, password }) {
     await page.goto(url);
     // A locator tries again for as long as it may; the keyboard fails at once, after a click that may take its time.
-    if (way !== "insert" && way !== "keyboard") page.setDefaultTimeout(2_500);
+    if (way !== "insert" && way !== "keyboard") page.setDefaultTimeout(6_000);
     try {
       await typed(page.locator("#password"), way, password);
     } finally {
