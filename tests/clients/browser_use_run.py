@@ -165,8 +165,8 @@ def do_flows(site, browser, model, folder):
 
 def plain(step, site, folder):
     text = json.dumps(step).replace(site.home, "HOME").replace(str(folder), "FOLDER")
-    # Elements have numbers of the browser's, and a tab goes by the end of its own.
-    return json.loads(re.sub(r"(tab_id: |#)[0-9A-F]{4}\b|(index )\d+", r"\1\2N", text))
+    # Elements have numbers of the browser's, and a tab goes by the end of its own; a printed page says when it was.
+    return json.loads(re.sub(r"(tab_id: |#)[0-9A-F]{4}\b|(index )\d+|[\d,]+( bytes)", r"\1\2N\3", text))
 
 
 def every_flow(expected, script):
