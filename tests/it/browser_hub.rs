@@ -219,13 +219,21 @@ async fn chromes_own_windows_are_kept_from_clients() {
         .call(None, "Target.createTarget", own)
         .await
         .unwrap();
-    let all = browser
-        .hub
-        .call(None, "Target.getTargets", json!({ "filter": [{}] }))
-        .await
-        .unwrap();
-    let all: Value = serde_json::from_slice(&all).unwrap();
-    let all = all["targetInfos"].as_array().unwrap();
+    // A tab has the address of its page a moment later.
+    let all = loop {
+        let all = browser
+            .hub
+            .call(None, "Target.getTargets", json!({ "filter": [{}] }))
+            .await
+            .unwrap();
+        let all: Value = serde_json::from_slice(&all).unwrap();
+        let all = all["targetInfos"].as_array().unwrap().clone();
+        let is_there =
+            |info: &Value| info["type"] == "tab" && is_new_tab(info["url"].as_str().unwrap());
+        if all.iter().any(is_there) {
+            break all;
+        }
+    };
     let of_kind = |kind: &str| all.iter().filter(|info| info["type"] == kind).count();
     assert!(
         of_kind("browser_ui") > 0,
