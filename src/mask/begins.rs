@@ -72,8 +72,8 @@ pub(super) struct Filter {
     fold: [u8; 256],
 }
 
-/// Most bytes of a window.
-const WINDOW: usize = 4;
+/// Bytes of a window; no needle that is shorter has a whole one.
+pub(super) const WINDOW: usize = 4;
 
 impl Filter {
     pub fn new(texts: &[Zeroizing<Vec<u8>>], fold: [u8; 256]) -> Self {

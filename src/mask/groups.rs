@@ -53,7 +53,7 @@ const fn pairs() -> [u8; 4096] {
         while place < 3 {
             let byte = (bits >> (4 - 2 * place)) & 0xff;
             let class = class::OF[byte];
-            if class & (class::BASE64 | class::LINE_BREAK | class::BLANK) != 0 {
+            if class & class::IN_RUN != 0 {
                 table[bits] |= pair::RUN[place];
             }
             #[allow(clippy::cast_possible_truncation)] // masked
@@ -216,10 +216,7 @@ impl Groups {
     /// Whether the escape at `at` could be part of a run.
     fn may_join(&self, near: &Near, at: usize) -> bool {
         let ways = near.ahead(at).ways();
-        let in_run = |byte: u8| {
-            let class = class::OF[usize::from(byte)];
-            class & (class::BASE64 | class::LINE_BREAK | class::BLANK) != 0
-        };
+        let in_run = |byte: u8| class::OF[usize::from(byte)] & class::IN_RUN != 0;
         let joins = |way: &Way| way.len != 1 && way.bytes().iter().all(|byte| in_run(*byte));
         let bytes = &near.bytes[..near.len];
         let may = |way: Way| {

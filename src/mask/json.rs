@@ -221,30 +221,25 @@ impl Tracker {
     #[inline]
     fn advance(&mut self, byte: u8, at: u64, step: &mut Step) -> bool {
         self.opaque.go_on();
-        if matches!(self.state, State::Escape | State::Hex(_)) && !self.in_key {
-            self.opaque.take(&[byte], at);
-        }
         match self.state {
             State::Str => return self.string_byte(byte, at, step),
-            State::Escape => {
+            State::Escape | State::Hex(_) => {
                 step.escape = true;
-                self.state = match byte {
-                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => State::Str,
-                    b'u' => State::Hex(4),
+                self.state = match (self.state, byte) {
+                    (State::Escape, b'u') => State::Hex(4),
+                    (State::Escape, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                        State::Str
+                    }
+                    (State::Hex(1), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => State::Str,
+                    (State::Hex(left), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                        State::Hex(left - 1)
+                    }
+                    // It is none, so this byte is not of the string.
                     _ => return false,
                 };
-                return true;
-            }
-            State::Hex(left) => {
-                step.escape = true;
-                if !byte.is_ascii_hexdigit() {
-                    return false;
+                if !self.in_key {
+                    self.opaque.take(&[byte], at);
                 }
-                self.state = if left == 1 {
-                    State::Str
-                } else {
-                    State::Hex(left - 1)
-                };
                 return true;
             }
             State::Token => {

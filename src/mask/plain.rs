@@ -6,12 +6,10 @@
 
 use zeroize::Zeroizing;
 
-use super::begins::Marks;
+use super::begins::{Marks, WINDOW};
 
 /// Bytes of a block: as many as a mask has bits.
 pub(super) const BLOCK: usize = 64;
-/// Bytes of a window.
-pub(super) const WINDOW: usize = 4;
 /// Most places from one window that is asked for to the next.
 pub(super) const STRIDE: usize = 4;
 

@@ -199,6 +199,8 @@ pub(super) mod class {
     pub const BLANK: u8 = 64;
     /// Ends every unit, run, word and authority before it, and is part of none (`scout`).
     pub const CLEAN: u8 = 128;
+    /// May stand in a run of base64: a character, or white space where it is wrapped.
+    pub const IN_RUN: u8 = BASE64 | LINE_BREAK | BLANK;
 
     /// Classes of every byte.
     pub static OF: [u8; 256] = table();

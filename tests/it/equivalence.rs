@@ -301,6 +301,27 @@ fn p1_once_different() {
     }
 }
 
+/// The byte with which a text stops being JSON belongs to no string, so not to an opaque one either.
+#[test]
+fn p1_the_byte_that_ends_json_is_not_opaque() {
+    for end in ["\\0", "\\uz"] {
+        let mut needles = Needles::default();
+        let name = needles.name("x_a", "x_a");
+        needles.value(name, end.as_bytes(), Rule::Word);
+        let base64 = "Ab+/".repeat(20);
+        for pattern in [vec![], vec![1], vec![7]] {
+            let case = Case {
+                needles: needles.clone(),
+                text: format!("{{\"data\":\"{base64}{end}\"}}").into_bytes(),
+                syntax: Syntax::Json,
+                signed: Signed::Mask,
+                pattern,
+            };
+            assert_eq!(difference(&case).unwrap_or_default(), "");
+        }
+    }
+}
+
 /// What the fuzzer starts from.
 #[test]
 fn p1_fuzz_seeds() {

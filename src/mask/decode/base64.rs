@@ -35,13 +35,14 @@ impl Base64 {
     pub fn inside(skip: u8, run: u64, chars: usize, url_safe: bool) -> Self {
         let groups = (chars - usize::from(skip)).div_ceil(4);
         let mut base64 = Self::new(0, 0);
-        // The group under way is beyond what can matter.
+        // The group under way is beyond what can matter: at most three characters are left out. The ordinal wraps, as where it is
+        // counted.
         #[allow(clippy::cast_possible_truncation)]
-        // at most 3; the ordinal wraps as it does where it is counted
-        {
-            base64.skip = (4 * groups + usize::from(skip) - chars) as u8;
-            base64.ord = (3 * groups) as u32;
-        }
+        let (left_out, ord) = (
+            (4 * groups + usize::from(skip) - chars) as u8,
+            (3 * groups) as u32,
+        );
+        (base64.skip, base64.ord) = (left_out, ord);
         base64.url_safe = url_safe;
         base64.run = Some(run);
         base64

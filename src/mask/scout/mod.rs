@@ -13,10 +13,11 @@ mod runs;
 use runs::{Joined, Run};
 
 use super::ahead::{Ahead, Way, Ways, may_follow};
+use super::begins::WINDOW;
 use super::chain::STEPS;
 use super::groups::Suspect;
 use super::needle::Needles;
-use super::plain::{BLOCK, Masks, STRIDE, WINDOW, Windows, rows};
+use super::plain::{BLOCK, Masks, STRIDE, Windows, rows};
 use super::symbol::{class, is_base64};
 
 /// What lies ahead.

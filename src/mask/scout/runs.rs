@@ -99,10 +99,7 @@ impl Look<'_> {
             way.len != 1
                 && match way.bytes() {
                     [] => true,
-                    [byte] => {
-                        let class = class::OF[usize::from(*byte)];
-                        class & (class::BASE64 | class::LINE_BREAK | class::BLANK) != 0
-                    }
+                    [byte] => class::OF[usize::from(*byte)] & class::IN_RUN != 0,
                     _ => false,
                 }
         };
@@ -228,13 +225,17 @@ impl Look<'_> {
         Some((run.start, self.first(chars, false).unwrap_or(end)))
     }
 
-    /// Where in a run of these characters something could begin first.
-    fn first(&self, chars: &[u8], ends: bool) -> Option<Suspect> {
-        let run = Chars {
-            text: chars,
+    fn run_of<'a>(&self, text: &'a [u8], ends: bool) -> Chars<'a> {
+        Chars {
+            text,
             ends,
             deeper: self.steps > 1,
-        };
+        }
+    }
+
+    /// Where in a run of these characters something could begin first.
+    fn first(&self, chars: &[u8], ends: bool) -> Option<Suspect> {
+        let run = self.run_of(chars, ends);
         let suspect = self.needles.groups()?.first(&run, self.needles);
         let before = suspect.map_or(chars.len(), |suspect| suspect.first);
         let hex = self.first_hex(&chars[..before], ends && suspect.is_none());
@@ -277,11 +278,7 @@ impl Look<'_> {
 
     /// Whether a run of these base64 characters could hold the beginning of a needle.
     fn holds(&self, chars: &[u8]) -> bool {
-        let run = Chars {
-            text: chars,
-            ends: true,
-            deeper: self.steps > 1,
-        };
+        let run = self.run_of(chars, true);
         let groups = self.needles.groups();
         let base64 = groups.is_none_or(|groups| groups.first(&run, self.needles).is_some());
         (base64 && self.decodes(chars)) || self.holds_hex(chars)
