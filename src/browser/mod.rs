@@ -23,6 +23,7 @@ mod mend;
 pub mod methods;
 pub mod pages;
 mod settings;
+mod spans;
 mod streams;
 pub mod typing;
 pub mod upstream;

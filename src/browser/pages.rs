@@ -37,7 +37,7 @@ struct Memory {
 
 impl Pages {
     /// A value is about to be inserted in the document of that frame.
-    pub fn filled(&self, target: &str, _frame: &str, loader: &str) {
+    pub fn filled(&self, target: &str, loader: &str) {
         let mut memory = self.memory();
         memory.was_filled = true;
         let known = memory.filled.get(target);
@@ -50,6 +50,12 @@ impl Pages {
         }
         let loaders = memory.filled.entry(target.into()).or_default();
         loaders.insert(loader.into());
+    }
+
+    /// Whether a value was inserted in that document.
+    pub fn is_filled(&self, loader: &str) -> bool {
+        let memory = self.memory();
+        memory.any_is_filled || memory.filled.values().any(|known| known.contains(loader))
     }
 
     /// Whether a value was ever inserted. What was selected then stays in the window system's selection when its document goes.
@@ -291,12 +297,14 @@ mod tests {
         assert!(!pages.has_tainted() && !pages.was_filled());
         for n in 0..MOST_DOCUMENTS {
             pages.taint(&format!("loader-{n}"));
-            pages.filled("target", "frame", &format!("loader-{n}"));
+            pages.filled("target", &format!("loader-{n}"));
         }
         assert!(pages.is_tainted("loader-0"));
         assert!(!pages.is_tainted("another") && !pages.memory().any_is_filled);
         pages.taint("one too many");
-        pages.filled("target", "frame", "one too many");
+        assert!(pages.is_filled("loader-0") && !pages.is_filled("another"));
+        pages.filled("target", "one too many");
+        assert!(pages.is_filled("another"));
         assert!(pages.is_tainted("another") && pages.memory().any_is_filled);
     }
 

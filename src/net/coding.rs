@@ -25,6 +25,10 @@ pub const MOST_CODINGS: usize = 3;
 /// Largest window of a zstd frame, as a power of two: 8 MiB, the most that RFC 9659 lets an encoder use over HTTP.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
+/// Where a gzip member has its flags, and which of them none has that this specification knows how to read (RFC 1952, 2.3.1).
+const GZIP_FLAGS: usize = 3;
+const GZIP_RESERVED: u8 = 0xe0;
+
 /// A coding that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
@@ -86,6 +90,8 @@ pub struct Decoder {
     codec: Option<Box<dyn DecodeV2 + Send>>,
     /// The first byte of two that decide, where it came alone.
     first: Option<u8>,
+    /// Bytes that were taken of this member or frame.
+    taken: usize,
     /// The last output was filled: more may be ready without more input.
     full: bool,
     /// The coded form has come to an end, where it may end.
@@ -99,6 +105,7 @@ impl Decoder {
             coding,
             codec: None,
             first: None,
+            taken: 0,
             full: false,
             done: false,
         }
@@ -129,6 +136,15 @@ impl Decoder {
         let Some(codec) = &mut self.codec else {
             return Ok(0);
         };
+        // The codec passes over them.
+        if self.coding == Coding::Gzip
+            && let Some(flags) = GZIP_FLAGS.checked_sub(self.taken)
+            && input
+                .get(flags)
+                .is_some_and(|flags| flags & GZIP_RESERVED != 0)
+        {
+            return Err(CodingError::Corrupt);
+        }
         let mut from = PartialBuffer::new(&input[..]);
         let mut to = WriteBuffer::new_initialized(output);
         let ended = codec.decode(&mut from, &mut to);
@@ -144,6 +160,7 @@ impl Decoder {
         }
         self.full = !self.done && written == output.len();
         input.advance(taken);
+        self.taken = self.taken.saturating_add(taken);
         Ok(written)
     }
 
@@ -200,7 +217,7 @@ impl Decoder {
         match (self.coding, &mut self.codec) {
             (Coding::Gzip | Coding::Zstd, Some(codec)) => {
                 codec.reinit().map_err(|_| CodingError::Corrupt)?;
-                (self.full, self.done) = (false, false);
+                (self.full, self.done, self.taken) = (false, false, 0);
                 Ok(())
             }
             _ => Err(CodingError::Trailing),

@@ -534,10 +534,7 @@ async fn after_a_fill_there_are_none_where_the_setting_says_so() {
         .as_str()
         .unwrap()
         .to_owned();
-    stage
-        .context
-        .pages
-        .filled(&stage.target, &stage.target, &loader);
+    stage.context.pages.filled(&stage.target, &loader);
     for method in [
         "Page.captureScreenshot",
         "Page.printToPDF",

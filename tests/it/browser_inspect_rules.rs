@@ -264,7 +264,7 @@ fn nothing_is_copied_while_a_page_shows_a_value() {
             .must(session, "Page.navigate", json!({"url": url}))
             .await;
         kit.pages
-            .filled(&target, &target, shown["loaderId"].as_str().unwrap());
+            .filled(&target, shown["loaderId"].as_str().unwrap());
         for (session, method, params) in &guarded {
             let refused = client.call(*session, method, params.clone()).await;
             assert!(

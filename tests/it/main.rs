@@ -28,6 +28,7 @@ mod browser_kit;
 mod browser_masking;
 mod browser_methods;
 mod browser_typing;
+mod browser_typing_edits;
 mod browser_typing_presses;
 mod browser_typing_races;
 mod browser_typing_untold;

@@ -54,6 +54,15 @@ fn p6_what_cannot_be_decoded_is_refused_and_leaves_no_trace() {
         let got = sidecar.refused(&coded_post(&format!("{coding}, gzip"), &gzip(&text)));
         assert_eq!(got.error().0, 400, "{coding}");
     }
+    // Flags of gzip that are reserved, in its first member or a later one (RFC 1952, 2.3.1.2).
+    for flag in [0x20, 0x40, 0x80] {
+        let mut member = gzip(&text);
+        member[3] |= flag;
+        for body in [member.clone(), [gzip(&text), member].concat()] {
+            let got = sidecar.refused(&coded_post("gzip", &body));
+            assert_eq!(got.error(), (400, "content_coding_broken".to_owned()));
+        }
+    }
     // A second coded form behind one of a coding that has no members.
     for (coding, encode) in [
         ("br", brotli as Encode),

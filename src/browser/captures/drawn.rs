@@ -3,7 +3,7 @@
 //!
 //! While one of these may show a value, no picture is taken. They do not last.
 
-use super::spans::spans;
+use crate::browser::spans::spans;
 use crate::guard::{Counts, Snapshot};
 
 /// Begins a script of the gate: `drawn` notes what there is of these in a document or shadow tree, `told` gives it back.

@@ -10,10 +10,11 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::drawn::{DRAWN, Drawn};
-use super::spans::spans;
+
 use super::texts::no_room;
 use crate::browser::hub::{CallError, Hub};
 use crate::browser::pages::read;
+use crate::browser::spans::spans;
 use crate::guard::{Counts, Snapshot};
 
 /// Most frames of a target that are looked at; with more, its documents are looked at in full.

@@ -25,7 +25,6 @@ mod metrics;
 mod paint;
 mod places;
 mod screenshot;
-mod spans;
 mod texts;
 mod tree;
 mod view;

@@ -11,11 +11,12 @@ use super::covers::{STYLES, covers, zoom};
 use super::drawn::Drawn;
 use super::gate::{Glance, glance, numbers};
 use super::geometry::{Rect, Shown};
-use super::spans::spans;
+
 use super::texts::Texts;
 use super::tree::Tree;
 use crate::browser::hub::{CallError, Hub};
 use crate::browser::pages::read;
+use crate::browser::spans::spans;
 use crate::guard::{Counts, Refusal, Snapshot};
 
 /// Frames of other processes inside one another that are followed, and all of them together. What is beyond is covered as a whole.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::browser::hub::{CallError, Hub};
@@ -202,6 +203,23 @@ pub(super) fn returned(answer: &[u8]) -> Result<Option<serde_json::Value>, CallE
     }
 }
 
+/// What a function of ours, given nothing, says of an element.
+pub(super) async fn ask<T: DeserializeOwned>(
+    hub: &Hub,
+    session: &str,
+    object: &str,
+    function: &str,
+) -> Result<T, CallError> {
+    let params = json!({
+        "functionDeclaration": hub.script(function), "objectId": object, "arguments": [{"value": null}], "returnByValue": true, "silent": true,
+    });
+    let answer = hub
+        .call(Some(session), "Runtime.callFunctionOn", params)
+        .await?;
+    let said = returned(&answer)?.ok_or(CallError::Unreadable)?;
+    serde_json::from_value(said).map_err(|_| CallError::Unreadable)
+}
+
 struct Walk<'a> {
     hub: &'a Hub,
     handles: &'a mut Handles,
@@ -344,12 +362,7 @@ impl Walk<'_> {
     }
 
     async fn facts(&self, object: &str) -> Result<Facts, CallError> {
-        let params = json!({
-            "functionDeclaration": self.hub.script(INSERT), "objectId": object, "arguments": [{"value": null}], "returnByValue": true, "silent": true,
-        });
-        let answer = self.call("Runtime.callFunctionOn", params).await?;
-        let facts = returned(&answer)?.ok_or(CallError::Unreadable)?;
-        serde_json::from_value(facts).map_err(|_| CallError::Unreadable)
+        ask(self.hub, &self.session, object, INSERT).await
     }
 
     /// The frame's document, its origin in the browser's own words, and whether a client had a hand in it or in one around it.

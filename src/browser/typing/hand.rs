@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use super::edits::{self, Change};
 use super::focus::{self, Document, Handles, Nowhere};
 use super::insert::{self, Outcome, Part, Wanted};
 use super::press::{self, Kind};
 use super::refusals::{self, Recent};
 use super::run::{Held, LARGEST_HELD, MOST_HELD, Run, Untold};
-use super::said::{Read, Said};
+use super::said::{Edit, Read, Said};
 use super::{Place, method};
 use crate::browser::{Command, Context, Refusal, Verdict};
 use crate::fill::{Holding, Step, Typed};
@@ -75,7 +76,7 @@ impl Hand {
         {
             self.ahead(run, place, &finder, c).await?;
         }
-        self.said(run, place, &finder, command, &read.said).await
+        self.said(run, place, &finder, command, read).await
     }
 
     async fn said(
@@ -84,10 +85,10 @@ impl Hand {
         place: &Place<'_>,
         finder: &Finder,
         command: &Command,
-        said: &Said<'_>,
+        read: &Read<'_>,
     ) -> Result<Verdict, Refusal> {
         let is_key = command.message.len() <= LARGEST_HELD;
-        match said {
+        match &read.said {
             Said::Character(c) if is_key => self.character(run, place, finder, command, *c).await,
             Said::Attached if is_key && run.holding.is_holding() && run.held.len() < MOST_HELD => {
                 run.hold(command, 0);
@@ -115,11 +116,13 @@ impl Hand {
                 // What it takes a character of is the name, as it was typed: of a value it would leave all the others.
                 run.holding.reset();
                 self.drive(run, place, finder, |_| Step::Wait).await?;
+                self.edit(place, read.edit).await?;
                 Ok(Verdict::Pass)
             }
             Said::Character(_) | Said::Attached | Said::Other => {
                 self.decide(run, place, finder).await?;
                 run.holding.reset();
+                self.edit(place, read.edit).await?;
                 Ok(Verdict::Pass)
             }
         }
@@ -133,6 +136,11 @@ impl Hand {
         command: &Command,
         c: char,
     ) -> Result<Verdict, Refusal> {
+        // What is held comes where this one does.
+        if !run.holding.is_holding() {
+            self.change(place, &Change::Insert(c.encode_utf8(&mut [0; 4])))
+                .await?;
+        }
         run.holding.push(c);
         run.hold(command, c.len_utf8());
         run.since = Some(Instant::now());
@@ -219,11 +227,12 @@ impl Hand {
     ) -> Result<Verdict, Refusal> {
         run.holding.passed(text.chars().next_back());
         if text.len() > LONGEST_TEXT {
-            return far_too_long(finder, text);
+            far_too_long(finder, text)?;
+            return self.passes(place, text).await;
         }
         let found = finder.find(text);
         if found.is_empty() {
-            return Ok(Verdict::Pass);
+            return self.passes(place, text).await;
         }
         if found.len() > MOST_PLACEHOLDERS {
             let reason = "the text holds too many placeholders. Type it in parts";
@@ -249,9 +258,30 @@ impl Hand {
                 run.holding.reset();
                 Ok(done())
             }
-            Outcome::Literal => Ok(Verdict::Pass),
+            Outcome::Literal => self.passes(place, text).await,
             Outcome::Refused(refusal, _) => Err(refusal),
         }
+    }
+
+    /// A text that goes on as it is.
+    async fn passes(&mut self, place: &Place<'_>, text: &str) -> Result<Verdict, Refusal> {
+        if !text.is_empty() {
+            self.change(place, &Change::Insert(text)).await?;
+        }
+        Ok(Verdict::Pass)
+    }
+
+    async fn edit(&mut self, place: &Place<'_>, edit: Option<Edit>) -> Result<(), Refusal> {
+        match edit {
+            Some(edit) => self.change(place, &Change::Key(edit)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses what would leave a part of a value in the field that has the focus.
+    async fn change(&mut self, place: &Place<'_>, change: &Change<'_>) -> Result<(), Refusal> {
+        let refusal = edits::refusal(&self.context, &mut self.recent, place, change).await;
+        refusal.map_or(Ok(()), Err)
     }
 
     /// Whether the document that a refusal belongs to is still shown. One that does not answer may be.
@@ -452,7 +482,7 @@ fn settle(run: &mut Run) {
 }
 
 /// A text of that length is not taken apart: it goes on if it holds no placeholder.
-fn far_too_long(finder: &Finder, text: &str) -> Result<Verdict, Refusal> {
+fn far_too_long(finder: &Finder, text: &str) -> Result<(), Refusal> {
     let mut start = 0;
     while start < text.len() {
         let end = boundary(text, start + LONGEST_TEXT);
@@ -468,7 +498,7 @@ fn far_too_long(finder: &Finder, text: &str) -> Result<Verdict, Refusal> {
         // Placeholders are far shorter than what is read twice.
         start = boundary(text, end - OVERLAP);
     }
-    Ok(Verdict::Pass)
+    Ok(())
 }
 
 /// The last character's beginning at or before a byte.
@@ -497,7 +527,7 @@ mod tests {
             &[Spelling::bare(), Spelling::new("{{", "}}")],
         );
         let plain = "\u{f6} ".repeat(LONGEST_TEXT);
-        assert!(matches!(far_too_long(&finder, &plain), Ok(Verdict::Pass)));
+        assert_eq!(far_too_long(&finder, &plain), Ok(()));
         for at in [
             0,
             LONGEST_TEXT - 3,

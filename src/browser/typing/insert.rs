@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::buffer::Buffer;
+use super::edits::{self, Change};
 use super::focus::{self, Document, Facts, Focus, Handles, Nowhere};
 use super::refusals::{self, Recent, refusal};
 use crate::browser::hub::CallError;
@@ -92,6 +93,18 @@ pub(super) async fn insert(
     if let Some(refusal) = recent.same(&about) {
         return Outcome::Refused(refusal, document);
     }
+    let new = text_with(wanted, edits::UNKNOWN);
+    let change = Change::Fill(wanted.gone, &new);
+    let snapshot = judged.ticket.snapshot();
+    if let Some(key) = edits::part_left(context, focus, snapshot, &change).await {
+        let refused = Refused {
+            key: &key,
+            reason: edits::LEFT.to_owned(),
+            document: document.clone(),
+            ticket: Some(judged.ticket),
+        };
+        return Outcome::Refused(refuse(recent, target, refused), document);
+    }
     let params = match params(&context.hub.script(focus::INSERT), &judged, wanted).await {
         Ok(params) => params,
         Err((key, denied)) => {
@@ -106,9 +119,7 @@ pub(super) async fn insert(
         }
     };
     let key = keys[0];
-    context
-        .pages
-        .filled(&focus.target, &focus.frame, &focus.loader);
+    context.pages.filled(&focus.target, &focus.loader);
     let session = Some(&*focus.session);
     let answer = context
         .hub
@@ -279,6 +290,15 @@ fn spots<'a>(wanted: &Wanted<'a>) -> BTreeMap<&'a str, usize> {
         }
     }
     spots
+}
+
+/// The text, with something in place of each value.
+fn text_with(wanted: &Wanted<'_>, value: &str) -> String {
+    let parts = wanted.parts.iter().map(|part| match part {
+        Part::Text(text) => *text,
+        Part::Key(..) => value,
+    });
+    parts.collect()
 }
 
 type Values<'a> = BTreeMap<&'a str, (usize, Entry)>;

@@ -12,6 +12,7 @@
 //! Of secrets with `fill = "network"` the placeholder itself is typed.
 
 mod buffer;
+mod edits;
 mod focus;
 mod hand;
 mod insert;

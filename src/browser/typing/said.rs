@@ -14,6 +14,8 @@ use crate::browser::Command;
 /// A command, read.
 pub(super) struct Read<'a> {
     pub said: Said<'a>,
+    /// What it does to the text of a field, where that is more than to add what it says.
+    pub edit: Option<Edit>,
     /// Which part of which key's press it is, if it is one.
     pub part: Option<Part<'a>>,
 }
@@ -35,6 +37,21 @@ pub(super) enum Said<'a> {
     Other,
 }
 
+/// What a key does to the text of the field that has the focus. What is selected goes in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edit {
+    /// A text comes that is not known.
+    Paste,
+    /// A line end comes, where the field takes one.
+    Line,
+    /// The character before the caret goes.
+    Back,
+    /// The one behind it goes.
+    Forward,
+    /// A word or a line goes, on either side of it.
+    Far,
+}
+
 #[derive(Deserialize)]
 struct Insertion<'a> {
     #[serde(borrow)]
@@ -51,6 +68,7 @@ struct Composition<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Key<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
@@ -63,17 +81,22 @@ struct Key<'a> {
     name: Option<Cow<'a, str>>,
     #[serde(borrow)]
     code: Option<Cow<'a, str>>,
+    windows_virtual_key_code: Option<i64>,
     #[serde(default)]
-    commands: Vec<IgnoredAny>,
+    commands: Vec<String>,
 }
 
+const CONTROL: u8 = 2;
+const META: u8 = 4;
+const SHIFT: u8 = 8;
 /// Alt, Control and Meta: with one of them a key is a shortcut.
-const SHORTCUT: u8 = 1 | 2 | 4;
+const SHORTCUT: u8 = 1 | CONTROL | META;
 
 /// Reads a command.
 pub(super) fn read(command: &Command) -> Read<'_> {
     let params = command.params();
     let mut part = None;
+    let mut edit = None;
     let said = match &*command.method {
         "Input.insertText" => match serde_json::from_slice::<Insertion>(params) {
             Ok(Insertion { text }) => said(text),
@@ -88,6 +111,7 @@ pub(super) fn read(command: &Command) -> Read<'_> {
         },
         "Input.dispatchKeyEvent" => match serde_json::from_slice::<Key>(params) {
             Ok(mut key) => {
+                edit = key.edit();
                 part = key.part();
                 key.said(part.as_ref())
             }
@@ -95,7 +119,7 @@ pub(super) fn read(command: &Command) -> Read<'_> {
         },
         _ => Said::Other,
     };
-    Read { said, part }
+    Read { said, edit, part }
 }
 
 impl<'a> Key<'a> {
@@ -116,6 +140,51 @@ impl<'a> Key<'a> {
             key: self.name.take().unwrap_or_default(),
             code: self.code.take().unwrap_or_default(),
         })
+    }
+
+    /// What it does beside typing its text, as Chromium has it for this platform or as a client of another platform says it.
+    fn edit(&self) -> Option<Edit> {
+        if !matches!(&*self.kind, "keyDown" | "rawKeyDown") {
+            return None;
+        }
+        let commands = self.commands.iter().map(|name| name.to_ascii_lowercase());
+        let of_commands = commands.filter_map(|name| match &*name {
+            "deletebackward" => Some(Edit::Back),
+            "deleteforward" => Some(Edit::Forward),
+            "insertnewline" | "insertlinebreak" | "insertparagraph" => Some(Edit::Line),
+            _ if name.starts_with("delete") => Some(Edit::Far),
+            _ if ["paste", "yank", "insert", "transpose"]
+                .iter()
+                .any(|begin| name.starts_with(begin)) =>
+            {
+                Some(Edit::Paste)
+            }
+            _ => None,
+        });
+        let of_commands: Vec<Edit> = of_commands.collect();
+        match of_commands[..] {
+            [] => {}
+            [edit] => return Some(edit),
+            _ => return Some(Edit::Far),
+        }
+        let is = |name: &str, number: i64| {
+            let names = [&self.name, &self.code].into_iter().flatten();
+            self.windows_virtual_key_code == Some(number)
+                || names.into_iter().any(|own| own.eq_ignore_ascii_case(name))
+        };
+        let is_far = self.modifiers & SHORTCUT != 0;
+        if is("Backspace", 8) {
+            Some(if is_far { Edit::Far } else { Edit::Back })
+        } else if is("Delete", 46) {
+            Some(if is_far { Edit::Far } else { Edit::Forward })
+        } else if is("Enter", 13) {
+            Some(Edit::Line)
+        } else {
+            let pastes = is("v", 86) && self.modifiers & (CONTROL | META) != 0
+                || is("Insert", 45) && self.modifiers & SHIFT != 0
+                || is("Paste", 0);
+            pastes.then_some(Edit::Paste)
+        }
     }
 
     fn is_shortcut(&self) -> bool {
