@@ -35,7 +35,7 @@ use crate::net::websocket::handshake::AnswerError;
 /// Limits of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Body bytes that are held back for an exact `Content-Length`; a longer body is sent in chunks.
+    /// Body bytes, at least one, that are held back for an exact `Content-Length`; a longer body is sent in chunks.
     pub buffer_bytes: u64,
     /// Bytes of a request body, as it comes and as each of its content codings makes it.
     pub max_body_bytes: u64,

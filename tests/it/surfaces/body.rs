@@ -69,7 +69,7 @@ impl Outcome {
 
 pub fn limits(max_body_bytes: usize, buffer_bytes: usize) -> Limits {
     Limits {
-        buffer_bytes: buffer_bytes as u64,
+        buffer_bytes: buffer_bytes.max(1) as u64,
         max_body_bytes: max_body_bytes as u64,
         idle_timeout: Duration::from_secs(60),
         response_timeout: Duration::from_secs(60),
