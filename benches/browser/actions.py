@@ -7,6 +7,7 @@ one browser. Prints a line of JSON for each client, as `actions.mjs` does. Selen
 """
 
 import asyncio
+import http.server
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -27,10 +29,22 @@ HTML = """<title>Shop</title><input id=name><input id=search><textarea id=note><
   <select id=size><option>S<option>M<option>L</select><input id=agree type=checkbox><button id=send
   onclick="out.textContent = [document.querySelector('#name').value, size.value, agree.checked].join(' ')">Send</button>
   <p id=out></p><ul>""" + "<li>An item of the list</li>" * 50 + "</ul>"
-PAGE = f"data:text/html,{urllib.parse.quote(HTML)}"
 
 
-def selenium(url):
+class Site(http.server.BaseHTTPRequestHandler):
+    """The page, on loopback: browser-use waits for documents of `data:` without end."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(HTML.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def selenium(url, page):
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
@@ -46,7 +60,7 @@ def selenium(url):
 
     begun = time.perf_counter()
     for turn in range(4):
-        driver.get(PAGE)
+        driver.get(page)
         find("name").send_keys(f"a name {turn}")
         find("search").send_keys("item")
         find("note").send_keys("some lines")
@@ -62,11 +76,11 @@ def selenium(url):
     return took
 
 
-def browser_use(url):
-    return asyncio.run(use(url))
+def browser_use(url, page):
+    return asyncio.run(use(url, page))
 
 
-async def use(url):
+async def use(url, page):
     from browser_use import Browser
     from browser_use.filesystem.file_system import FileSystem
     from browser_use.tools.service import Tools
@@ -85,7 +99,7 @@ async def use(url):
         await act("navigate", url="about:blank", new_tab=True)
         begun = time.perf_counter()
         for turn in range(4):
-            await act("navigate", url=PAGE, new_tab=False)
+            await act("navigate", url=page, new_tab=False)
             state = await session.get_browser_state_summary(include_screenshot=False)
             at = {node.attributes.get("id"): index for index, node in state.dom_state.selector_map.items()}
             await act("input", index=at["name"], text=f"a name {turn}")
@@ -103,6 +117,9 @@ async def use(url):
 
 def main(rounds, direct, sidecar):
     logging.disable(logging.CRITICAL)
+    site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    threading.Thread(target=site.serve_forever, daemon=True).start()
+    page = f"http://127.0.0.1:{site.server_port}/"
     scripts = {"browser-use": browser_use}
     if shutil.which("chromedriver"):
         scripts = {"selenium": selenium} | scripts
@@ -111,7 +128,7 @@ def main(rounds, direct, sidecar):
         # The first of each warms up.
         for number in range(int(rounds) + 1):
             for url, taken in times.items():
-                took = script(url) * 1000
+                took = script(url, page) * 1000
                 if number:
                     taken.append(took)
         medians = {"direct": statistics.median(times[direct]), "sidecar": statistics.median(times[sidecar])}

@@ -45,6 +45,8 @@ pub(super) struct Step {
 /// How far a walk came.
 pub(super) struct Walk {
     pub taken: usize,
+    /// The bare token that was open before it and ended in it: something may have been found there.
+    pub token: Option<(u64, u64)>,
     /// What the last byte begins or ends.
     pub signed: Option<Event>,
     /// The last byte is JSON.
@@ -160,6 +162,8 @@ impl Tracker {
     /// byte that begins or ends that, or is not JSON.
     pub fn walk(&mut self, text: &[u8], at: u64) -> Walk {
         let mut step = Step::default();
+        let mut open = self.state == State::Token;
+        let mut token = None;
         let mut taken = 0;
         while let Some(byte) = text.get(taken) {
             let next = &text[taken..];
@@ -180,9 +184,15 @@ impl Tracker {
             }
             taken += 1;
             let json = self.advance(*byte, here, &mut step);
+            if open && step.token.is_some() {
+                open = false;
+                // Before a byte that is not JSON it is no token.
+                token = step.token.filter(|_| json);
+            }
             if !json || step.signed.is_some() {
                 return Walk {
                     taken,
+                    token,
                     signed: step.signed,
                     json,
                 };
@@ -190,6 +200,7 @@ impl Tracker {
         }
         Walk {
             taken,
+            token,
             signed: None,
             json: true,
         }

@@ -225,6 +225,7 @@ impl Stream {
             rest = &rest[walk.taken..];
             self.at += walk.taken as u64;
             self.findings.opaque = tracker.opaque();
+            self.resolver.tokens.extend(walk.token);
             if !walk.json {
                 self.end_json();
             }
