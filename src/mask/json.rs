@@ -163,7 +163,7 @@ impl Tracker {
     pub fn walk(&mut self, text: &[u8], at: u64) -> Walk {
         let mut step = Step::default();
         let mut open = self.state == State::Token;
-        let mut token = None;
+        let mut ended = None;
         let mut taken = 0;
         while let Some(byte) = text.get(taken) {
             let next = &text[taken..];
@@ -187,12 +187,12 @@ impl Tracker {
             if open && step.token.is_some() {
                 open = false;
                 // Before a byte that is not JSON it is no token.
-                token = step.token.filter(|_| json);
+                ended = step.token.filter(|_| json);
             }
             if !json || step.signed.is_some() {
                 return Walk {
                     taken,
-                    token,
+                    token: ended,
                     signed: step.signed,
                     json,
                 };
@@ -200,7 +200,7 @@ impl Tracker {
         }
         Walk {
             taken,
-            token,
+            token: ended,
             signed: None,
             json: true,
         }

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::Place;
 use super::focus::{self, Focus, Handles};
 use super::refusals::Recent;
@@ -13,7 +15,6 @@ use super::said::Edit;
 use crate::browser::spans::spans;
 use crate::browser::{Context, Refusal};
 use crate::guard::{About, Counts, Snapshot};
-use bytes::Bytes;
 
 /// Reads the text of an element.
 const EDITS: &str = include_str!("edits.js");

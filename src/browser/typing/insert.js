@@ -154,7 +154,8 @@ function (wanted) {
     const root = rootOf(element);
     const all = root instanceof ShadowRoot ? DocumentFragment.prototype.querySelectorAll : Document.prototype.querySelectorAll;
     const form = read(HTMLInputElement.prototype, 'form', element);
-    const isBox = (node) => TYPED.includes(kindOf(node)) && read(HTMLInputElement.prototype, 'form', node) === form
+    // Of the kind that was judged: `field` may name it.
+    const isBox = (node) => kindOf(node) === kind && read(HTMLInputElement.prototype, 'form', node) === form
       && !isDisabled(node) && !isReadOnly(node)
       && (maxOf(node) === 1 || (maxOf(node) === -1 && maxOf(element) === -1
         && /\bone-time-code\b/i.test(Element.prototype.getAttribute.call(node, 'autocomplete') ?? '')));

@@ -115,6 +115,11 @@ pub(super) async fn insert(
                 &judged.origin,
                 "the focused frame is",
             );
+            // Those before it are in the log as substituted.
+            for written in keys.iter().take_while(|written| **written != key) {
+                let reason = format!("{key}, in the same text, was refused");
+                judged.ticket.refused_for(written, &reason);
+            }
             return Outcome::Refused(refusal(key, &reason), document);
         }
     };

@@ -8,8 +8,9 @@ use std::io::{self, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
@@ -27,6 +28,9 @@ const THEIR_OUTPUT: i32 = 4;
 
 /// Bytes of standard error that are kept while it starts.
 const TAIL: usize = 2048;
+
+/// How long what it said last is waited for once it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// A browser that we started. Dropped, it ends.
 pub(in super::super) struct Process {
@@ -125,9 +129,13 @@ impl Process {
         let alive = Arc::new(Mutex::new(Some(pid)));
         let said = Arc::new(Mutex::new(Some(Vec::new())));
         let (tell, end) = watch::channel(End::default());
+        let (hears, heard) = mpsc::channel::<()>();
         if let Some(stderr) = child.stderr.take() {
             let said = Arc::clone(&said);
-            thread::spawn(move || listen(stderr, &said));
+            thread::spawn(move || {
+                listen(stderr, &said);
+                drop(hears);
+            });
         }
         let watched = Arc::clone(&alive);
         thread::spawn(move || {
@@ -138,6 +146,8 @@ impl Process {
             let status = child.wait();
             *alive = None;
             drop(alive);
+            // What it said last is read before its end is told; a helper that got away may keep the pipe open.
+            let _ = heard.recv_timeout(LAST_WORDS);
             let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
             tell.send_modify(|end| end.how = Some(how.into()));
             drop(profile);
