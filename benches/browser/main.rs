@@ -49,7 +49,7 @@ fn main() -> Result<()> {
             commands: 500,
             rows: 20_000,
             snapshots: 5,
-            scripts: 9,
+            scripts: 5,
         }
     };
     let Some(program) = peers::program() else {

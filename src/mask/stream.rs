@@ -24,6 +24,8 @@ const MOST_UNSIGNED: u64 = 4 * 1024 * 1024;
 const BLOCK: u64 = 4096;
 /// Most bytes taken at once, between two looks at what it cost.
 const STRETCH: usize = 512;
+/// Most bytes that the scout sees at once. A piece may be a hundred megabytes.
+const OUTLOOK: usize = 64 << 10;
 /// Findings that are settled before the next block ends, and no others before there are twice as many.
 const MANY_FINDINGS: usize = 256;
 /// Steps that all readings together may cost: so many for every byte, and some to begin with.
@@ -134,6 +136,19 @@ impl Stream {
     }
 
     fn take(&mut self, piece: &[u8]) -> Result<(), Refusal> {
+        // The scout looks for the end of the run that it is in, again and again: so far it may look, and no further.
+        for part in piece.chunks(OUTLOOK) {
+            self.take_part(part)?;
+        }
+        let safe = self.safe();
+        if let Some(settled) = self.resolver.still_held(&mut self.findings, safe) {
+            self.settled = self.settled.max(settled);
+            return Ok(());
+        }
+        self.settle_to(safe)
+    }
+
+    fn take_part(&mut self, piece: &[u8]) -> Result<(), Refusal> {
         let mut at = 0;
         while at < piece.len() {
             at = self.scout(piece, at)?;
@@ -149,12 +164,7 @@ impl Stream {
             self.read(&piece[at..to])?;
             at = to;
         }
-        let safe = self.safe();
-        if let Some(settled) = self.resolver.still_held(&mut self.findings, safe) {
-            self.settled = self.settled.max(settled);
-            return Ok(());
-        }
-        self.settle_to(safe)
+        Ok(())
     }
 
     /// Passes over what follows `piece[at]`, if nothing is under way there and nothing could begin: how far.
