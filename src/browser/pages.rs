@@ -229,6 +229,18 @@ pub(super) struct Frame {
 }
 
 impl FrameTree {
+    /// The root's document, by its loader.
+    pub fn loader(&self) -> &str {
+        &self.frame.loader_id
+    }
+
+    /// The ids of all its frames.
+    pub fn ids(&self) -> Vec<Box<str>> {
+        let mut ids = Vec::new();
+        self.each(&mut |frame| ids.push(frame.id.clone()));
+        ids
+    }
+
     fn each(&self, see: &mut impl FnMut(&Frame)) {
         see(&self.frame);
         for child in &self.child_frames {
@@ -271,15 +283,36 @@ impl FrameTree {
 
 /// The frames of a target's process.
 pub(super) async fn frame_tree(hub: &Hub, target: &str) -> Result<FrameTree, CallError> {
+    let session = hub.own(target).await?;
+    frame_tree_on(hub, &session).await
+}
+
+/// The same, on a session of ours.
+pub(super) async fn frame_tree_on(hub: &Hub, session: &str) -> Result<FrameTree, CallError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Answer {
         frame_tree: FrameTree,
     }
-    let session = hub.own(target).await?;
-    let answer = hub.call(Some(&session), "Page.getFrameTree", serde_json::json!({}));
+    let answer = hub.call(Some(session), "Page.getFrameTree", serde_json::json!({}));
     let answer: Answer = read(&answer.await?)?;
     Ok(answer.frame_tree)
+}
+
+/// Our isolated world in a frame; made if it is not there, for the same name gives the same world again.
+pub(super) async fn isolated_world(
+    hub: &Hub,
+    session: &str,
+    frame: &str,
+) -> Result<i64, CallError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct World {
+        execution_context_id: i64,
+    }
+    let params = serde_json::json!({"frameId": frame, "worldName": hub.world()});
+    let answer = hub.call(Some(session), "Page.createIsolatedWorld", params);
+    Ok(read::<World>(&answer.await?)?.execution_context_id)
 }
 
 /// Reads an answer of the browser.

@@ -103,12 +103,7 @@ fn a_stream_that_broke_off_is_not_read_on() {
     let (_, session) = client.page("about:blank");
     let on = Some(&*session);
     let url = site("text/plain; charset=utf-8", body);
-    let patterns = json!({ "patterns": [{ "requestStage": "Response" }] });
-    client.must(on, "Fetch.enable", &patterns);
-    client.send(on, "Page.navigate", &json!({ "url": url }));
-    let paused = client.event("Fetch.requestPaused");
-    let request = json!({ "requestId": paused["params"]["requestId"] });
-    let stream = client.must(on, "Fetch.takeResponseBodyAsStream", &request);
+    let stream = client.body_of(&session, &url);
     let read = json!({ "handle": stream["stream"], "size": 4096 });
     let first = client.ask(on, "IO.read", &read);
     assert!(

@@ -260,6 +260,24 @@ impl Cdp {
         answer["result"].take()
     }
 
+    /// Enables domains on a session.
+    pub fn enable<const N: usize>(&mut self, session: &str, domains: [&str; N]) {
+        for domain in domains {
+            self.must(Some(session), &format!("{domain}.enable"), &json!({}));
+        }
+    }
+
+    /// Goes to that address and takes its body as a stream, of which the handle is in `stream`.
+    pub fn body_of(&mut self, session: &str, url: &str) -> Value {
+        let on = Some(session);
+        let patterns = json!({ "patterns": [{ "requestStage": "Response" }] });
+        self.must(on, "Fetch.enable", &patterns);
+        self.send(on, "Page.navigate", &json!({ "url": url }));
+        let paused = self.event("Fetch.requestPaused");
+        let request = json!({ "requestId": paused["params"]["requestId"] });
+        self.must(on, "Fetch.takeResponseBodyAsStream", &request)
+    }
+
     /// The next event of that name, which may have come already.
     pub fn event(&mut self, method: &str) -> Value {
         loop {

@@ -143,13 +143,7 @@ fn p2_a_click_that_a_frame_over_the_field_takes_types_nothing() {
             .await;
         // The frame takes clicks once it is drawn.
         while kit.eval(&tab, "document.activeElement?.id").await != "f" {
-            for kind in ["mousePressed", "mouseReleased"] {
-                let params = json!({"type": kind, "x": spot[0], "y": spot[1], "button": "left", "clickCount": 1});
-                let session = tab.session.clone();
-                kit.call(Some(&session), "Input.dispatchMouseEvent", params)
-                    .await
-                    .unwrap();
-            }
+            kit.click(&tab, &spot).await;
         }
         let error = loop {
             let error = kit.insert(&tab, "x_home").await.unwrap_err();
@@ -220,16 +214,17 @@ fn p1_what_was_typed_is_read_back_by_name_in_every_way() {
     let url = account();
     let (_, session) = typed(&mut client, &url, "x_password");
     let on = Some(&*session);
-    for domain in [
-        "Runtime",
-        "Network",
-        "DOM",
-        "Accessibility",
-        "DOMStorage",
-        "Page",
-    ] {
-        client.must(on, &format!("{domain}.enable"), &json!({}));
-    }
+    client.enable(
+        &session,
+        [
+            "Runtime",
+            "Network",
+            "DOM",
+            "Accessibility",
+            "DOMStorage",
+            "Page",
+        ],
+    );
     let evaluate = |expression: &str| json!({ "expression": expression, "returnByValue": true, "awaitPromise": true, "generatePreview": true });
     let post = "fetch('/x', { method: 'POST', body: JSON.stringify({ v: a.value }), headers: { 'x-v': encodeURIComponent(a.value) } })
         .then(() => 'sent')";

@@ -373,6 +373,15 @@ impl Kit {
             .await
     }
 
+    /// Clicks there: `[x, y]` in CSS pixels.
+    pub async fn click(&mut self, tab: &Tab, spot: &Value) {
+        for kind in ["mousePressed", "mouseReleased"] {
+            let params = json!({"type": kind, "x": spot[0], "y": spot[1], "button": "left", "clickCount": 1});
+            let clicked = self.call(Some(&tab.session), "Input.dispatchMouseEvent", params);
+            clicked.await.unwrap();
+        }
+    }
+
     /// Types key by key, as a client does.
     pub async fn type_as(&mut self, client: Client, tab: &Tab, text: &str) -> Result<(), String> {
         for c in text.chars() {

@@ -35,16 +35,17 @@ fn p1_no_read_shows_a_value() {
     let mut client = bauta.connect();
     let (_, session) = client.page("about:blank");
     let on = Some(&*session);
-    for domain in [
-        "Runtime",
-        "Network",
-        "DOM",
-        "Accessibility",
-        "Log",
-        "DOMStorage",
-    ] {
-        client.must(on, &format!("{domain}.enable"), &json!({}));
-    }
+    client.enable(
+        &session,
+        [
+            "Runtime",
+            "Network",
+            "DOM",
+            "Accessibility",
+            "Log",
+            "DOMStorage",
+        ],
+    );
     client.must(
         None,
         "Target.setDiscoverTargets",
@@ -183,12 +184,7 @@ fn streams_are_masked_as_a_whole() {
     let (_, session) = client.page("about:blank");
     let on = Some(&*session);
     let url = site("text/plain; charset=utf-8", text.into_bytes());
-    let patterns = json!({ "patterns": [{ "requestStage": "Response" }] });
-    client.must(on, "Fetch.enable", &patterns);
-    client.send(on, "Page.navigate", &json!({ "url": url }));
-    let paused = client.event("Fetch.requestPaused");
-    let request = json!({ "requestId": paused["params"]["requestId"] });
-    let stream = client.must(on, "Fetch.takeResponseBodyAsStream", &request);
+    let stream = client.body_of(&session, &url);
     let mut all = String::new();
     let mut base64 = false;
     loop {

@@ -212,13 +212,7 @@ fn pauses_reads_and_moves_amid_a_placeholder() {
         let tab = page(kit, "<input id=a><input id=b>").await;
         kit.type_as(Client::KeyDown, &tab, "x_pas").await.unwrap();
         let spot = kit.eval(&tab, "(({x, y}) => [x + 3, y + 3])(document.querySelector('#b').getBoundingClientRect())").await;
-        for kind in ["mousePressed", "mouseReleased"] {
-            let params = json!({"type": kind, "x": spot[0], "y": spot[1], "button": "left", "clickCount": 1});
-            let session = tab.session.clone();
-            kit.call(Some(&session), "Input.dispatchMouseEvent", params)
-                .await
-                .unwrap();
-        }
+        kit.click(&tab, &spot).await;
         kit.type_as(Client::KeyDown, &tab, "s ").await.unwrap();
         assert_eq!(value(kit, &tab).await, "x_pas");
         assert_eq!(

@@ -6,6 +6,7 @@ use std::path::Path;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::equivalence::config;
 use super::surfaces::check;
 
 /// Bytes of a program: as often something that a text is made of as a letter.
@@ -21,7 +22,7 @@ fn case(surface: u8) -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(config(300))]
 
     #[test]
     fn p1_p6_p7_coded_bodies_are_what_a_model_says(case in case(0)) {

@@ -47,7 +47,7 @@ struct Cast {
 /// A page at one moment.
 struct Moment {
     /// Its main document.
-    document: String,
+    document: Box<str>,
     /// Where values were in the layout viewport.
     covers: Vec<Rect>,
     /// `None`: there were none, so nobody asked.

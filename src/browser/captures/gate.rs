@@ -13,7 +13,7 @@ use super::drawn::{DRAWN, Drawn};
 
 use super::texts::no_room;
 use crate::browser::hub::{CallError, Hub};
-use crate::browser::pages::read;
+use crate::browser::pages::{frame_tree_on, isolated_world, read};
 use crate::browser::spans::spans;
 use crate::guard::{Counts, Snapshot};
 
@@ -71,9 +71,9 @@ pub(super) struct Glance {
     /// Whether values may be drawn in it.
     pub(super) may_show: bool,
     /// The ids of its frames.
-    pub(super) frames: Vec<String>,
+    pub(super) frames: Vec<Box<str>>,
     /// Its own frame's document, by its loader.
-    pub(super) document: String,
+    pub(super) document: Box<str>,
     /// What the browser draws over it that no look finds.
     pub(super) drawn: Option<Drawn>,
 }
@@ -87,11 +87,12 @@ pub(super) async fn glance(
     session: &str,
     snapshot: &Snapshot,
 ) -> Result<Glance, CallError> {
-    let (frames, document) = frames(hub, session).await?;
+    let tree = frame_tree_on(hub, session).await?;
+    let (frames, document) = (tree.ids(), tree.loader().into());
     let mut may_show = frames.len() > MOST_FRAMES;
     let mut drawn = None;
     for frame in &frames {
-        let world = world(hub, session, frame).await?;
+        let world = isolated_world(hub, session, frame).await?;
         let here = if may_show {
             // What the browser draws itself is asked of each frame.
             let (_, told, marks) = ask(hub, session, world, DRAWN_ALONE).await?;
@@ -109,40 +110,6 @@ pub(super) async fn glance(
         document,
         drawn,
     })
-}
-
-/// The frames of a target that are in its process.
-async fn frames(hub: &Hub, session: &str) -> Result<(Vec<String>, String), CallError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Answer {
-        frame_tree: Branch,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Branch {
-        frame: Frame,
-        #[serde(default)]
-        child_frames: Vec<Branch>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Frame {
-        id: String,
-        loader_id: String,
-    }
-    let answer = hub
-        .call(Some(session), "Page.getFrameTree", json!({}))
-        .await?;
-    let answer: Answer = read(&answer)?;
-    let document = answer.frame_tree.frame.loader_id.clone();
-    let mut ids = Vec::new();
-    let mut branches = vec![answer.frame_tree];
-    while let Some(branch) = branches.pop() {
-        ids.push(branch.frame.id);
-        branches.extend(branch.child_frames);
-    }
-    Ok((ids, document))
 }
 
 /// What a script in a world says: the text of a document, what the browser may draw over it, and marks of how.
@@ -210,20 +177,6 @@ struct Remote<T> {
     object_id: Option<String>,
 }
 
-/// Our isolated world in a frame; made if it is not there.
-pub(super) async fn world(hub: &Hub, session: &str, frame: &str) -> Result<i64, CallError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct World {
-        execution_context_id: i64,
-    }
-    let params = json!({"frameId": frame, "worldName": hub.world()});
-    let answer = hub
-        .call(Some(session), "Page.createIsolatedWorld", params)
-        .await?;
-    Ok(read::<World>(&answer)?.execution_context_id)
-}
-
 async fn evaluate<T: DeserializeOwned>(
     hub: &Hub,
     session: &str,
@@ -265,7 +218,7 @@ pub(super) async fn numbers<const N: usize>(
     frame: &str,
     expression: &str,
 ) -> Result<[f64; N], CallError> {
-    let world = world(hub, session, frame).await?;
+    let world = isolated_world(hub, session, frame).await?;
     let answer = evaluate::<String>(hub, session, world, expression, true).await?;
     let text = answer.value.ok_or(CallError::Unreadable)?;
     let mut numbers = [0.0; N];

@@ -64,7 +64,7 @@ pub(super) struct Places {
     /// Whether the page holds a value, drawn or not, or has a part that cannot be read.
     pub(super) found: bool,
     /// The main document, by its loader.
-    pub(super) document: String,
+    pub(super) document: Box<str>,
 }
 
 /// A page, and the frames of other processes in it.
@@ -190,7 +190,7 @@ impl Page<'_> {
             let is_in = |info: &TargetInfo| {
                 info.parent_frame_id
                     .as_ref()
-                    .is_some_and(|parent| frames.contains(parent))
+                    .is_some_and(|parent| frames.iter().any(|frame| **frame == **parent))
             };
             let (inside, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(is_in);
             others = rest;

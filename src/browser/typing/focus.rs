@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::browser::hub::{CallError, Hub};
-use crate::browser::pages::{Pages, Targets, frame_tree, read};
+use crate::browser::pages::{Pages, Targets, frame_tree, isolated_world, read};
 
 /// Finds what has the focus below a document or a shadow root.
 const ACTIVE: &str = include_str!("active.js");
@@ -303,15 +303,7 @@ impl Walk<'_> {
     }
 
     async fn isolated_world(&self) -> Result<i64, CallError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct World {
-            execution_context_id: i64,
-        }
-        // The same name gives the same world again.
-        let params = json!({"frameId": self.frame, "worldName": self.hub.world()});
-        let answer = self.call("Page.createIsolatedWorld", params).await?;
-        Ok(read::<World>(&answer)?.execution_context_id)
+        isolated_world(self.hub, &self.session, &self.frame).await
     }
 
     /// What has the focus in the frame, through its shadow roots.

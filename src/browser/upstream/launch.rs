@@ -129,12 +129,12 @@ impl Process {
         let alive = Arc::new(Mutex::new(Some(pid)));
         let said = Arc::new(Mutex::new(Some(Vec::new())));
         let (tell, end) = watch::channel(End::default());
-        let (hears, heard) = mpsc::channel::<()>();
+        let (talks, silence) = mpsc::channel::<()>();
         if let Some(stderr) = child.stderr.take() {
             let said = Arc::clone(&said);
             thread::spawn(move || {
                 listen(stderr, &said);
-                drop(hears);
+                drop(talks);
             });
         }
         let watched = Arc::clone(&alive);
@@ -147,7 +147,7 @@ impl Process {
             *alive = None;
             drop(alive);
             // What it said last is read before its end is told; a helper that got away may keep the pipe open.
-            let _ = heard.recv_timeout(LAST_WORDS);
+            let _ = silence.recv_timeout(LAST_WORDS);
             let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
             tell.send_modify(|end| end.how = Some(how.into()));
             drop(profile);

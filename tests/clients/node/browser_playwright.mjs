@@ -6,7 +6,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-import { during, held, serve } from "./browser_steps.mjs";
+import { during, held, screencast, serve } from "./browser_steps.mjs";
 
 const [modules, url, folder] = process.argv.slice(2);
 const { chromium } = createRequire(join(modules, "package.json"))("playwright-core");
@@ -128,25 +128,7 @@ const steps = {
   "picture of an element": async () => (await page.locator("#text").screenshot()).length > 0,
   "picture of a frame": async () => (await page.locator("#far").screenshot()).length > 0,
   "picture of a shadow root": async () => (await page.locator("#open").screenshot()).length > 0,
-  async "picture in a screencast"() {
-    let frames = 0;
-    const second = new Promise((resolve) => {
-      cdp.on("Page.screencastFrame", ({ sessionId }) => {
-        if (++frames === 2) resolve();
-        cdp.send("Page.screencastFrameAck", { sessionId }).catch(() => {});
-      });
-    });
-    await cdp.send("Page.startScreencast", { format: "png", everyNthFrame: 1 });
-    // What does not move makes no more than one frame.
-    await page.evaluate(() => {
-      const { style } = document.querySelector("#confirmed");
-      window.moving = setInterval(() => (style.marginLeft = `${(parseInt(style.marginLeft || 0) + 1) % 50}px`), 20);
-    });
-    await second;
-    await page.evaluate(() => clearInterval(moving));
-    await cdp.send("Page.stopScreencast");
-    return frames > 1;
-  },
+  "picture in a screencast": () => screencast(cdp, page, { format: "png", everyNthFrame: 1 }),
   async "print"() {
     return (await page.pdf()).subarray(0, 5).toString();
   },

@@ -6,7 +6,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-import { during, held, serve } from "./browser_steps.mjs";
+import { during, held, screencast, serve } from "./browser_steps.mjs";
 
 const [modules, url, folder] = process.argv.slice(2);
 const puppeteer = createRequire(join(modules, "package.json"))("puppeteer-core");
@@ -109,24 +109,9 @@ const steps = {
   },
   async "picture in a screencast"() {
     const cdp = await page.createCDPSession();
-    let frames = 0;
-    const second = new Promise((resolve) => {
-      cdp.on("Page.screencastFrame", ({ sessionId }) => {
-        if (++frames === 2) resolve();
-        cdp.send("Page.screencastFrameAck", { sessionId }).catch(() => {});
-      });
-    });
-    await cdp.send("Page.startScreencast", { format: "jpeg", quality: 90 });
-    // What does not move makes no more than one frame.
-    await page.evaluate(() => {
-      const { style } = document.querySelector("#confirmed");
-      window.moving = setInterval(() => (style.marginLeft = `${(parseInt(style.marginLeft || 0) + 1) % 50}px`), 20);
-    });
-    await second;
-    await page.evaluate(() => clearInterval(moving));
-    await cdp.send("Page.stopScreencast");
+    const moves = await screencast(cdp, page, { format: "jpeg", quality: 90 });
     await cdp.detach();
-    return frames > 1;
+    return moves;
   },
   "print": async () => Buffer.from((await page.pdf()).subarray(0, 5)).toString(),
 

@@ -54,3 +54,24 @@ export async function kept(file) {
 // What the other fields than a password's hold, read in the page.
 export const held = (field) =>
   field.maxLength === 1 ? [...field.parentElement.children].map((box) => box.value).join("") : (field.value ?? field.textContent);
+
+// Whether a screencast of the page, while something moves in it, makes several frames.
+export async function screencast(cdp, page, options) {
+  let frames = 0;
+  const second = new Promise((resolve) => {
+    cdp.on("Page.screencastFrame", ({ sessionId }) => {
+      if (++frames === 2) resolve();
+      cdp.send("Page.screencastFrameAck", { sessionId }).catch(() => {});
+    });
+  });
+  await cdp.send("Page.startScreencast", options);
+  // What does not move makes no more than one frame.
+  await page.evaluate(() => {
+    const { style } = document.querySelector("#confirmed");
+    window.moving = setInterval(() => (style.marginLeft = `${(parseInt(style.marginLeft || 0) + 1) % 50}px`), 20);
+  });
+  await second;
+  await page.evaluate(() => clearInterval(moving));
+  await cdp.send("Page.stopScreencast");
+  return frames > 1;
+}

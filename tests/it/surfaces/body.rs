@@ -55,9 +55,20 @@ impl Outcome {
         }
     }
 
+    /// Holds what became of something in pieces against what became of it as a whole.
+    pub fn assert_like(&self, whole: &Self, what: &dyn Fn() -> String) {
+        assert!(
+            self.agrees(whole),
+            "pieces made a difference: {}\n{}\nwhole: {}",
+            what(),
+            self.shown(),
+            whole.shown()
+        );
+    }
+
     /// Whether two refusals or two passes are the same, as far as pieces may not matter. Which of several limits is met first
     /// may depend on them, and so may what reading costs (see ARCHITECTURE.md, "Why this gives chunk invariance").
-    pub fn agrees(&self, other: &Self) -> bool {
+    fn agrees(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Refused(..), Self::Refused(..)) => true,
             (Self::Refused(reason, _), Self::Passed(..))
@@ -127,13 +138,7 @@ pub fn check(input: &mut Input) {
             body[..body.len().min(5000)].escape_ascii()
         )
     };
-    assert!(
-        outcome.agrees(&whole),
-        "pieces made a difference: {}\n{}\nwhole: {}",
-        what(),
-        outcome.shown(),
-        whole.shown()
-    );
+    outcome.assert_like(&whole, &what);
     if damaged {
         // What went on must have been sound all the same.
         if let Outcome::Passed(decoded, _) = &outcome {

@@ -99,13 +99,7 @@ pub fn check(input: &mut Input) {
     let outcome = through(&head, &sent, sizes, gaps, limits);
     let whole = through(&head, &sent, Sizes::WHOLE, false, limits);
     let what = || format!("{boundary} {sizes:?} b\"{}\"", body.escape_ascii());
-    assert!(
-        outcome.agrees(&whole),
-        "pieces made a difference: {}\n{}\nwhole: {}",
-        what(),
-        outcome.shown(),
-        whole.shown()
-    );
+    outcome.assert_like(&whole, &what);
 
     let expected = parts::expected(&body, boundary.as_bytes());
     let seen = match (&outcome, &expected) {
