@@ -212,6 +212,7 @@ fn a_standard_output_that_nobody_reads_does_not_hold_up_the_log() {
     let copied = String::from_utf8(copied).unwrap();
     let begin = copied.find("{\"seq\":1,").unwrap();
     let log = std::fs::read_to_string(path).unwrap();
-    assert!(copied.len() - begin > 10_000 && copied.len() < log.len());
+    // A pipe takes 64 KiB, or as little as a page where its user has many (pipe(7), `pipe-user-pages-soft`).
+    assert!(copied.len() - begin > 2_000 && copied.len() < log.len());
     assert!(log.starts_with(&copied[begin..]));
 }

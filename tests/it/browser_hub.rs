@@ -274,12 +274,20 @@ async fn chromes_own_windows_are_kept_from_clients() {
             .all(|(_, target)| &*target.kind != "browser_ui")
     );
 
-    let listed = browser.hub.targets().await.unwrap();
+    // Its page is told of a moment after its tab.
+    let listed = async {
+        loop {
+            let listed = browser.hub.targets().await.unwrap();
+            if listed.iter().any(|listed| is_new_tab(&listed.url)) {
+                break listed;
+            }
+        }
+    };
+    let listed = timeout(LONG, listed).await.expect("the page is listed");
     assert!(listed.len() >= 2);
     for listed in &listed {
         assert_eq!(&*listed.target.kind, "page");
     }
-    assert!(listed.iter().any(|listed| is_new_tab(&listed.url)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
