@@ -243,6 +243,19 @@ fn pauses_reads_and_moves_amid_a_placeholder() {
     });
 }
 
+/// A page with a frame of the home in it. Each may get the focus before or after what is inside has loaded.
+fn deep_pages(kit: &Kit) {
+    kit.site.page(
+        "/deepest",
+        "<input id=a><script>setInterval(() => a.focus(), 20)</script>",
+    );
+    let home = kit.site.home();
+    kit.site.page(
+        "/deep",
+        &format!("<iframe id=f src='{home}/deepest'></iframe><script>setInterval(() => f.focus(), 20)</script>"),
+    );
+}
+
 #[test]
 fn p2_frames_and_shadow_roots() {
     Kit::run(SECRETS, async |kit| {
@@ -310,8 +323,7 @@ fn p2_frames_and_shadow_roots() {
             }
         }
         // In a frame of another process, out of which a frame of the home leads: and on that frame's own session.
-        kit.site
-            .page("/deep", &format!("<iframe id=f src='{home}/in'></iframe>"));
+        deep_pages(kit);
         kit.site.page(
             "/outer",
             &format!("<iframe id=f src='{other}/deep'></iframe>"),
