@@ -185,7 +185,12 @@ impl<'m> Filter<'m> {
 
     /// `None` while everything was blank.
     fn syntax(&self, piece: &[u8]) -> Option<Syntax> {
-        match (self.choice, piece.trim_ascii_start().first()) {
+        // Many programs begin a file with a byte order mark.
+        let text = piece.strip_prefix("\u{feff}".as_bytes());
+        match (
+            self.choice,
+            text.unwrap_or(piece).trim_ascii_start().first(),
+        ) {
             (SyntaxChoice::Json, _) | (SyntaxChoice::Auto, Some(b'{' | b'[')) => Some(Syntax::Json),
             (SyntaxChoice::Text, _) | (SyntaxChoice::Auto, Some(_)) => Some(Syntax::Text),
             (SyntaxChoice::Auto, None) => {

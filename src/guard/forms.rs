@@ -1,6 +1,13 @@
 //! The forms of a value that are looked for besides itself: how else its characters and its lines are written.
 //!
+//! They are a product, and each function makes one factor of it: [`spellings`] of a value, [`lines`] or [`indented`] ones of each,
+//! and of each of these what [`others`] and [`wide`] write.
+//!
 //! Each form is in wiped memory, made without growing, for a buffer that moves leaves a copy behind.
+
+use std::iter;
+use std::mem;
+use std::ops::ControlFlow;
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -18,7 +25,7 @@ const WIDE_CHARS: usize = 4;
 const GROWTH: usize = 4;
 
 /// How a value of several lines is indented where it stands in other text; the likely ones first.
-const INDENTS: [&str; 18] = [
+pub(super) const INDENTS: [&str; 18] = [
     "  ",
     "    ",
     "        ",
@@ -39,7 +46,12 @@ const INDENTS: [&str; 18] = [
     "\t\t\t\t",
 ];
 
-/// Most bytes of all indented forms of a value: about 150 short lines. Beyond, the less likely indents are left out.
+/// The same where it is written otherwise than in UTF-8 with spaces.
+pub(super) const FEW_INDENTS: [&str; 8] =
+    ["  ", "    ", "        ", "\t", "      ", "\t\t", " ", "   "];
+
+/// Most bytes of all indented forms of a value. Those in UTF-8 with spaces alone take it with about 150 short lines. Beyond, the less
+/// likely indents are left out.
 pub(super) const MOST_INDENTED: usize = 64 * 1024;
 
 /// A value in the two normal forms of Unicode (UAX #15), and if case does not count in lower and in upper case; itself first.
@@ -49,17 +61,29 @@ pub(super) fn spellings(value: &str, ignore_case: bool) -> Vec<Zeroizing<String>
     if value.is_ascii() {
         return all;
     }
-    add(&mut all, made(value, value.nfc()));
-    add(&mut all, made(value, value.nfd()));
+    add_normal(&mut all, value, value);
     if ignore_case {
         for i in 0..all.len() {
-            let lower = made(value, all[i].chars().flat_map(char::to_lowercase));
-            let upper = made(value, all[i].chars().flat_map(char::to_uppercase));
-            add(&mut all, lower);
-            add(&mut all, upper);
+            let text = &all[i];
+            let cases = [
+                mapped(value, text, |c, to| to.extend(c.to_lowercase())),
+                lower_by_words(value, text),
+                mapped(value, text, |c, to| to.extend(c.to_uppercase())),
+                mapped(value, text, |c, to| to.push(simple_upper(c))),
+            ];
+            for case in cases {
+                add_normal(&mut all, value, &case);
+            }
         }
     }
     all
+}
+
+/// A spelling of a value, and its normal forms.
+fn add_normal(all: &mut Vec<Zeroizing<String>>, value: &str, text: &str) {
+    add(all, made(value, text.chars()));
+    add(all, made(value, text.nfc()));
+    add(all, made(value, text.nfd()));
 }
 
 fn add(all: &mut Vec<Zeroizing<String>>, text: Zeroizing<String>) {
@@ -68,33 +92,102 @@ fn add(all: &mut Vec<Zeroizing<String>>, text: Zeroizing<String>) {
     }
 }
 
+/// Upper case of one character, as programs that know no other write it: `ß` stays.
+fn simple_upper(c: char) -> char {
+    let mut upper = c.to_uppercase();
+    let first = upper.next().unwrap_or(c);
+    if upper.next().is_none() { first } else { c }
+}
+
+/// Lower case with another sigma at a word's end, as Unicode has it.
+fn lower_by_words(value: &str, text: &str) -> Zeroizing<String> {
+    // The standard library knows where. Letters that grow are another one to it, so that its buffer does not.
+    let shape = mapped(value, text, |c, to| {
+        let grows = c.to_lowercase().map(char::len_utf8).sum::<usize>() > c.len_utf8();
+        to.push(if grows { 'x' } else { c });
+    });
+    let shape = Zeroizing::new(shape.to_lowercase());
+    let mut shape = shape.chars();
+    mapped(value, text, |c, to| match (c, shape.next()) {
+        ('Σ', Some(sigma)) => to.push(sigma),
+        _ => to.extend(c.to_lowercase()),
+    })
+}
+
+fn mapped(value: &str, text: &str, mut write: impl FnMut(char, &mut String)) -> Zeroizing<String> {
+    let mut all = made(value, iter::empty());
+    for c in text.chars() {
+        write(c, &mut all);
+    }
+    all
+}
+
 fn made(value: &str, chars: impl Iterator<Item = char>) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(value.len() * GROWTH));
     text.extend(chars);
     text
 }
 
-/// A text in ISO 8859-1, the charset of old of headers and Basic credentials, where that differs.
-pub(super) fn latin1(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    if text.is_ascii() {
-        return None;
-    }
+/// A text in ISO 8859-1, the charset of old of headers and Basic credentials, as far as that has its characters: the others stay in
+/// UTF-8. So what programs escape as `\xHH` beside `\uXXXX` is found as well. And if that differs, with only those characters
+/// as bytes that are not printable (`repr` of Python escapes no others).
+fn latin1(text: &str) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
+    let all = narrowed(text, |_| true);
+    let few =
+        narrowed(text, |c| c <= '\u{a0}' || c == '\u{ad}').filter(|few| Some(few) != all.as_ref());
+    [all, few].into_iter().flatten()
+}
+
+/// A text whose characters from U+0080 to U+00FF are bytes of that number where they are to be; if any is.
+fn narrowed(text: &str, is_byte: impl Fn(char) -> bool) -> Option<Zeroizing<Vec<u8>>> {
+    let byte = |c: char| {
+        u8::try_from(c)
+            .ok()
+            .filter(|byte| !byte.is_ascii() && is_byte(c))
+    };
+    text.chars().find_map(byte)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     for c in text.chars() {
-        bytes.push(u8::try_from(c).ok()?);
+        match byte(c) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
     }
     Some(bytes)
 }
 
-/// A text with `+` for each space, as forms have it: what percent-decoding leaves of it in any text.
-pub(super) fn plus(text: &str) -> Option<Zeroizing<String>> {
-    text.contains(' ')
-        .then(|| made(text, text.chars().map(|c| if c == ' ' { '+' } else { c })))
+/// A text as `+` for its spaces makes it, in Latin-1, and in both.
+pub(super) fn others(text: &str) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
+    let plus = plus(text);
+    let both: Vec<_> = plus
+        .as_deref()
+        .into_iter()
+        .flat_map(|plus| latin1(plus))
+        .collect();
+    let plus = plus.map(|mut plus| Zeroizing::new(mem::take(&mut *plus).into_bytes()));
+    plus.into_iter().chain(latin1(text)).chain(both)
 }
 
 /// A text in UTF-16LE, as PowerShell puts it into base64, if it is long enough.
 pub(super) fn wide(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    (text.chars().count() >= WIDE_CHARS).then(|| utf16(text))
+    let is_long = text.chars().nth(WIDE_CHARS - 1).is_some();
+    is_long.then(|| utf16(text))
+}
+
+/// The same with `+` for its spaces.
+pub(super) fn wide_plus(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    plus(text).and_then(|plus| wide(&plus))
+}
+
+/// Whether a text is of one line, whatever line ends are around it.
+pub(super) fn is_one_line(text: &str) -> bool {
+    !text.trim_matches(LINE_ENDS).contains(LINE_ENDS)
+}
+
+/// A text with `+` for each space, as forms have it: what percent-decoding leaves of it in any text.
+fn plus(text: &str) -> Option<Zeroizing<String>> {
+    text.contains(' ')
+        .then(|| made(text, text.chars().map(|c| if c == ' ' { '+' } else { c })))
 }
 
 /// A text in UTF-16LE.
@@ -111,24 +204,30 @@ pub(super) fn utf16(text: &str) -> Zeroizing<Vec<u8>> {
 pub(super) enum Extent {
     /// All of it: it counts where the value counts.
     Whole,
-    /// All but the line ends after it: it counts as if it were the value.
+    /// All but the line ends around it: it counts as if it were the value.
     Bare,
     /// A line or more of it, long enough to count anywhere.
     Lines,
 }
 
-/// The other forms of a value with several lines: with the other line ends, without the last of them, and each long line alone.
+/// The other forms of a value with several lines: with other line ends, without those around it, and each long line alone.
 pub(super) fn lines(value: &str, mut add: impl FnMut(&str, Extent)) {
     if !value.contains(LINE_ENDS) {
         return;
     }
-    let bare = value.trim_end_matches(LINE_ENDS);
-    for (text, extent) in [(value, Extent::Whole), (bare, Extent::Bare)] {
-        if extent == Extent::Bare && bare.len() == value.len() {
+    let no_last = value.trim_end_matches(LINE_ENDS);
+    let bare = value.trim_matches(LINE_ENDS);
+    let texts = [
+        (value, Extent::Whole),
+        (no_last, Extent::Bare),
+        (bare, Extent::Bare),
+    ];
+    for (i, (text, extent)) in texts.into_iter().enumerate() {
+        if i > 0 && text.len() == texts[i - 1].0.len() {
             continue;
         }
-        let unix = Zeroizing::new(text.replace("\r\n", "\n"));
-        let windows = Zeroizing::new(unix.replace('\n', "\r\n"));
+        let unix = ended(text, "\n");
+        let windows = ended(text, "\r\n");
         let as_it_is = Some(text).filter(|_| extent == Extent::Bare);
         let others = [unix.as_str(), windows.as_str()];
         let others = others.into_iter().filter(|form| *form != text);
@@ -144,16 +243,39 @@ pub(super) fn lines(value: &str, mut add: impl FnMut(&str, Extent)) {
     }
 }
 
+/// A text whose line ends are all that one.
+fn ended(text: &str, line_end: &str) -> Zeroizing<String> {
+    let mut all = Zeroizing::new(String::with_capacity(text.len() * line_end.len()));
+    let mut before = ' ';
+    for c in text.chars() {
+        match c {
+            // The second half of one line end.
+            '\n' if before == '\r' => {}
+            '\n' | '\r' => all.push_str(line_end),
+            c => all.push(c),
+        }
+        before = c;
+    }
+    all
+}
+
 /// The lines of a value that are too short to be looked for alone, where the value stands indented: with what is before them, or
 /// after; of a value of short lines only, all of it. Each line but the first is indented alike, those without text or not.
 ///
-/// `room` is how many bytes of such forms there may be.
-pub(super) fn indented(value: &str, room: &mut usize, mut add: impl FnMut(&str, Extent)) {
-    let unix = Zeroizing::new(value.replace("\r\n", "\n"));
-    let lines: Vec<&str> = unix.split(LINE_ENDS).collect();
-    let groups = groups(&lines);
-    for line_end in ["\n", "\r\n"] {
-        for indent in INDENTS {
+/// The first indents come first, in all spellings. `add` may end it.
+pub(super) fn indented(
+    spellings: &[Zeroizing<String>],
+    indents: &[&str],
+    mut add: impl FnMut(&str, Extent) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    if !spellings.iter().any(|text| text.contains(LINE_ENDS)) {
+        return ControlFlow::Continue(());
+    }
+    let unix: Vec<_> = spellings.iter().map(|text| ended(text, "\n")).collect();
+    let lines: Vec<Vec<&str>> = unix.iter().map(|text| text.split('\n').collect()).collect();
+    let groups: Vec<Group> = lines.iter().flat_map(|lines| groups(lines)).collect();
+    for indent in indents {
+        for line_end in ["\n", "\r\n"] {
             for group in &groups {
                 let blanks: &[bool] = if group.has_blank() {
                     &[false, true]
@@ -161,16 +283,12 @@ pub(super) fn indented(value: &str, room: &mut usize, mut add: impl FnMut(&str, 
                     &[true]
                 };
                 for blanks in blanks {
-                    let text = group.write(line_end, indent, *blanks);
-                    let Some(left) = room.checked_sub(text.len()) else {
-                        return;
-                    };
-                    *room = left;
-                    add(&text, group.extent);
+                    add(&group.write(line_end, indent, *blanks), group.extent)?;
                 }
             }
         }
     }
+    ControlFlow::Continue(())
 }
 
 /// Short lines that follow one another, and what they are told by.
@@ -286,7 +404,7 @@ mod tests {
     #[test]
     fn a_value_of_several_lines_has_other_forms() {
         use Extent::{Bare, Lines, Whole};
-        let rows: [(&str, &[(&str, Extent)]); 10] = [
+        let rows: [(&str, &[(&str, Extent)]); 12] = [
             ("one line, however long it is", &[]),
             ("a\nb", &[("a\r\nb", Whole)]),
             ("a\r\nb", &[("a\nb", Whole)]),
@@ -314,6 +432,9 @@ mod tests {
                 ],
             ),
             ("hunter22\r\n", &[("hunter22\n", Whole), ("hunter22", Bare)]),
+            ("\nhunter22", &[("\r\nhunter22", Whole), ("hunter22", Bare)]),
+            // The line ends of old.
+            ("a\rb", &[("a\nb", Whole), ("a\r\nb", Whole)]),
             (
                 "x\n \t indented and long\t y\r\nz",
                 &[
@@ -376,29 +497,40 @@ mod tests {
         ];
         for (value, expected) in rows {
             let (mut forms, mut all) = (Vec::new(), 0);
-            indented(value, &mut MOST_INDENTED.clone(), |form, extent| {
+            let value = [Zeroizing::new(value.to_owned())];
+            let flow = indented(&value, &INDENTS, |form, extent| {
                 all += 1;
                 let one_tab = form.contains("\n\t") && !form.contains("\t\t");
                 if one_tab && !form.contains('\r') && !form.contains("\n ") {
                     forms.push((form.to_owned(), extent));
                 }
+                ControlFlow::Continue(())
             });
+            assert!(flow.is_continue());
             let expected: Vec<_> = expected
                 .iter()
                 .map(|(f, e)| ((*f).to_owned(), *e))
                 .collect();
-            assert_eq!(forms, expected, "{value:?}");
-            assert_eq!(all, expected.len() * 2 * INDENTS.len(), "{value:?}");
+            assert_eq!(forms, expected);
+            assert_eq!(all, expected.len() * 2 * INDENTS.len(), "{forms:?}");
         }
     }
 
     #[test]
-    fn p8_indented_forms_are_bounded() {
-        let value = "a\n".repeat(2048);
-        let (mut room, mut bytes) = (MOST_INDENTED, 0);
-        indented(&value, &mut room, |form, _| bytes += form.len());
-        assert_eq!(bytes + room, MOST_INDENTED);
-        assert!(bytes > MOST_INDENTED / 2);
+    fn the_first_indents_come_first_and_it_can_be_ended() {
+        let values = ["a\nb", "c\nd"].map(|value| Zeroizing::new(value.to_owned()));
+        let mut forms = Vec::new();
+        let flow = indented(&values, &INDENTS, |form, _| {
+            forms.push(form.to_owned());
+            if forms.len() < 5 {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+        assert!(flow.is_break());
+        let expected = ["a\n  b", "c\n  d", "a\r\n  b", "c\r\n  d", "a\n    b"];
+        assert_eq!(forms, expected);
     }
 
     #[test]
@@ -412,21 +544,56 @@ mod tests {
         assert_eq!(of("cafe\u{301}", false), ["cafe\u{301}", "caf\u{e9}"]);
         assert_eq!(
             of("Stra\u{df}e", true),
-            ["Stra\u{df}e", "stra\u{df}e", "STRASSE"]
+            ["Stra\u{df}e", "stra\u{df}e", "STRASSE", "STRA\u{df}E"]
         );
         let all = of("\u{c4}", true);
         assert_eq!(all, ["\u{c4}", "A\u{308}", "\u{e4}", "a\u{308}"]);
+        // A sigma at the end of a word; letters whose lower case is longer do not matter.
+        let all = of("\u{23a}\u{3a3}\u{3a3}-\u{3a3}", true);
+        let lower = [
+            "\u{2c65}\u{3c3}\u{3c3}-\u{3c3}",
+            "\u{2c65}\u{3c3}\u{3c2}-\u{3c3}",
+        ];
+        assert_eq!(all[1..], lower);
+        // In upper case it is not in a normal form any more.
+        let all = of("\u{390}", true);
+        assert!(all.contains(&"\u{3aa}\u{301}".to_owned()), "{all:?}");
     }
 
     #[test]
     fn bytes_of_other_charsets() {
-        assert_eq!(plus("a+b"), None);
-        assert_eq!(plus(" a  b").as_deref().map(String::as_str), Some("+a++b"));
-        assert_eq!(latin1("plain"), None);
-        assert_eq!(latin1("€"), None);
-        assert_eq!(latin1("é").as_deref(), Some(&vec![0xe9]));
-        assert_eq!(wide("abc"), None);
-        let bytes = wide("a€𝄞d").unwrap_or_default();
-        assert_eq!(*bytes, *b"a\0\xac\x20\x34\xd8\x1e\xddd\0");
+        let all = |forms: &mut dyn Iterator<Item = Zeroizing<Vec<u8>>>| -> Vec<Vec<u8>> {
+            forms.map(|form| form.to_vec()).collect()
+        };
+        for (text, expected) in [
+            ("a+b", &[][..]),
+            ("€", &[]),
+            (" a  b", &[&b"+a++b"[..]]),
+            ("é", &[b"\xe9"]),
+            (
+                "é €",
+                &["é+€".as_bytes(), b"\xe9 \xe2\x82\xac", b"\xe9+\xe2\x82\xac"],
+            ),
+            ("\u{a0}é", &[b"\xa0\xe9", b"\xa0\xc3\xa9"]),
+            ("\u{ad}€", &[b"\xad\xe2\x82\xac"]),
+            ("é é", &["é+é".as_bytes(), b"\xe9 \xe9", b"\xe9+\xe9"]),
+        ] {
+            assert_eq!(all(&mut others(text)), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("abc", &[][..]),
+            ("a€𝄞d", &[&b"a\0\xac\x20\x34\xd8\x1e\xddd\0"[..]]),
+            ("a bc", &[b"a\0 \0b\0c\0", b"a\0+\0b\0c\0"]),
+        ] {
+            let mut forms = wide(text).into_iter().chain(wide_plus(text));
+            assert_eq!(all(&mut forms), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_line_end_becomes_that_one() {
+        for (line_end, expected) in [("\n", "\na\n\nb\n\n"), ("\r\n", "\r\na\r\n\r\nb\r\n\r\n")] {
+            assert_eq!(ended("\na\r\n\rb\n\r", line_end).as_str(), expected);
+        }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Here values leave their wrappers, into the masker, which does not give them out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -195,16 +196,101 @@ impl Found {
         }
     }
 
-    /// Short lines of each spelling, indented.
-    fn indented(&self, mut add: impl FnMut(&str, Rule)) {
-        let mut room = forms::MOST_INDENTED;
+    /// Every other way to write each spelling, and every way to write each form of its lines; but for UTF-16.
+    fn others(&self, mut add: impl FnMut(&[u8], Rule)) {
+        let mut seen = Seen::default();
+        let mut add = |form: &[u8], rule| {
+            if seen.is_new(form, rule) {
+                add(form, rule);
+            }
+        };
         for spelling in &self.spellings {
-            forms::indented(spelling, &mut room, |form, extent| {
-                if let Some(rule) = self.rule_of(form, extent) {
-                    add(form, rule);
-                }
-            });
+            forms::others(spelling).for_each(|form| add(&form, self.rule));
         }
+        self.lines(|form, rule| {
+            add(form.as_bytes(), rule);
+            forms::others(form).for_each(|form| add(&form, rule));
+        });
+    }
+
+    /// Each spelling, and each form of its lines, in UTF-16. Words of UTF-16 are none to the engine: there a value counts anywhere.
+    fn wide(&self, mut add: impl FnMut(&[u8], Rule)) {
+        let mut seen = Seen::default();
+        let mut add = |form: &str| {
+            // Several lines have `+` by themselves alone: twice a whole key more would be much.
+            let plus = forms::is_one_line(form).then(|| forms::wide_plus(form));
+            for form in forms::wide(form).into_iter().chain(plus.flatten()) {
+                if seen.is_new(&form, Rule::Anywhere) {
+                    add(&form, Rule::Anywhere);
+                }
+            }
+        };
+        self.spellings.iter().for_each(|spelling| add(spelling));
+        self.lines(|form, _| add(form));
+    }
+
+    /// Short lines of each spelling, indented and written in every way, as far as there is room. Those that stand as they are go first,
+    /// for these of UTF-16 with `+` are nowhere else; then those in UTF-8 with spaces.
+    fn indented(&self, mut add: impl FnMut(&[u8], Rule, Width)) {
+        let (mut seen, mut room) = (Seen::default(), forms::MOST_INDENTED);
+        let mut add = |form: &[u8], rule, width| {
+            if seen.is_new(form, rule) {
+                let Some(left) = room.checked_sub(form.len()) else {
+                    return ControlFlow::Break(());
+                };
+                room = left;
+                add(form, rule, width);
+            }
+            ControlFlow::Continue(())
+        };
+        let rounds: [(&[&str], bool); 3] = [
+            (&[""], false),
+            (&forms::INDENTS, true),
+            (&forms::FEW_INDENTS, false),
+        ];
+        for (indents, is_plain) in rounds {
+            let flow = forms::indented(&self.spellings, indents, |form, extent| {
+                let Some(rule) = self.rule_of(form, extent) else {
+                    return ControlFlow::Continue(());
+                };
+                if is_plain {
+                    return add(form.as_bytes(), rule, Width::Byte);
+                }
+                forms::others(form).try_for_each(|form| add(&form, rule, Width::Byte))?;
+                let mut wide = forms::wide(form).into_iter().chain(forms::wide_plus(form));
+                wide.try_for_each(|form| add(&form, Rule::Anywhere, Width::Wide))
+            });
+            if flow.is_break() {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a form is in UTF-16, as its name must be then.
+#[derive(Clone, Copy)]
+enum Width {
+    Byte,
+    Wide,
+}
+
+/// Forms of one value, so that none is looked for twice.
+#[derive(Default)]
+struct Seen {
+    forms: Vec<(Zeroizing<Vec<u8>>, Rule)>,
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Seen {
+    fn is_new(&mut self, form: &[u8], rule: Rule) -> bool {
+        let may_be_known = !self.hashes.insert(self.hasher.hash_one(form));
+        let mut known = self.forms.iter();
+        if may_be_known && known.any(|(known, of)| known.as_slice() == form && *of == rule) {
+            return false;
+        }
+        self.forms.push((Zeroizing::new(form.to_vec()), rule));
+        true
     }
 }
 
@@ -216,20 +302,7 @@ fn register(found: &[Found], mut add: impl FnMut(&Found, &[u8], Rule)) {
         }
     }
     for value in found {
-        for spelling in &value.spellings {
-            if let Some(form) = forms::plus(spelling) {
-                add(value, form.as_bytes(), value.rule);
-            }
-        }
-        value.lines(|form, rule| {
-            add(value, form.as_bytes(), rule);
-            if let Some(form) = forms::plus(form) {
-                add(value, form.as_bytes(), rule);
-            }
-        });
-        for form in value.spellings.iter().filter_map(|s| forms::latin1(s)) {
-            add(value, &form, value.rule);
-        }
+        value.others(|form, rule| add(value, form, rule));
     }
 }
 
@@ -259,21 +332,18 @@ fn masker(
         add(&mut builder, names[value.group], form, rule, value.any_case);
     });
     for value in found {
-        let name = names[value.group];
-        value.indented(|form, rule| {
-            add(&mut builder, name, form.as_bytes(), rule, value.any_case);
+        let (name, wide_name) = (names[value.group], wide_names[value.group]);
+        value.indented(|form, rule, width| {
+            let name = match width {
+                Width::Byte => name,
+                Width::Wide => wide_name,
+            };
+            add(&mut builder, name, form, rule, value.any_case);
         });
     }
-    // Words of UTF-16 are none to the engine: there a value counts anywhere.
     for value in found {
         let name = wide_names[value.group];
-        let mut wide = |form: &str| {
-            if let Some(form) = forms::wide(form) {
-                add(&mut builder, name, &form, Rule::Anywhere, value.any_case);
-            }
-        };
-        value.spellings.iter().for_each(|spelling| wide(spelling));
-        value.lines(|form, _| wide(form));
+        value.wide(|form, rule| add(&mut builder, name, form, rule, value.any_case));
     }
     builder.build()
 }
@@ -338,6 +408,35 @@ mod tests {
             assert_eq!(of(&needles.masker), *expected, "{text}");
             assert_eq!(of(needles.names()) != *text, *anywhere, "{text}");
         }
+    }
+
+    /// How many forms a value of several lines has with indents, and their bytes.
+    fn indented_of(value: &str) -> (usize, usize) {
+        let found = Found {
+            option: MaskOption::Auto,
+            group: 0,
+            rule: Rule::Anywhere,
+            any_case: false,
+            spellings: forms::spellings(value, false),
+        };
+        let (mut count, mut bytes) = (0, 0);
+        found.indented(|form, _, _| {
+            count += 1;
+            bytes += form.len();
+        });
+        (count, bytes)
+    }
+
+    #[test]
+    fn p8_indented_forms_are_bounded() {
+        // 18 indents and two line ends; with none and 8 of them also in UTF-16, and in both with `+` where there are spaces.
+        assert_eq!(indented_of("password:\nsecret").0, (18 + 9 + 6 * 2) * 2);
+        assert_eq!(indented_of("the password:\nsecret").0, (18 + 9 * 3) * 2);
+        let (_, bytes) = indented_of(&"a\n".repeat(2048));
+        assert!((forms::MOST_INDENTED / 2..=forms::MOST_INDENTED).contains(&bytes));
+        // What repeats is looked for once, and takes no room.
+        let same = format!("{}\nshort\n", "long".repeat(4)).repeat(100);
+        assert_eq!(indented_of(&same).0, (18 + 9 + 6 * 2) * 2);
     }
 
     #[test]

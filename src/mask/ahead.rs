@@ -429,6 +429,10 @@ impl Ahead<'_> {
             // What follows a soft line break begins where it stands.
             return false;
         }
+        if way.count == 0 {
+            // Within a needle it is not followed: one behind the other doubles what there is to try.
+            return true;
+        }
         for byte in way.bytes() {
             match needles.prefix(state, *byte, taken) {
                 None => return false,

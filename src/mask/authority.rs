@@ -11,6 +11,35 @@ pub(super) struct Authority {
     pub run: Option<usize>,
     /// Which of them was the last `@`, counted from 1.
     pub sign: usize,
+    /// What stands behind that.
+    pub part: Part,
+}
+
+/// What the last symbols of an authority are, as far as a colon tells.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Part {
+    /// A host's or a user's name.
+    #[default]
+    Name,
+    /// A colon.
+    Colon,
+    /// Digits behind a colon: a port, or a password.
+    Port,
+    /// Behind a colon, and no port.
+    Password,
+}
+
+impl Part {
+    /// With one more byte of the authority.
+    pub fn with(self, byte: u8) -> Self {
+        match (self, byte) {
+            (_, b'@') => Self::Name,
+            (Self::Name | Self::Colon | Self::Port, b':') => Self::Colon,
+            (Self::Colon | Self::Port, b'0'..=b'9') => Self::Port,
+            (Self::Colon | Self::Port, _) => Self::Password,
+            (part, _) => part,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +68,10 @@ impl Authority {
             Some(n) if n > 0 && byte == b'@' => n,
             Some(n) if n > 0 => self.sign,
             _ => 0,
+        };
+        self.part = match self.run {
+            Some(n) if n > 0 => self.part.with(byte),
+            _ => Part::Name,
         };
         self.mark = match (self.mark, byte) {
             (_, b':') => Mark::Colon,

@@ -3,7 +3,7 @@
 //! Many readings of a text full of escapes find the same again and again, and each one that wakes takes over what the one
 //! above it found last. So what is found is kept by text: to take over costs what is taken over, not what was ever found.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::chain::Chain;
 use super::json::StringEnd;
@@ -54,6 +54,13 @@ impl Findings {
     /// How many wait to be settled.
     pub fn len(&self) -> usize {
         self.values.all().len() + self.keys.all().len()
+    }
+
+    /// The same, each place counted once, whatever readings found something there: which ones there are depends on the pieces.
+    pub fn places(&self) -> usize {
+        let place = |found: &Found| (found.start(), found.end(), found.rank);
+        let places = |pile: &Pile| pile.all().iter().map(place).collect::<HashSet<_>>().len();
+        places(&self.values) + places(&self.keys)
     }
 
     /// What the reading `from` and those of its runs found at or after `start` the reading `to`, a copy of it, would have found

@@ -20,6 +20,8 @@ const LEAST: usize = 4;
 /// Characters decoded around what is judged: before it, and in all.
 const BEFORE: usize = 8;
 const NEAR: usize = 64;
+/// Whole groups of a row after which it is a run, however long that must be.
+const MOST_ROWS: usize = 16;
 
 /// What the groups of values and names are.
 pub(super) struct Groups {
@@ -169,7 +171,12 @@ impl Groups {
 
     /// Whether the last groups, every fourth, are a row long enough for a run.
     fn is_row(&self, row: u64) -> bool {
-        (1..self.rows.min(16)).all(|n| row >> (4 * n) & 1 != 0)
+        (1..self.rows.min(MOST_ROWS)).all(|n| row >> (4 * n) & 1 != 0)
+    }
+
+    /// Most characters of a run within the run that is not seen to be one yet: at both its ends a part of a group.
+    pub fn begun(&self) -> usize {
+        4 * (self.rows.min(MOST_ROWS) + 2)
     }
 
     /// Judges the escapes that may begin in the pair of characters at `pair`: where something could begin.
@@ -254,7 +261,8 @@ struct Near {
     len: usize,
     /// The first character decoded.
     from: usize,
-    /// Nothing stands before it, or follows.
+    /// Nothing that was seen stands before it, or follows. Where it is looked at from within a run, more of that stands before; then
+    /// the engine, which has read it, is not idle (`Reading::is_idle_in_run`) if a run within the run goes on here.
     begins: bool,
     ends: bool,
 }

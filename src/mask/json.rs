@@ -1,14 +1,21 @@
 //! Follows the structure of a JSON text byte by byte: what is inside a string, which bytes are an escape,
 //! where bare tokens stand. Knows nothing of values; never holds more than a short key.
 //!
-//! A text is a sequence of JSON values, apart or together (so NDJSON is one). At the first byte that cannot
-//! continue such a sequence the tracker says so, once and for all. Nesting costs a bit a level.
+//! A text is a sequence of JSON values, apart or together (so NDJSON is one), or each behind a record separator (RFC 7464); a
+//! byte order mark may stand before all. At the first byte that cannot continue such a sequence the tracker says so, once
+//! and for all. Nesting costs a bit a level.
 
 use super::opaque::{self, Opaque};
 use super::signed::{self, Event};
 
 /// Most levels of nesting, a bit each; deeper text is read as plain text, which finds as much.
 const DEEPEST: usize = 1 << 20;
+
+/// UTF-8's, before which no JSON begins.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Before each text of a `json-seq` (RFC 7464, 2.2).
+const RECORD_SEPARATOR: u8 = 0x1e;
 
 /// Longest bare token; a longer one is no JSON that anybody sends.
 const LONGEST_TOKEN: u64 = 4096;
@@ -77,6 +84,8 @@ enum State {
 
 pub(super) struct Tracker {
     state: State,
+    /// Bytes of the mark that the text begins with.
+    marks: usize,
     /// A bit a level: set for objects.
     stack: Vec<u64>,
     depth: usize,
@@ -97,6 +106,7 @@ impl Tracker {
     pub fn new() -> Self {
         Self {
             state: State::Top,
+            marks: 0,
             stack: Vec::new(),
             depth: 0,
             start: 0,
@@ -265,6 +275,9 @@ impl Tracker {
         if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
             return true;
         }
+        if self.state == State::Top && self.is_between(byte, at) {
+            return true;
+        }
         let depth = self.depth;
         let fits = self.structure(byte, at);
         if self.depth < depth {
@@ -277,6 +290,16 @@ impl Tracker {
             });
         }
         fits
+    }
+
+    /// Whether the byte may stand before and between texts.
+    fn is_between(&mut self, byte: u8, at: u64) -> bool {
+        let marks = self.marks;
+        if at == marks as u64 && BYTE_ORDER_MARK.get(marks) == Some(&byte) {
+            self.marks += 1;
+            return true;
+        }
+        byte == RECORD_SEPARATOR
     }
 
     fn string_byte(&mut self, byte: u8, at: u64, step: &mut Step) -> bool {
@@ -438,6 +461,8 @@ mod tests {
             "NaN",
             "[[[[[]]]]]",
             "\"\u{fffd}\"",
+            "\u{feff}{}",
+            "\x1e{\"a\":1}\n\x1e[]\n",
         ] {
             assert_eq!(invalid_at(text.as_bytes()), None, "{text}");
         }
@@ -452,6 +477,9 @@ mod tests {
             ("[}", 1),
             ("]", 0),
             (r#""\u00g""#, 5),
+            (" \u{feff}{}", 1),
+            ("\u{feff}\u{feff}{}", 3),
+            ("[\x1e1]", 1),
         ] {
             assert_eq!(invalid_at(text.as_bytes()), Some(at), "{text}");
         }

@@ -135,8 +135,11 @@ pub type Hits = BTreeMap<(NameId, Form), u64>;
 /// Why a text is refused. What was handed on before is masked; nothing more comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// An encoded span that may still be a value is longer than 64 KiB.
-    #[error("an encoded span that may still hold a secret is longer than 65536 bytes")]
+    /// An encoded span that may still be a value is longer than 64 KiB; or what waits for whether the block that it stands in is signed
+    /// is longer than 4 MiB or holds more than 65536 values.
+    #[error(
+        "an encoded span that may still hold a secret is longer than 65536 bytes, or a block that may be signed too long"
+    )]
     PendingTooLong,
     /// Reading it in every encoding would cost more than 256 steps a byte.
     #[error("the text is nested in too many encodings to be read in full")]

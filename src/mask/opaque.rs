@@ -1,7 +1,7 @@
 //! Opaque strings: long base64 in JSON in which a short value only occurs by chance, as in a signature or a picture.
 
 /// Members whose value is opaque to everybody but the provider, or binary.
-const MEMBERS: [&[u8]; 7] = [
+const MEMBERS: [&[u8]; 9] = [
     b"signature",
     b"encrypted_content",
     b"thoughtSignature",
@@ -9,6 +9,8 @@ const MEMBERS: [&[u8]; 7] = [
     b"data",
     b"b64_json",
     b"file_data",
+    b"audio",
+    b"bytes",
 ];
 
 /// Base64 characters from which on it is no text.
@@ -62,8 +64,8 @@ impl Base64 {
         }
     }
 
-    fn holds(&self, start: u64) -> bool {
-        start >= self.from + LEAST && self.to.is_none_or(|to| start <= to)
+    fn holds(&self, start: u64, end: u64) -> bool {
+        start >= self.from + LEAST && self.to.is_none_or(|to| end <= to)
     }
 }
 
@@ -77,7 +79,7 @@ impl Opaque {
     /// Whether a short value at `[start, end)` stands in opaque text.
     pub fn holds(&self, start: u64, end: u64) -> bool {
         let mut rows = self.member.iter().chain(&self.url);
-        end <= self.read_to && rows.any(|row| row.holds(start))
+        end <= self.read_to && rows.any(|row| row.holds(start, end))
     }
 }
 

@@ -9,14 +9,15 @@ use super::symbol::Wrap;
 /// The text that replaces a cluster of overlapping occurrences, of which the first counts.
 pub(super) fn replacement(cluster: &[Found], syntax: Syntax, needles: &Needles) -> Vec<u8> {
     let first = &cluster[0];
+    let end = cluster.iter().map(Found::end).max().unwrap_or(0);
     let decoders = first.chain.decoders();
-    let text = match first.chain.until_base64() {
-        Some((base, true)) => {
-            let (text, last) = base64_pieces(cluster, base, needles);
-            let outer = base.len() - 1;
-            encode(text, &decoders[..outer], 0, last)
-        }
-        _ => encode(needles.replacement(first.name).into(), decoders, 0, first),
+    let text = if let Some((base, true)) = first.chain.until_base64() {
+        let (text, last) = base64_pieces(cluster, base, end, needles);
+        let outer = base.len() - 1;
+        encode(text, &decoders[..outer], 0, last, end)
+    } else {
+        let name = needles.replacement(first.name).into();
+        encode(name, decoders, 0, first, end)
     };
     let in_url = syntax.is_form() || syntax == Syntax::Path;
     let encoded = matches!(
@@ -30,8 +31,15 @@ pub(super) fn replacement(cluster: &[Found], syntax: Syntax, needles: &Needles) 
     }
 }
 
-/// Encodes `text` by `decoders`, innermost (last) first, where `outside` base64 and hex layers lie outside of them.
-fn encode(mut text: Vec<u8>, decoders: &[Decoder], outside: usize, found: &Found) -> Vec<u8> {
+/// Encodes `text`, which stands for `found` in a cluster that ends before `end`, by `decoders`, innermost (last) first, where
+/// `outside` base64 and hex layers lie outside of them.
+fn encode(
+    mut text: Vec<u8>,
+    decoders: &[Decoder],
+    outside: usize,
+    found: &Found,
+    end: u64,
+) -> Vec<u8> {
     let mut layer = outside + layers(decoders);
     for decoder in decoders.iter().rev() {
         layer -= usize::from(decoder.is_layer());
@@ -42,7 +50,8 @@ fn encode(mut text: Vec<u8>, decoders: &[Decoder], outside: usize, found: &Found
             Decoder::QuotedPrintable => quoted_printable(&text),
             Decoder::Hex(_) => hex(&text, found.last.wraps[layer].variant),
             Decoder::Base64(_) => {
-                base64_groups(&text, &found.first.wraps[layer], &found.last.wraps[layer])
+                let (first, last) = (&found.first.wraps[layer], &found.last.wraps[layer]);
+                base64_groups(&text, first, last, right(found, layer, end))
             }
         };
     }
@@ -58,6 +67,7 @@ fn layers(decoders: &[Decoder]) -> usize {
 fn base64_pieces<'a>(
     cluster: &'a [Found],
     base: &[Decoder],
+    end: u64,
     needles: &Needles,
 ) -> (Vec<u8>, &'a Found) {
     let layer = layers(base) - 1;
@@ -71,7 +81,7 @@ fn base64_pieces<'a>(
     pieces.sort_by(|a, b| (ord(a).0.cmp(&ord(b).0)).then(ord(b).1.cmp(&ord(a).1)));
     let name = |f: &Found| {
         let inner = &f.chain.decoders()[base.len()..];
-        encode(needles.replacement(f.name).into(), inner, layer + 1, f)
+        encode(needles.replacement(f.name).into(), inner, layer + 1, f, end)
     };
     let from = pieces[0];
     let mut to = from;
@@ -91,8 +101,17 @@ fn base64_pieces<'a>(
             to = piece;
         }
     }
-    let text = base64_groups(&text, &from.first.wraps[layer], &to.last.wraps[layer]);
+    let (first, last) = (&from.first.wraps[layer], &to.last.wraps[layer]);
+    let text = base64_groups(&text, first, last, right(to, layer, end));
     (text, to)
+}
+
+/// What remains of the last group behind an occurrence: nothing if the cluster goes on to `end`, for then it may be another's.
+fn right(found: &Found, layer: usize, end: u64) -> &[u8] {
+    if found.end() < end {
+        return &[];
+    }
+    found.last.wraps[layer].right()
 }
 
 /// RFC 8259 section 7.
@@ -160,15 +179,15 @@ fn hex(text: &[u8], upper: bool) -> Vec<u8> {
         .collect()
 }
 
-/// RFC 4648: `text` with what remains of the first and last group, as whole groups, so that what follows keeps its
+/// RFC 4648: `text` with what remains of the first group and, `right`, of the last, as whole groups, so that what follows keeps its
 /// alignment. Spaces fill up after `text`, in UTF-16LE if that is what it ends in; a group cut short by the end of its run is cut
 /// short again.
-fn base64_groups(text: &[u8], first: &Wrap, last: &Wrap) -> Vec<u8> {
+fn base64_groups(text: &[u8], first: &Wrap, last: &Wrap, right: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() + 6);
     bytes.extend_from_slice(first.left());
     bytes.extend_from_slice(text);
     if !last.partial {
-        let missing = (3 - (bytes.len() + last.right().len()) % 3) % 3;
+        let missing = (3 - (bytes.len() + right.len()) % 3) % 3;
         // A NUL ends a character of UTF-16LE; half a character more would put what follows out of step.
         let (space, count): (&[u8], _) = match (bytes.last(), missing) {
             (Some(0), 1) => (b" \0", 2),
@@ -177,7 +196,7 @@ fn base64_groups(text: &[u8], first: &Wrap, last: &Wrap) -> Vec<u8> {
         };
         bytes.extend(space.repeat(count));
     }
-    bytes.extend_from_slice(last.right());
+    bytes.extend_from_slice(right);
     base64(&bytes, last.variant, last.padded)
 }
 

@@ -113,19 +113,25 @@ impl Resolver {
         }
         findings.work += looked / 4;
         values.sort_by(rank);
+        drop_read_over_padding(values);
         let mut at = 0;
         let mut quoted: Option<(u64, u64)> = None;
         let mut settled = safe;
+        let bare = std::mem::take(&mut self.tokens);
+        let mut tokens = Tokens::new(&bare);
         while at < values.len() {
             let cluster = cluster(&values[at..]);
             let (start, end) = span(cluster);
-            let token = self.token(values, (start, end));
-            if end > safe || token.is_some_and(|token| reaches(values, token) > safe) {
-                settled = token.map_or(start, |(first, _)| first.min(start));
+            let token = tokens.around(&values[at..], (start, end));
+            findings.work += blocks.open() as u64 / 4;
+            if end > safe || token.is_some_and(|token| token.reach > safe) {
+                settled = token.map_or(start, |token| token.start.min(start));
                 let seen = values.len() - at;
                 self.held = (end > safe).then_some(Held { start, end, seen });
                 break;
             }
+            tokens.pass(end);
+            let token = token.map(|token| (token.start, token.end));
             match (blocks.mode, blocks.fate(start, end)) {
                 (Signed::Mask, _) | (_, Fate::Free) => {}
                 (Signed::Refuse, Fate::Signed) => return Err(Refusal::Signed(cluster[0].name)),
@@ -137,6 +143,7 @@ impl Resolver {
                 }
                 (Signed::Pass, Fate::Unknown) => {
                     self.waits_for_signature = true;
+                    blocks.wait(start, end);
                     settled = token.map_or(start, |(first, _)| first.min(start));
                     break;
                 }
@@ -153,19 +160,8 @@ impl Resolver {
         }
         self.quote(quoted.map(|(_, end)| end));
         values.drain(..at);
+        self.tokens = bare;
         Ok(settled.min(safe))
-    }
-
-    /// The bare token that a cluster lies in, if no other value lies partly in it: it becomes a string.
-    fn token(&self, values: &[Found], (start, end): (u64, u64)) -> Option<(u64, u64)> {
-        let inside = |token: &(u64, u64)| token.0 <= start && end <= token.1;
-        let token = self.tokens.iter().copied().find(inside)?;
-        let touches = |f: &Found| f.start() < token.1 && token.0 < f.end();
-        let within = |f: &Found| token.0 <= f.start() && f.end() <= token.1;
-        values
-            .iter()
-            .all(|f| !touches(f) || within(f))
-            .then_some(token)
     }
 
     fn quote(&mut self, at: Option<u64>) {
@@ -190,12 +186,61 @@ fn count(cluster: &[Found], hits: &mut Hits) {
     }
 }
 
-/// Where the last value that touches the token ends.
-fn reaches(values: &[Found], token: (u64, u64)) -> u64 {
-    let touching = values
-        .iter()
-        .filter(|f| f.start() < token.1 && token.0 < f.end());
-    touching.map(Found::end).max().unwrap_or(0)
+/// The bare tokens among clusters that are gone through in order.
+struct Tokens<'a> {
+    all: &'a [(u64, u64)],
+    /// Where the clusters so far end, at the latest.
+    reach: u64,
+    /// The token at hand, once it was looked at; nothing if a value lies partly in it.
+    last: Option<((u64, u64), Option<Token>)>,
+}
+
+/// A bare token with values in it, all of which lie in it as a whole: it becomes a string.
+#[derive(Clone, Copy)]
+struct Token {
+    start: u64,
+    end: u64,
+    /// Where the last of the values ends.
+    reach: u64,
+}
+
+impl<'a> Tokens<'a> {
+    fn new(all: &'a [(u64, u64)]) -> Self {
+        Self {
+            all,
+            reach: 0,
+            last: None,
+        }
+    }
+
+    /// The token that the cluster `[start, end)` lies in, the first of `values`, if no other value lies partly in it.
+    fn around(&mut self, values: &[Found], (start, end): (u64, u64)) -> Option<Token> {
+        let at = self.all.partition_point(|token| token.0 <= start);
+        let token = *self.all.get(at.checked_sub(1)?)?;
+        if end > token.1 {
+            return None;
+        }
+        if let Some((last, known)) = self.last
+            && last == token
+        {
+            return known;
+        }
+        let touching = values.iter().take_while(|value| value.start() < token.1);
+        let reach = touching.map(Found::end).max().unwrap_or(end);
+        let is_whole = self.reach <= token.0 && reach <= token.1;
+        let known = is_whole.then_some(Token {
+            start: token.0,
+            end: token.1,
+            reach,
+        });
+        self.last = Some((token, known));
+        known
+    }
+
+    /// The cluster that ends there is gone through.
+    fn pass(&mut self, end: u64) {
+        self.reach = self.reach.max(end);
+    }
 }
 
 /// What keeps values from counting: keys that stand in the text already, and strings that short values leave alone.
@@ -293,6 +338,36 @@ fn rank(a: &Found, b: &Found) -> std::cmp::Ordering {
         .then(one.len().cmp(&other.len()))
         .then_with(|| one.cmp(other))
         .then(a.rank.cmp(&b.rank))
+}
+
+/// Takes out of values in order those that are found a second time only because base64's padding and a line break read as a soft
+/// line break (RFC 2045, 6.7) too: in that reading the value takes characters of the next line, which are not its own.
+fn drop_read_over_padding(values: &mut Vec<Found>) {
+    let is_padded = |found: &Found| {
+        let layers = found.chain.layers();
+        found.last.wraps[..layers].iter().any(|wrap| wrap.padded)
+    };
+    if !values.iter().any(is_padded) {
+        return;
+    }
+    let mut kept = Vec::with_capacity(values.len());
+    for same in values.chunk_by(|a, b| a.start() == b.start()) {
+        // Of each value the one of the least decoders.
+        let mut padded: HashMap<u32, (usize, u64)> = HashMap::new();
+        for found in same.iter().filter(|found| is_padded(found)) {
+            let own = (found.chain.decoders().len(), found.end());
+            let least = padded.entry(found.rank).or_insert(own);
+            *least = own.min(*least);
+        }
+        kept.extend(same.iter().map(|found| {
+            let least = padded.get(&found.rank);
+            let (decoders, end) = (found.chain.decoders().len(), found.end());
+            let is_longer = |least: &(usize, u64)| decoders > least.0 && end > least.1;
+            is_padded(found) || !least.is_some_and(is_longer)
+        }));
+    }
+    let mut kept = kept.into_iter();
+    values.retain(|_| kept.next().unwrap_or(true));
 }
 
 /// The values from the first on whose raw spans overlap.

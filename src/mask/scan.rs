@@ -15,7 +15,7 @@ use super::word::{self, BESIDE, LONGEST_CHAR};
 
 /// What stands before the first symbol of a history.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Edge {
+pub(super) enum Edge {
     /// Nothing: the text begins.
     Text,
     /// A gap: bytes that this reading may not read.
@@ -147,6 +147,20 @@ impl Scan {
         self.gap(needles, findings);
         self.edge = Edge::Escape;
         true
+    }
+
+    pub fn edge(&self) -> Edge {
+        self.edge
+    }
+
+    /// For the root text: another escape begins, perhaps, so that the reading of JSON escapes exists now. What was found behind a passed
+    /// escape is that reading's to judge, which has it too; and so is what goes on over this one.
+    pub fn leave_escape(&mut self) {
+        if self.edge == Edge::Escape {
+            self.edge = Edge::Gap;
+        }
+        self.waits
+            .retain(|wait| wait.found.chain.decoders().is_empty());
     }
 
     /// Whether what stands before an escape that was passed by `escape` can still matter.

@@ -3,6 +3,8 @@
 //!
 //! Whether an object is signed may show only after a value was found in it: what was found is remembered until then.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use super::needle::NameId;
 use super::{Refusal, Signed};
 
@@ -50,8 +52,8 @@ pub(super) enum Fate {
 /// An object that has one of the members.
 struct Block {
     depth: usize,
-    /// Contents `[start, end)` of its members' strings.
-    strings: Vec<(u64, u64)>,
+    /// Contents `[start, end)` of its members' strings, in order, as far as they are not settled.
+    strings: VecDeque<(u64, u64)>,
     thinking: bool,
     signature: bool,
     /// The first that was replaced in its strings, by its place.
@@ -64,20 +66,23 @@ impl Block {
     }
 
     fn touches(&self, start: u64, end: u64) -> bool {
-        touches(&self.strings, start, end)
+        let before_end = self.strings.partition_point(|(from, _)| *from < end);
+        let last = before_end
+            .checked_sub(1)
+            .and_then(|at| self.strings.get(at));
+        last.is_some_and(|(_, to)| start < *to)
     }
-}
-
-fn touches(strings: &[(u64, u64)], start: u64, end: u64) -> bool {
-    strings.iter().any(|(from, to)| start < *to && *from < end)
 }
 
 /// The blocks of a text.
 pub(super) struct Blocks {
     pub mode: Signed,
     open: Vec<Block>,
-    /// Strings of signed blocks that are closed.
-    closed: Vec<(u64, u64)>,
+    /// Strings of signed blocks that are closed: where they begin and end.
+    closed: BTreeMap<u64, u64>,
+    /// The place of what waits for whether the block that it stands in is signed; and whether that is known since.
+    waits: (u64, u64),
+    told: bool,
 }
 
 impl Blocks {
@@ -85,8 +90,26 @@ impl Blocks {
         Self {
             mode,
             open: Vec::new(),
-            closed: Vec::new(),
+            closed: BTreeMap::new(),
+            waits: (0, 0),
+            told: false,
         }
+    }
+
+    /// Blocks of which it is not known yet.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// What was found at `[start, end)` waits for whether its block is signed.
+    pub fn wait(&mut self, start: u64, end: u64) {
+        self.waits = (start, end);
+        self.told = false;
+    }
+
+    /// Whether anything is known now of the block that what waits stands in.
+    pub fn have_told(&self) -> bool {
+        self.told
     }
 
     /// Whether `event` made a block a signed one.
@@ -102,23 +125,24 @@ impl Blocks {
                     }
                     self.open.push(Block {
                         depth,
-                        strings: Vec::new(),
+                        strings: VecDeque::new(),
                         thinking: false,
                         signature: false,
                         replaced: None,
                     });
                 }
                 if let Some(block) = self.open.last_mut() {
-                    block.strings.push((at, u64::MAX));
+                    block.strings.push_back((at, u64::MAX));
                 }
                 Ok(false)
             }
             Event::End { name, at } => self.end(name, at),
             Event::Close { depth } => {
-                if let Some(block) = self.open.pop_if(|block| block.depth == depth)
-                    && block.is_signed()
-                {
-                    self.closed.extend(block.strings);
+                if let Some(block) = self.open.pop_if(|block| block.depth == depth) {
+                    self.told |= block.touches(self.waits.0, self.waits.1);
+                    if block.is_signed() {
+                        self.closed.extend(block.strings);
+                    }
                 }
                 Ok(false)
             }
@@ -130,7 +154,7 @@ impl Blocks {
             return Ok(false);
         };
         let mut empty = true;
-        if let Some((start, end)) = block.strings.last_mut() {
+        if let Some((start, end)) = block.strings.back_mut() {
             *end = at;
             empty = *start == at;
         }
@@ -141,15 +165,20 @@ impl Blocks {
         }
         match block.replaced {
             Some((_, name)) if block.is_signed() => Err(Refusal::Signed(name)),
-            _ => Ok(block.is_signed() && !was_signed),
+            _ => {
+                let is_new = block.is_signed() && !was_signed;
+                self.told |= is_new && block.touches(self.waits.0, self.waits.1);
+                Ok(is_new)
+            }
         }
     }
 
     /// The text stops being JSON at `at`: what is not known to be signed is not.
     pub fn stop(&mut self, at: u64) {
+        self.told = true;
         for mut block in std::mem::take(&mut self.open) {
             if block.is_signed() {
-                if let Some((_, end)) = block.strings.last_mut() {
+                if let Some((_, end)) = block.strings.back_mut() {
                     *end = at.min(*end);
                 }
                 self.closed.extend(block.strings);
@@ -166,7 +195,8 @@ impl Blocks {
             }
             fate = Fate::Unknown;
         }
-        if touches(&self.closed, start, end) {
+        let closed = self.closed.range(..end).next_back();
+        if closed.is_some_and(|(_, to)| start < *to) {
             return Fate::Signed;
         }
         fate
@@ -183,6 +213,15 @@ impl Blocks {
 
     /// All before `at` is settled.
     pub fn forget(&mut self, at: u64) {
-        self.closed.retain(|(_, end)| *end > at);
+        while let Some(first) = self.closed.first_entry()
+            && *first.get() <= at
+        {
+            first.remove();
+        }
+        for block in &mut self.open {
+            while block.strings.front().is_some_and(|(_, end)| *end <= at) {
+                block.strings.pop_front();
+            }
+        }
     }
 }

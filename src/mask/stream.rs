@@ -19,6 +19,10 @@ use super::{Hits, Refusal, Signed, Syntax};
 const MOST_PENDING: u64 = 64 * 1024;
 /// Most bytes that may wait for whether the block that they stand in is signed.
 const MOST_UNSIGNED: u64 = 4 * 1024 * 1024;
+/// And most values and keys that are found in them; all readings together may find each of them a few times. Each finding takes some
+/// 300 bytes.
+const MOST_UNJUDGED: usize = 64 * 1024;
+const MOST_READINGS: usize = 4;
 /// The text is settled, and checked against `MOST_PENDING`, whenever this many bytes more have come: at fixed places of
 /// the text, so that chunking does not matter.
 const BLOCK: u64 = 4096;
@@ -26,6 +30,8 @@ const BLOCK: u64 = 4096;
 const STRETCH: usize = 512;
 /// Most bytes that the scout sees at once. A piece may be a hundred megabytes.
 const OUTLOOK: usize = 64 << 10;
+/// Most of them inside a run: it looks as far before it judges, again and again if something could begin in the run soon.
+const OUTLOOK_INSIDE: usize = 4 << 10;
 /// Findings that are settled before the next block ends, and no others before there are twice as many.
 const MANY_FINDINGS: usize = 256;
 /// Steps that all readings together may cost: so many for every byte, and some to begin with.
@@ -145,7 +151,7 @@ impl Stream {
             self.settled = self.settled.max(settled);
             return Ok(());
         }
-        self.settle_to(safe)
+        self.settle()
     }
 
     fn take_part(&mut self, piece: &[u8]) -> Result<(), Refusal> {
@@ -169,7 +175,9 @@ impl Stream {
 
     /// Passes over what follows `piece[at]`, if nothing is under way there and nothing could begin: how far.
     fn scout(&mut self, piece: &[u8], at: usize) -> Result<usize, Refusal> {
-        if self.syntax.is_form() || self.at < self.read_to || at == piece.len() {
+        // While something waits for a signature its limits are looked at where every block ends.
+        let waits = self.resolver.waits_for_signature;
+        if self.syntax.is_form() || self.at < self.read_to || at == piece.len() || waits {
             return Ok(at);
         }
         let clean = self.at == 0 || scout::is_clean(piece, at);
@@ -182,7 +190,12 @@ impl Stream {
         } else {
             return Ok(at);
         };
-        let outlook = scout::scout(piece, from, &self.needles);
+        let seen = if from == at {
+            piece
+        } else {
+            &piece[..piece.len().min(at + OUTLOOK_INSIDE)]
+        };
+        let outlook = scout::scout(seen, from, &self.needles);
         if outlook.place <= at {
             // Inside a run it is not asked again and again, for it may have looked far.
             self.inside_after = (2 * self.inside_after).clamp(scout::INSIDE as u64, BLOCK);
@@ -252,7 +265,7 @@ impl Stream {
         self.check_pending()
     }
 
-    fn check_pending(&self) -> Result<(), Refusal> {
+    fn check_pending(&mut self) -> Result<(), Refusal> {
         let most = if self.resolver.waits_for_signature {
             MOST_UNSIGNED
         } else {
@@ -261,6 +274,17 @@ impl Stream {
         let block = self.at - self.at % BLOCK;
         if block.saturating_sub(self.settled) > most {
             return Err(Refusal::PendingTooLong);
+        }
+        if self.resolver.waits_for_signature
+            && self.at.is_multiple_of(BLOCK)
+            && self.findings.len() > MOST_UNJUDGED
+        {
+            // Some of them may not count; they are told by going through all.
+            self.settle_to(self.safe())?;
+            let found = self.findings.len();
+            if found > MOST_READINGS * MOST_UNJUDGED || self.findings.places() > MOST_UNJUDGED {
+                return Err(Refusal::PendingTooLong);
+            }
         }
         Ok(())
     }
@@ -382,6 +406,10 @@ impl Stream {
     }
 
     fn settle(&mut self) -> Result<(), Refusal> {
+        // Nothing more can be settled before that is known; so it is not gone through again and again either.
+        if self.resolver.waits_for_signature && !self.blocks.have_told() {
+            return Ok(());
+        }
         let safe = self.safe();
         self.settle_to(safe)
     }

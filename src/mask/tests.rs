@@ -1,8 +1,10 @@
 //! Rows that show what the engine does; `tests/it` holds it equal to the slow reference on everything else.
 
+use std::iter;
+
 use bytes::Bytes;
 
-use super::{Form, Masker, Refusal, Rule, Syntax};
+use super::{Form, Masker, Refusal, Rule, Signed, Syntax};
 
 const PASSWORD: &str = "Tr0ub&dor\"3/ö";
 
@@ -197,5 +199,124 @@ fn p8_what_is_refused_does_not_depend_on_the_pieces() {
         }
         assert_eq!(stream.finish(&mut out), Ok(()), "in pieces of {piece}");
         assert_eq!(out.concat(), b"x_key", "in pieces of {piece}");
+    }
+}
+
+/// What comes out of a text in pieces of that length, or the refusal.
+fn in_pieces(signed: Signed, text: &str, piece: usize) -> Result<String, Refusal> {
+    let mut stream = masker().stream_with(Syntax::Json, signed);
+    let mut out = Vec::new();
+    for bytes in text.as_bytes().chunks(piece) {
+        stream.push(Bytes::copy_from_slice(bytes), &mut out)?;
+    }
+    stream.finish(&mut out)?;
+    Ok(String::from_utf8(out.concat()).expect("UTF-8"))
+}
+
+/// Each of these took the square of its length once: minutes for what takes a second.
+#[test]
+fn p8_what_may_be_signed_costs_no_more_for_being_much() {
+    let refused = Signed::Refuse;
+    let member = |value: &str| format!("\"thinking\":\"{value}\"");
+    let members = |value: &str| format!("{{{}}}", vec![member(value); 100_000].join(","));
+    let text = members("alice@example.com");
+    assert_eq!(in_pieces(refused, &text, 4096), Ok(members("x_user")));
+    let signed = text.replacen('{', "{\"signature\":\"s\",", 1);
+    assert_eq!(
+        in_pieces(refused, &signed, 4096),
+        Err(Refusal::Signed(super::NameId(1)))
+    );
+    // It waits for the end of the block, with all that was found.
+    let block = |of: &str, value: &str| {
+        let numbers = vec![value; 60_000].join(",");
+        format!("{{\"thinking\":\"{of}\",\"x\":[{numbers}]}}")
+    };
+    let text = block("alice@example.com", "12345678");
+    let expected = Ok(block("x_user", "\"x_pin\""));
+    for piece in [text.len(), 4096, 7] {
+        assert_eq!(in_pieces(Signed::Pass, &text, piece), expected, "{piece}");
+    }
+    // Whatever other blocks end meanwhile.
+    let others = "{\"thinking\":\"\"},".repeat(20_000);
+    let block = |value: &str| {
+        let found = vec![value; 30_000].join(" ");
+        format!("{{\"thinking\":\"{found}\",\"x\":[{others}1]}}")
+    };
+    let (text, expected) = (block("alice@example.com"), Ok(block("x_user")));
+    for piece in [text.len(), 4096, 16] {
+        assert_eq!(in_pieces(Signed::Pass, &text, piece), expected, "{piece}");
+    }
+    // Those that do not count are not counted, wherever the text is cut.
+    let (few, many) = (["x_key ", "x_password "].concat(), "alice@example.com ");
+    let text = format!(
+        "{{\"thinking\":\"{many}{}{}{}\"}}",
+        few.repeat(50),
+        many.repeat(65_400),
+        " ".repeat(9000)
+    );
+    for first in [4096, 24, 1] {
+        let (first, rest) = text.split_at(first);
+        let mut stream = masker().stream_with(Syntax::Json, Signed::Pass);
+        let mut out = Vec::new();
+        for bytes in iter::once(first).chain([rest]) {
+            stream
+                .push(Bytes::copy_from_slice(bytes.as_bytes()), &mut out)
+                .expect("not refused");
+        }
+        assert_eq!(stream.finish(&mut out), Ok(()), "{}", first.len());
+    }
+    let text = format!(
+        "{{{}]}}",
+        vec!["\"thinking\":\"admin, admin\""; 40_000].join(",")
+    );
+    for piece in [text.len(), 4096, 7] {
+        let taken = in_pieces(Signed::Pass, &text, piece);
+        assert_eq!(taken, Err(Refusal::PendingTooLong), "{piece}");
+    }
+}
+
+/// The limits of what waits for a signature are looked at where blocks of the text end, and nowhere else.
+#[test]
+fn p8_limits_of_what_may_be_signed_do_not_depend_on_the_pieces() {
+    const BLOCK: usize = 4096;
+    let values = |count: usize, behind: usize| {
+        let found = "alice@example.com ".repeat(count);
+        format!("{{\"thinking\":\"{found}{}\"}}", ". ".repeat(behind / 2))
+    };
+    let texts = |length: usize| {
+        let text = ", and so on. ".repeat(length / 13);
+        format!("{{\"thinking\":\"alice@example.com {text}\"}}")
+    };
+    // Read by one reading or by two, as the pieces have it.
+    let escaped = |found: &str| {
+        let found = found.repeat(40_000);
+        format!("{{\"thinking\":\"{found}{}\"}}", " ".repeat(2 * BLOCK))
+    };
+    for (text, is_refused) in [
+        (escaped("alice@example.com\\\" "), false),
+        (values(65_536, 2 * BLOCK), false),
+        (values(65_537, 2 * BLOCK), true),
+        (texts((4 << 20) - 2 * BLOCK), false),
+        (texts((4 << 20) + 2 * BLOCK), true),
+    ] {
+        let by_bytes = (text.len() < 1 << 20).then_some(1);
+        for piece in [text.len(), 65_536, 4096, 1000].into_iter().chain(by_bytes) {
+            let taken = in_pieces(Signed::Pass, &text, piece);
+            let refused = taken == Err(Refusal::PendingTooLong);
+            assert_eq!(refused, is_refused, "{} by {piece}", text.len());
+        }
+    }
+}
+
+#[test]
+fn p8_looking_ahead_over_soft_line_breaks_ends() {
+    let mut builder = Masker::builder();
+    let name = builder.name("x_key", "x_key");
+    builder.value(name, "=\n".repeat(41).as_bytes(), Rule::Anywhere);
+    let few = builder.build();
+    for count in [20, 40, 400] {
+        let text = format!("<<{}Q hello world, and more", "=\n".repeat(count));
+        let masked = few.mask(text.as_bytes(), Syntax::Text);
+        assert_eq!(masked.map(|found| found.is_some()), Ok(count > 40));
     }
 }

@@ -1,6 +1,6 @@
 //! Matches that count only if what follows them allows: word edges, URL authorities, whole JSON strings.
 
-use super::authority::Authority;
+use super::authority::{Authority, Part};
 use super::found::Found;
 use super::json::StringEnd;
 use super::needle::{Kind, Pattern};
@@ -31,9 +31,18 @@ pub(super) struct Wait {
     edge: bool,
     after: [u8; LONGEST_CHAR],
     after_len: usize,
-    /// It stands in an authority that has had so many symbols: whether `@` follows decides (for what is before it is no
-    /// host).
-    pub authority: Option<usize>,
+    /// It stands in an authority: whether `@` follows decides (for what is before it is no host).
+    pub authority: Option<Inside>,
+}
+
+/// What is known of the authority that a match stands in.
+#[derive(Clone, Copy)]
+pub(super) struct Inside {
+    /// Its symbols so far.
+    symbols: usize,
+    part: Part,
+    /// What followed does not stand in an authority as it is (RFC 3986, 3.2).
+    beyond: bool,
 }
 
 impl Wait {
@@ -48,7 +57,11 @@ impl Wait {
             edge: pattern.edges.1,
             after: [0; LONGEST_CHAR],
             after_len: 0,
-            authority: inside,
+            authority: inside.map(|symbols| Inside {
+                symbols,
+                part: authority.part,
+                beyond: false,
+            }),
         }
     }
 
@@ -68,12 +81,12 @@ impl Wait {
                 None => {}
             }
         }
-        if let Some(n) = self.authority {
-            if class::OF[usize::from(sym.byte)] & class::AUTHORITY == 0 {
-                return Fate::Drop;
+        if let Some(mut inside) = self.authority {
+            match inside.take(sym.byte) {
+                Fate::Wait => self.authority = Some(inside),
+                Fate::Count => self.authority = None,
+                fate => return fate,
             }
-            let counts = sym.byte == b'@' || n == LONGEST_AUTHORITY;
-            self.authority = (!counts).then_some(n + 1);
         }
         if self.edge || self.authority.is_some() {
             Fate::Wait
@@ -112,4 +125,43 @@ impl Wait {
             Fate::Count
         }
     }
+}
+
+impl Inside {
+    /// Whether the next byte shows that the match is a user's name or a password, or a part of a host.
+    fn take(&mut self, byte: u8) -> Fate {
+        if byte == b'@' {
+            return Fate::Count;
+        }
+        if class::OF[usize::from(byte)] & class::AUTHORITY != 0 {
+            self.part = self.part.with(byte);
+        } else {
+            let ends = match self.part {
+                Part::Name => true,
+                Part::Port => ends_password(byte) || follows_port(byte),
+                Part::Colon | Part::Password => ends_password(byte),
+            };
+            if ends {
+                return Fate::Drop;
+            }
+            (self.part, self.beyond) = (Part::Password, true);
+        }
+        if self.symbols == LONGEST_AUTHORITY {
+            return if self.beyond { Fate::Drop } else { Fate::Count };
+        }
+        self.symbols += 1;
+        Fate::Wait
+    }
+}
+
+/// Whether a byte ends what may be a password: what a program puts in its place (`***`, `${NAME}`, `<password>`), or one that should
+/// have been percent-encoded.
+fn ends_password(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f || b"/?#\\\"'`".contains(&byte)
+}
+
+/// Whether a byte behind a port ends the URL that it stands in: closing brackets, signs that part one thing from the next, and what is
+/// not ASCII.
+fn follows_port(byte: u8) -> bool {
+    !byte.is_ascii() || b")>},;|".contains(&byte)
 }

@@ -101,6 +101,10 @@ impl Body for Answer {
         };
         match &polled {
             Poll::Ready(None) => record.outcome = Outcome::Complete,
+            // Nothing comes behind them, and not everybody asks.
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {
+                record.outcome = Outcome::Complete;
+            }
             Poll::Ready(Some(Err(_))) => {
                 record.outcome = Outcome::Cut;
                 if record.version < Version::HTTP_11 {

@@ -52,6 +52,12 @@ pub(super) enum Failure {
          this thinking block out of the conversation, or set model.signed = \"pass\""
     )]
     Signed(String),
+    #[error(
+        "the request is signed for the provider's cloud (as AWS Signature Version 4 does), and the signature would not fit what \
+         bauta sends. Use a key that is sent as it is (for Amazon Bedrock an API key, as bearer token), or a gateway behind bauta \
+         that signs"
+    )]
+    CloudSigned,
     #[error("{0}. {mend}", mend = unavailable_mend(.0))]
     Unavailable(#[from] Unavailable),
     #[error("the credential {key} is not put in: {denied}. {mend}", mend = denied_mend(key, origin, denied))]
@@ -98,6 +104,7 @@ impl Failure {
             Self::Content(error) => content_kind(*error),
             Self::Relay(error, _) => relay_kind(error),
             Self::Signed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "signed_block"),
+            Self::CloudSigned => (StatusCode::UNPROCESSABLE_ENTITY, "cloud_signed"),
             Self::Unavailable(unavailable)
             | Self::Denied {
                 denied: Denied::Unavailable(unavailable),
@@ -186,7 +193,7 @@ fn relay_kind(error: &Error) -> (StatusCode, &'static str) {
         Error::ResponseTimeout | Error::AnswerStalled => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout")
         }
-        Error::Upstream(SendError::Garbage) | Error::Switched => {
+        Error::Upstream(SendError::Garbage) | Error::Switched | Error::AnswerTransfer => {
             (StatusCode::BAD_GATEWAY, "upstream_garbage")
         }
         Error::Handshake(_) => (StatusCode::BAD_GATEWAY, "upstream_handshake"),
@@ -215,6 +222,7 @@ fn relay_text(error: &Error, provider: &str) -> String {
         | Error::ResponseTimeout
         | Error::AnswerBroken
         | Error::AnswerStalled
+        | Error::AnswerTransfer
         | Error::Unreadable(_)
         | Error::Switched
         | Error::Handshake(_) => {

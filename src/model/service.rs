@@ -13,6 +13,7 @@ use super::credential::Carried;
 use super::failure::Failure;
 use super::links::{self, Site};
 use super::settings::{Active, Route, Settings, SettingsError};
+use super::signature;
 use super::socket::{self, Switched};
 use super::target;
 use crate::guard::{Answers, Guard, Ticket};
@@ -116,6 +117,7 @@ async fn run(
     let scheme = record.scheme();
     let (route, rest) = target::find(&parts.method, &parts.uri, scheme, &active.routes)?;
     record.route = Some(Arc::clone(&route));
+    signature::check(&parts.headers, rest)?;
     let ticket = record.admit(guard).await?;
     if let Some(upgrade) = upgrade {
         if !incoming.is_end_stream() {
@@ -125,7 +127,11 @@ async fn run(
         // Boxed: it is rare, and would make every request's future larger.
         return Box::pin(opened).await;
     }
-    let content = content::read(&parts.headers)?;
+    let content = if incoming.is_end_stream() {
+        content::nothing(&parts.headers)?
+    } else {
+        content::read(&parts.headers)?
+    };
     let declared = is_declared(&parts);
     let own = own_origin(scheme, &parts);
     let (snapshot, tally) = (Arc::clone(ticket.snapshot()), Arc::clone(&record.tally));

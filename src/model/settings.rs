@@ -91,7 +91,7 @@ impl Active {
             }
         });
         Ok(Self {
-            hosts: HostPolicy::new(&settings.hosts),
+            hosts: HostPolicy::new(&settings.hosts).with_own_sockets(),
             limits: settings.limits,
             mask_responses: settings.mask_responses,
             routes: routes.collect::<Result<_, _>>()?,

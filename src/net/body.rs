@@ -33,6 +33,8 @@ struct Stream {
     /// Bytes that are still to come, where the sender said how many.
     left: Option<u64>,
     data_over: bool,
+    /// The message has no body, whatever comes.
+    bodiless: bool,
     /// Told at the first look, for a sender that waits for a 100.
     wanted: Option<oneshot::Sender<()>>,
 }
@@ -59,17 +61,33 @@ impl Received {
                 inner,
                 left,
                 data_over: false,
+                bodiless: false,
                 wanted,
             }),
         }
     }
+
+    /// The same of a message that has no body (RFC 9110, 6.4.1), even where its sender leaves the end of the stream open.
+    pub(super) fn without_body(mut self) -> Self {
+        if let Kind::Http2(stream) = &mut self.kind {
+            stream.bodiless = true;
+        }
+        self
+    }
 }
 
 impl Stream {
+    fn is_over(&self) -> bool {
+        self.bodiless || self.inner.is_end_stream()
+    }
+
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if self.bodiless {
+            return Poll::Ready(None);
+        }
         if let Some(wanted) = self.wanted.take() {
             // Nobody may wait for it any more.
             let _ = wanted.send(());
@@ -109,7 +127,7 @@ impl Body for Received {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Http1(body) => body.is_end_stream(),
-            Kind::Http2(stream) => stream.inner.is_end_stream(),
+            Kind::Http2(stream) => stream.is_over(),
         }
     }
 
@@ -117,7 +135,7 @@ impl Body for Received {
         match &self.kind {
             Kind::Http1(body) => body.size_hint(),
             // The answer to a HEAD has a length and no body.
-            Kind::Http2(stream) if stream.inner.is_end_stream() => SizeHint::with_exact(0),
+            Kind::Http2(stream) if stream.is_over() => SizeHint::with_exact(0),
             Kind::Http2(stream) => stream
                 .left
                 .map_or_else(SizeHint::default, SizeHint::with_exact),

@@ -22,6 +22,10 @@ use super::headers::elements;
 /// Codings that a body may have one on top of another.
 pub const MOST_CODINGS: usize = 3;
 
+/// How a frame of zstd begins, and the longest header of one.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const ZSTD_HEADER: usize = 18;
+
 /// Largest window of a zstd frame, as a power of two: 8 MiB, the most that RFC 9659 lets an encoder use over HTTP.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
@@ -92,6 +96,8 @@ pub struct Decoder {
     first: Option<u8>,
     /// Bytes that were taken of this member or frame.
     taken: usize,
+    /// What a frame of zstd says of its length.
+    frame: Frame,
     /// The last output was filled: more may be ready without more input.
     full: bool,
     /// The coded form has come to an end, where it may end.
@@ -106,6 +112,7 @@ impl Decoder {
             codec: None,
             first: None,
             taken: 0,
+            frame: Frame::default(),
             full: false,
             done: false,
         }
@@ -159,6 +166,12 @@ impl Decoder {
             return Err(CodingError::Corrupt);
         }
         self.full = !self.done && written == output.len();
+        if self.coding == Coding::Zstd {
+            self.frame.pass(&input[..taken], written);
+            if self.done && !self.frame.is_whole() {
+                return Err(CodingError::Corrupt);
+            }
+        }
         input.advance(taken);
         self.taken = self.taken.saturating_add(taken);
         Ok(written)
@@ -218,10 +231,58 @@ impl Decoder {
             (Coding::Gzip | Coding::Zstd, Some(codec)) => {
                 codec.reinit().map_err(|_| CodingError::Corrupt)?;
                 (self.full, self.done, self.taken) = (false, false, 0);
+                self.frame = Frame::default();
                 Ok(())
             }
             _ => Err(CodingError::Trailing),
         }
+    }
+}
+
+/// The header of a zstd frame as far as it has come (RFC 8878, 3.1.1.1), and what the frame made. The codec holds the one against the
+/// other only where the frame comes at once or ends in a block that is not empty.
+#[derive(Default)]
+struct Frame {
+    header: [u8; ZSTD_HEADER],
+    len: usize,
+    made: u64,
+}
+
+impl Frame {
+    fn pass(&mut self, taken: &[u8], made: usize) {
+        let room = &mut self.header[self.len..];
+        let wanted = room.len().min(taken.len());
+        room[..wanted].copy_from_slice(&taken[..wanted]);
+        self.len += wanted;
+        self.made += made as u64;
+    }
+
+    /// Whether it made as many bytes as it says, once it has ended, and named no dictionary: there is none over HTTP.
+    fn is_whole(&self) -> bool {
+        self.says().is_none_or(|(dictionary, length)| {
+            dictionary.iter().all(|byte| *byte == 0)
+                && length.is_none_or(|length| length == self.made)
+        })
+    }
+
+    /// Its dictionary's number and its length, where it says so; nothing if it is no frame of data.
+    fn says(&self) -> Option<(&[u8], Option<u64>)> {
+        let header = self.header[..self.len].strip_prefix(&ZSTD_MAGIC)?;
+        let (descriptor, rest) = header.split_first()?;
+        let is_single = descriptor & 0x20 != 0;
+        let (dictionary, rest) = rest
+            .get(usize::from(!is_single)..)?
+            .split_at_checked([0, 1, 2, 4][usize::from(descriptor & 3)])?;
+        let (bytes, offset) = match descriptor >> 6 {
+            0 if is_single => (1, 0),
+            0 => return Some((dictionary, None)),
+            1 => (2, 256),
+            2 => (4, 0),
+            _ => (8, 0),
+        };
+        let mut length = [0; 8];
+        length[..bytes].copy_from_slice(rest.get(..bytes)?);
+        Some((dictionary, Some(u64::from_le_bytes(length) + offset)))
     }
 }
 
@@ -239,4 +300,81 @@ fn is_hunger(coding: Coding, error: &io::Error) -> bool {
     matches!(coding, Coding::Gzip | Coding::Deflate)
         && error.kind() == io::ErrorKind::Other
         && !matches!(error.get_ref(), Some(inner) if inner.is::<DecompressError>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What zstd makes of a body in pieces of that length.
+    fn decoded(body: &[u8], piece: usize) -> Result<usize, CodingError> {
+        let mut decoder = Decoder::new(Coding::Zstd);
+        let (mut output, mut made) = ([0; 64], 0);
+        for piece in body.chunks(piece) {
+            let mut input = Bytes::copy_from_slice(piece);
+            while !input.is_empty() || decoder.has_more() {
+                made += decoder.decode(&mut input, &mut output)?;
+            }
+        }
+        decoder.finish().map(|()| made)
+    }
+
+    /// By byte the codec took some of these for whole, and all at once for corrupt.
+    #[test]
+    fn frames_of_zstd_make_what_they_say() {
+        const EMPTY: &[u8] = &[1, 0, 0];
+        const FIVE: &[u8] = &[1 | 5 << 3, 0, 0, b'a', b'b', b'c', b'd', b'e'];
+        // Five bytes and then a last block of none.
+        const SPLIT: &[u8] = &[5 << 3, 0, 0, b'a', b'b', b'c', b'd', b'e', 1, 0, 0];
+        let skippable = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9];
+        for (header, says) in [
+            (&[0x20, 5][..], Some(5)),
+            (&[0x20, 0], Some(0)),
+            (&[0x20, 6], Some(6)),
+            (&[0x60, 0, 0], Some(256)),
+            (&[0xa0, 5, 0, 0, 0], Some(5)),
+            (&[0xa0, 0, 1, 0, 0], Some(256)),
+            (&[0xe0, 5, 0, 0, 0, 0, 0, 0, 0], Some(5)),
+            (&[0xe0, 5, 0, 1, 0, 0, 0, 0, 0], Some((1 << 16) + 5)),
+            // A dictionary of number 0 is none.
+            (&[0x21, 0, 5], Some(5)),
+            (&[0x22, 0, 0, 5], Some(5)),
+            (&[0x23, 0, 0, 0, 0, 5], Some(5)),
+            (&[0x83, 0x58, 0, 0, 0, 0, 5, 0, 0, 0], Some(5)),
+            (&[0x83, 0x58, 0, 0, 0, 0, 4, 0, 0, 0], Some(4)),
+            // With a window, and without a length.
+            (&[0x80, 0x58, 5, 0, 0, 0], Some(5)),
+            (&[0x80, 0x58, 4, 0, 0, 0], Some(4)),
+            (&[0x00, 0x58], None),
+        ] {
+            for (blocks, makes) in [(EMPTY, 0), (FIVE, 5), (SPLIT, 5)] {
+                let frame = [&ZSTD_MAGIC[..], header, blocks].concat();
+                let expected = if says.is_none_or(|says| says == makes) {
+                    Ok(usize::try_from(makes).unwrap())
+                } else {
+                    Err(CodingError::Corrupt)
+                };
+                let twice = [&frame[..], &skippable, &frame].concat();
+                for piece in [1, 2, 7, 100] {
+                    let what = format!("{header:x?} {blocks:x?} by {piece}");
+                    assert_eq!(decoded(&frame, piece), expected, "{what}");
+                    let expected = expected.map(|made| 2 * made);
+                    assert_eq!(decoded(&twice, piece), expected, "twice {what}");
+                }
+            }
+        }
+        // Longer than the output, of 300 bytes.
+        let long = [&[0x61, 9, 0][..], &[b'a'; 300]].concat();
+        for (header, expected) in [
+            (&[0x60, 44, 0][..], Ok(300)),
+            (&[0x60, 45, 0], Err(CodingError::Corrupt)),
+            (&[0x00, 0x58], Ok(300)),
+            (&[0x01, 0x58, 7], Err(CodingError::Corrupt)),
+        ] {
+            let frame = [&ZSTD_MAGIC[..], header, &long].concat();
+            for piece in [1, 7, 1000] {
+                assert_eq!(decoded(&frame, piece), expected, "{header:x?} by {piece}");
+            }
+        }
+    }
 }

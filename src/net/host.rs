@@ -3,12 +3,13 @@
 //! A page in a browser can make that browser send requests to our address, under a name that its author points at it
 //! (DNS rebinding). It cannot choose a name that only we have. On most requests it cannot leave out `Origin`; on those of images,
 //! scripts and navigation, which carry none, browsers say `Sec-Fetch-Site` to addresses that they trust, such as loopback ones
-//! (W3C Fetch Metadata). No agent's client sends either.
+//! (W3C Fetch Metadata). Of agents' clients only some of WebSockets say an `Origin` of their own accord (Python's websocket-client):
+//! that of the URL which they open. Browsers do not leave out `User-Agent`, which pages cannot change there, and those clients do.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
 /// Sent by browsers only, whatever made the request.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -19,6 +20,8 @@ pub struct HostPolicy {
     names: Vec<String>,
     /// Whether `Sec-Fetch-Site: none` is taken.
     takes_typed: bool,
+    /// Whether a program may name its own WebSocket as `Origin`.
+    takes_own_sockets: bool,
 }
 
 /// Why a request was not meant for us.
@@ -54,7 +57,7 @@ impl HostPolicy {
     pub fn new(names: &[String]) -> Self {
         Self {
             names: names.to_vec(),
-            takes_typed: false,
+            ..Self::default()
         }
     }
 
@@ -62,6 +65,13 @@ impl HostPolicy {
     #[must_use]
     pub fn with_typed(mut self) -> Self {
         self.takes_typed = true;
+        self
+    }
+
+    /// Takes an `Origin` with which a program opens a WebSocket at that very address.
+    #[must_use]
+    pub fn with_own_sockets(mut self) -> Self {
+        self.takes_own_sockets = true;
         self
     }
 
@@ -90,7 +100,8 @@ impl HostPolicy {
         // A page of ours is a page too: an upstream's answer may be one.
         let is_typed = |site: &HeaderValue| self.takes_typed && site == "none";
         let from_page = !headers.get_all(FETCH_SITE).iter().all(is_typed);
-        if headers.contains_key(header::ORIGIN) || from_page {
+        let of_program = self.takes_own_sockets && is_own_socket(headers, text);
+        if (headers.contains_key(header::ORIGIN) && !of_program) || from_page {
             return Err(HostError::Origin);
         }
         Ok(())
@@ -114,6 +125,22 @@ impl HostPolicy {
             Err(HostError::Foreign)
         }
     }
+}
+
+/// Whether a program opens a WebSocket and names the origin of that very URL, at a `Host` that was found to be ours.
+fn is_own_socket(headers: &HeaderMap, host: &str) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let (Some(origin), None) = (origins.next(), origins.next()) else {
+        return false;
+    };
+    let origin = origin.as_bytes();
+    let named = [&b"http://"[..], b"https://"]
+        .iter()
+        .find_map(|scheme| origin.strip_prefix(*scheme));
+    let opens = headers.get(header::UPGRADE);
+    named.is_some_and(|named| named.eq_ignore_ascii_case(host.as_bytes()))
+        && opens.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && !headers.contains_key(header::USER_AGENT)
 }
 
 fn same_ip(a: IpAddr, b: IpAddr) -> bool {
@@ -296,6 +323,44 @@ mod tests {
                 .header("sec-fetch-site", site);
             let (parts, ()) = request.body(()).unwrap().into_parts();
             assert_eq!(typed.check(&parts, None).is_ok(), expected, "{site}");
+        }
+        // What Python's websocket-client says.
+        let sockets = HostPolicy::new(&[]).with_own_sockets();
+        let own = [
+            ("host", "localhost:8601"),
+            ("origin", "http://localhost:8601"),
+            ("upgrade", "websocket"),
+        ];
+        let with = |at: usize, header| {
+            let mut headers = own.to_vec();
+            headers[at] = header;
+            headers
+        };
+        let and = |header| [&own[..], &[header]].concat();
+        for (headers, expected) in [
+            (own.to_vec(), true),
+            (with(1, ("origin", "https://LocalHost:8601")), true),
+            (with(2, ("upgrade", "WebSocket")), true),
+            (with(1, ("origin", "http://localhost:8602")), false),
+            (with(1, ("origin", "http://localhost")), false),
+            (with(1, ("origin", "http://evil.example")), false),
+            (with(1, ("origin", "localhost:8601")), false),
+            (with(1, ("origin", "null")), false),
+            (with(2, ("upgrade", "h2c")), false),
+            (with(2, ("x-a", "websocket")), false),
+            (and(("origin", "http://localhost:8601")), false),
+            // A browser does not leave these out.
+            (and(("user-agent", "")), false),
+            (and(("user-agent", "Mozilla/5.0")), false),
+            (and(("sec-fetch-site", "same-origin")), false),
+        ] {
+            let mut request = http::Request::builder();
+            for (name, value) in &headers {
+                request = request.header(*name, *value);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(sockets.check(&parts, None).is_ok(), expected, "{headers:?}");
+            assert!(HostPolicy::new(&[]).check(&parts, None).is_err());
         }
         // What Node's fetch says of itself.
         let headers = [("host", "localhost:8601"), ("sec-fetch-mode", "cors")];

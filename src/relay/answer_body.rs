@@ -20,11 +20,12 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
 
+use super::answer_text::Text;
 use super::coded::Coded;
-use super::content::{self, Opening};
+use super::content::{self, Declared, Opening};
 use super::exchange::AnswerBody;
 use super::{Error, Tally};
-use crate::guard::{Refusal, Snapshot, Stream, Syntax};
+use crate::guard::{Refusal, Snapshot, Syntax};
 use crate::net::coding::{Coding, CodingError};
 use crate::net::headers::elements;
 
@@ -96,14 +97,18 @@ pub fn masked(
             return Err(Unreadable::Part.into());
         }
         let codings = Coding::of(&parts.headers).ok_or(Unreadable::Coding)?;
-        let syntax = content::answer_syntax(&parts.headers).ok_or(Unreadable::Charset)?;
+        if content::has_coded_messages(&parts.headers) {
+            return Err(Unreadable::Coding.into());
+        }
+        let (reading, declared) =
+            content::answer_reading(&parts.headers).ok_or(Unreadable::Charset)?;
         for name in [header::CONTENT_LENGTH, header::CONTENT_ENCODING] {
             while parts.headers.remove(&name).is_some() {}
         }
         Some(Box::new(Mask {
-            stream: Some(snapshot.answer_stream(syntax)),
+            text: Some(Text::new(reading, snapshot, tally)),
             coded: (!codings.is_empty()).then(|| Coded::answer(&codings)),
-            syntax,
+            declared,
             opening: Opening::default(),
             ready: Bytes::new(),
             trailers: None,
@@ -166,10 +171,10 @@ pub struct Reply {
 }
 
 struct Mask {
-    /// `None` once the text has come to its end, or cannot be read on.
-    stream: Option<Stream>,
+    /// `None` once it has come to its end, or cannot be read on.
+    text: Option<Text>,
     coded: Option<Coded>,
-    syntax: Syntax,
+    declared: Declared,
     /// The text's first bytes, until they are enough to tell its charset.
     opening: Opening,
     /// What goes on next.
@@ -196,13 +201,13 @@ impl Mask {
             if !self.ready.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.ready)))));
             }
-            if self.stream.is_none() {
+            if self.text.is_none() {
                 let trailers = self.trailers.take();
                 return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
             }
             let read = ready!(self.poll_text(cx, inner)).and_then(|piece| self.read(piece));
             if let Err(error) = read {
-                self.give_up();
+                self.text = None;
                 return Poll::Ready(Some(Err(error)));
             }
         }
@@ -250,28 +255,21 @@ impl Mask {
 
     /// Lets the engine read a piece, or the end; what is settled is ready at once.
     fn read(&mut self, piece: Option<Bytes>) -> Result<(), Error> {
-        let Some(stream) = &mut self.stream else {
+        let Some(text) = &mut self.text else {
             return Ok(());
         };
         let mut out = Vec::new();
         if let Some(piece) = piece {
-            if !content::is_utf8_text(self.opening.with(&piece), self.syntax) {
+            if !content::is_utf8_text(self.opening.with(&piece), self.declared) {
                 return Err(Unreadable::Charset.into());
             }
-            found(stream.push(piece, &mut out))?;
+            found(text.push(piece, &mut out))?;
         } else {
-            found(stream.finish(&mut out))?;
-            self.give_up();
+            found(text.end(&mut out))?;
+            self.text = None;
         }
         self.ready = joined(out);
         Ok(())
-    }
-
-    /// Ends the text; what was found in it counts.
-    fn give_up(&mut self) {
-        if let Some(stream) = self.stream.take() {
-            self.tally.add_named(stream.hits(), &self.snapshot);
-        }
     }
 }
 
@@ -285,12 +283,6 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
         all.extend_from_slice(&piece);
     }
     all.freeze()
-}
-
-impl Drop for Mask {
-    fn drop(&mut self) {
-        self.give_up();
-    }
 }
 
 impl Body for Reply {
@@ -311,7 +303,7 @@ impl Body for Reply {
     fn is_end_stream(&self) -> bool {
         match &self.mask {
             None => self.inner.is_end_stream(),
-            Some(mask) => mask.stream.is_none() && mask.ready.is_empty() && mask.trailers.is_none(),
+            Some(mask) => mask.text.is_none() && mask.ready.is_empty() && mask.trailers.is_none(),
         }
     }
 

@@ -17,11 +17,11 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
 use super::coded::Coded;
-use super::content::{self, Content, Opening};
+use super::content::{self, Content, Declared, Opening};
 use super::multipart::Reader;
 use super::queue::Queue;
 use super::{Error, Limits, Tally};
-use crate::guard::{Snapshot, Syntax};
+use crate::guard::Snapshot;
 use crate::net::body::Received;
 use crate::net::io::Patience;
 use crate::net::pool::Again;
@@ -87,7 +87,7 @@ struct Source {
     coded: Option<Coded>,
     /// Something was found in the text.
     found: bool,
-    syntax: Syntax,
+    declared: Declared,
     /// The text's first bytes, until they are enough to tell its charset. `None` where the text is not looked at.
     opening: Option<Opening>,
     limits: Limits,
@@ -135,12 +135,12 @@ impl MaskedBody {
             upload: Arc::default(),
         };
         let Content {
-            syntax,
+            declared,
             boundary,
             codings,
         } = content;
         let stream = (!snapshot.is_empty())
-            .then(|| Reader::new(snapshot, *syntax, boundary.as_ref()))
+            .then(|| Reader::new(snapshot, *declared, boundary.as_ref()))
             .transpose()?;
         let is_coded = !codings.is_empty();
         let coded =
@@ -153,7 +153,7 @@ impl MaskedBody {
             stream,
             coded,
             found: false,
-            syntax: *syntax,
+            declared: *declared,
             opening,
             limits,
             patience,
@@ -282,7 +282,7 @@ impl Source {
 
     fn push(&mut self, data: Bytes, out: &mut Vec<Bytes>) -> Result<(), Error> {
         if let Some(opening) = &mut self.opening
-            && !content::is_utf8_text(opening.with(&data), self.syntax)
+            && !content::is_utf8_text(opening.with(&data), self.declared)
         {
             return Err(Error::Charset);
         }

@@ -12,7 +12,7 @@ use hyper::ext::ReasonPhrase;
 use tokio::time::sleep;
 
 use super::body::{MaskedBody, Upload};
-use super::{Error, Limits, Tally, head};
+use super::{Error, Limits, Tally, content, head};
 use crate::net::body::Received;
 use crate::net::io::Patience;
 use crate::net::pool::{Lease, Pool, SendError};
@@ -57,7 +57,7 @@ pub async fn send(
     if response.status().is_informational() {
         return Err(Error::Switched);
     }
-    Ok(answer(response, lease, upload, limits.idle_timeout, tally))
+    answer(response, lease, upload, limits.idle_timeout, tally)
 }
 
 pub(super) fn reason(error: SendError) -> Error {
@@ -75,17 +75,24 @@ async fn overdue(upload: &Upload, limit: Duration) {
 }
 
 /// The answer for the client: its head without what belongs to upstream's hop, its body as it comes.
+///
+/// # Errors
+/// It has a transfer coding that nobody has taken off, and whose name does not go on.
 pub(super) fn answer(
     response: Response<Received>,
     lease: Lease<MaskedBody>,
     upload: Arc<Upload>,
     idle_timeout: Duration,
     tally: Arc<Tally>,
-) -> Response<AnswerBody> {
+) -> Result<Response<AnswerBody>, Error> {
     let (mut parts, incoming) = response.into_parts();
+    if !incoming.is_end_stream() && !content::is_framed_plainly(&parts.headers) {
+        return Err(Error::AnswerTransfer);
+    }
     head::strip_response(&mut parts.headers);
     let body = AnswerBody {
         incoming,
+        ended: false,
         lease: Some(lease),
         upload,
         patience: Patience::new(idle_timeout),
@@ -97,12 +104,14 @@ pub(super) fn answer(
     if let Some(phrase) = parts.extensions.remove::<ReasonPhrase>() {
         out.extensions_mut().insert(phrase);
     }
-    out
+    Ok(out)
 }
 
 /// An answer's body, frame by frame as it comes. Dropped before its end, it cancels the exchange upstream.
 pub struct AnswerBody {
     incoming: Received,
+    /// Its last frame has come.
+    ended: bool,
     lease: Option<Lease<MaskedBody>>,
     upload: Arc<Upload>,
     patience: Patience,
@@ -133,6 +142,9 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
         let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
             ready!(this.patience.poll_lost(cx));
             this.lease = None;
@@ -141,6 +153,7 @@ impl Body for AnswerBody {
         this.patience.renew();
         Poll::Ready(match frame {
             None => {
+                this.ended = true;
                 this.settle();
                 None
             }
@@ -149,6 +162,9 @@ impl Body for AnswerBody {
                     this.tally.count_sent(data.len());
                 } else if let Some(trailers) = frame.trailers_mut() {
                     head::strip_response(trailers);
+                    // Nothing comes behind them, and not everybody asks.
+                    this.ended = true;
+                    this.settle();
                 }
                 Some(Ok(frame))
             }
@@ -160,7 +176,7 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.ended || self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -171,7 +187,7 @@ impl Body for AnswerBody {
 impl Drop for AnswerBody {
     fn drop(&mut self) {
         // hyper does not poll a body of known length once more to hear that it has ended.
-        if self.incoming.is_end_stream() {
+        if self.is_end_stream() {
             self.settle();
         }
     }

@@ -14,6 +14,7 @@
 //! This room knows no routes and makes no error responses.
 
 pub mod answer_body;
+mod answer_text;
 pub mod body;
 mod coded;
 pub mod content;
@@ -94,6 +95,9 @@ pub enum Error {
     /// The upstream's answer broke off.
     #[error("its answer broke off")]
     AnswerBroken,
+    /// The upstream's answer has a transfer coding that we did not ask for and do not read.
+    #[error("its answer has a transfer coding other than chunked")]
+    AnswerTransfer,
     /// The upstream sent nothing for too long inside its answer.
     #[error("its answer stalled")]
     AnswerStalled,

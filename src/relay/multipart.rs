@@ -10,6 +10,7 @@
 //!   line they mean nothing.
 //! - A boundary line directly after the headers' empty line, or after the closing one, is an error; so is its absence.
 //! - Headers are not folded.
+//! - A part that is said to be in base64 has nothing but its letters and line ends.
 //! - What masking makes of a text must have no line that begins like a boundary: a boundary may be chosen so that a key is one.
 //!
 //! A part's own `Content-Length` counts for nothing (RFC 7578, 4.8) and stays as it came, also where masking changed the length.
@@ -31,7 +32,7 @@ use part::Part;
 use seam::Seam;
 
 use super::Error;
-use super::content::ContentError;
+use super::content::{ContentError, Declared, OPENING};
 use crate::guard::{Hits, Snapshot, Stream, Syntax};
 
 /// Bytes of a part's headers.
@@ -58,7 +59,9 @@ pub enum PartError {
     #[error("masking would make a line of the multipart body into a boundary")]
     Made,
     /// A part's header lines are none.
-    #[error("a part of the multipart body has headers that are not valid, or folded")]
+    #[error(
+        "a part of the multipart body has headers that are not valid, folded, or written in sections (filename*0)"
+    )]
     Head,
     /// Too many or too long header lines.
     #[error("a part of the multipart body has more than 16384 bytes or 100 lines of headers")]
@@ -66,6 +69,9 @@ pub enum PartError {
     /// Multipart in multipart in multipart …
     #[error("the multipart body is nested too deep")]
     Nested,
+    /// A part in base64 has bytes that base64 does not have: some decoders skip them.
+    #[error("a part of the multipart body is said to be base64 and has other bytes in it")]
+    Base64,
     /// A part says of itself what cannot be read.
     #[error("in a part of the multipart body: {0}")]
     Content(#[from] ContentError),
@@ -73,6 +79,8 @@ pub enum PartError {
 
 /// One pass over one body: as one text, or part by part.
 pub enum Reader {
+    /// One text whose first bytes tell how it is read: those that have come.
+    Opening(Arc<Snapshot>, Declared, BytesMut),
     /// One text.
     Text(Box<Stream>),
     /// A multipart body.
@@ -141,11 +149,15 @@ impl Reader {
     /// The boundary holds a value.
     pub fn new(
         snapshot: &Arc<Snapshot>,
-        syntax: Syntax,
+        declared: Declared,
         boundary: Option<&Boundary>,
     ) -> Result<Self, Error> {
         let Some(boundary) = boundary else {
-            return Ok(Self::text(snapshot, syntax));
+            return Ok(if declared.is_told_by_opening() {
+                Self::Opening(Arc::clone(snapshot), declared, BytesMut::new())
+            } else {
+                Self::text(snapshot, declared.syntax(b""))
+            });
         };
         let context = Context {
             snapshot: Arc::clone(snapshot),
@@ -184,8 +196,17 @@ impl Reader {
     ///
     /// # Errors
     /// The engine refuses the text, or the body is not one that can be read. After an error, nothing more may be pushed.
-    pub fn push(&mut self, piece: Bytes, out: &mut Vec<Bytes>) -> Result<(), Error> {
+    pub fn push(&mut self, mut piece: Bytes, out: &mut Vec<Bytes>) -> Result<(), Error> {
         match self {
+            Self::Opening(_, _, opening) => {
+                let wanted = OPENING - opening.len();
+                opening.extend_from_slice(&piece.split_to(wanted.min(piece.len())));
+                if opening.len() < OPENING {
+                    return Ok(());
+                }
+                self.begin(out)?;
+                self.push(piece, out)
+            }
             Self::Text(stream) => Ok(stream.push(piece, out)?),
             Self::Parts(parts) => parts.push(&piece, out),
         }
@@ -196,15 +217,30 @@ impl Reader {
     /// # Errors
     /// As [`Reader::push`]; a multipart body must be closed.
     pub fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), Error> {
+        if matches!(self, Self::Opening(..)) {
+            self.begin(out)?;
+        }
         match self {
+            Self::Opening(..) => Ok(()),
             Self::Text(stream) => Ok(stream.finish(out)?),
             Self::Parts(parts) => parts.finish(out),
         }
     }
 
+    /// Begins the text whose first bytes are there.
+    fn begin(&mut self, out: &mut Vec<Bytes>) -> Result<(), Error> {
+        let Self::Opening(snapshot, declared, opening) = self else {
+            return Ok(());
+        };
+        let opening = opening.split().freeze();
+        *self = Self::text(snapshot, declared.syntax(&opening));
+        self.push(opening, out)
+    }
+
     /// What was replaced so far.
     pub fn hits(&self) -> Hits {
         match self {
+            Self::Opening(..) => Hits::default(),
             Self::Text(stream) => stream.hits().clone(),
             Self::Parts(parts) => parts.all(Part::hits, &parts.hits),
         }
@@ -213,6 +249,7 @@ impl Reader {
     /// What passed so far in signed blocks.
     pub fn passed(&self) -> Hits {
         match self {
+            Self::Opening(..) => Hits::default(),
             Self::Text(stream) => stream.passed().clone(),
             Self::Parts(parts) => parts.all(Part::passed, &parts.passed),
         }

@@ -3,7 +3,7 @@
 import json
 
 from browser_chromium import ARGUMENTS
-from sidecar import CONFIG, Sidecar
+from sidecar import Sidecar
 
 BROWSER = """
 [browser]

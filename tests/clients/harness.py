@@ -124,6 +124,19 @@ def masked(bench, exchange, carry, secrets=SECRETS, **options):
             assert all(name in text for name in names), text
 
 
+def masked_answers(bench, exchange, says):
+    """What the provider tells: without Bauta every value, through Bauta each one's name in its place."""
+    text = CARRIERS["plain"](NAMES)
+    direct, through = exchange(bench.direct, text), exchange(bench.through, text)
+    assert bool(direct) == says and len(direct) == len(through)
+    for told in direct:
+        assert readings.leaks(told.encode(), SECRETS) == set(SECRETS), told
+    for told in through:
+        assert not readings.leaks(told.encode(), SECRETS), told
+        for name in SECRETS:
+            assert f"{name} ⟦{name}⟧" in told, told
+
+
 def not_read_yet(bench, name, *arguments, **options):
     """A reading that the engine does not follow: `masked` fails, or the carrier moves up."""
     try:

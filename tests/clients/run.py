@@ -28,7 +28,7 @@ import sdk_node
 import sdk_openai
 from carriers import ANY_CASE, ANY_CASE_CARRIERS, CARRIERS, DOCUMENT, SECRETS, SITE
 from clients import Clients
-from harness import Bench, Report, control, masked, not_read_yet, only_the_value_changes, surface, unaffected
+from harness import Bench, Report, control, masked, masked_answers, not_read_yet, only_the_value_changes, surface, unaffected
 from not_yet import NOT_READ_YET, expected
 from scripted_provider import Provider
 from sidecar import Sidecar
@@ -43,6 +43,9 @@ FAMILIES = {
 }
 # Where a text goes through the same code as in exchanges that carry all, some carriers will do.
 SOME = {name: CARRIERS[name] for name in ("plain", "JSON, 2 levels", "percent", "base64", "HTML, numeric")}
+
+# Exchanges in whose answers nothing is told: there the SDK is content, and that is all.
+SAY_NOTHING = ("embeddings", "files", "batches", "count_tokens", "upload")
 
 
 def carriers_of(module):
@@ -157,6 +160,21 @@ def run_short(report, binary, modules):
                 bench.case("structural words", cases.structural_words)
 
 
+def run_answers(report, binary, modules):
+    """A provider that tells values."""
+    with ExitStack() as stack:
+        provider = stack.enter_context(Provider(SECRETS, told=SECRETS))
+        direct = stack.enter_context(Clients.direct(provider, modules))
+        with Sidecar(binary, provider.url, DOCUMENT, masks_answers=True) as sidecar:
+            with Clients.through(sidecar, modules) as through:
+                for client, module in FAMILIES.items():
+                    bench = Bench(report, client, provider, direct, through)
+                    for exchange in (*module.EXCHANGES, *module.SURFACES):
+                        says = not any(word in exchange.__name__ for word in SAY_NOTHING)
+                        bench.case(f"answers: {exchange.__name__}", masked_answers, exchange, says)
+        report.case("bauta", "answers: p3: output and exit", cases.stopped_in_order, sidecar, SECRETS)
+
+
 def run_agents(report, binary, modules):
     for agent in agents.AGENTS:
         report.case(agent.name, "control", agents.control, agent, modules)
@@ -183,7 +201,7 @@ def main(binary, modules, *words):
         run_control(report, modules)
         if binary:
             # A sidecar that does not start is one failure, not the end of the report.
-            for run in (run_masked, run_short, run_any_case):
+            for run in (run_masked, run_answers, run_short, run_any_case):
                 report.group("bauta", run, report, binary, modules)
         beside.join()
     finally:

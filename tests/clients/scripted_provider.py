@@ -34,11 +34,12 @@ class Provider:
     """`with Provider(names) as provider:` serves on `provider.url` until the block ends.
 
     `names`: those that it echoes when it sees them. `calls`: what to call an agent's tool with, by the tool's
-    name. `websockets`: whether it takes upgrades, or answers them with 426.
+    name. `websockets`: whether it takes upgrades, or answers them with 426. `told`: what it tells beside a name that
+    it sees.
     """
 
-    def __init__(self, names=(), calls=(), websockets=True):
-        self.script = Script(list(names), dict(calls))
+    def __init__(self, names=(), calls=(), websockets=True, told=()):
+        self.script = Script(list(names), dict(calls), dict(told))
         self.websockets = websockets
         self.gate = threading.Semaphore(0)
         self._requests, self._connections = [], []

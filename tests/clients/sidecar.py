@@ -16,6 +16,7 @@ level = "trace"
 
 [model]
 listen = "127.0.0.1:0"
+mask_responses = {masks_answers}
 
 [[model.provider]]
 name = "openai"
@@ -40,15 +41,15 @@ PATIENCE = 60
 class Sidecar:
     """`with Sidecar(binary, provider.url, secrets) as sidecar:` runs `bauta serve` until the block ends.
 
-    `secrets` is the document of `--secrets`. Afterwards `exit_code` and `output` tell how it ended and all
+    `secrets` is the document of `--secrets`; `masks_answers`: whether what comes back is masked too. Afterwards `exit_code` and `output` tell how it ended and all
     that it printed.
     """
 
     # What must listen before it is ready.
     CHANNELS = {"model"}
 
-    def __init__(self, binary, upstream, secrets):
-        self.binary, self.upstream, self.secrets = binary, upstream, secrets
+    def __init__(self, binary, upstream, secrets, masks_answers=False):
+        self.binary, self.upstream, self.secrets, self.masks_answers = binary, upstream, secrets, masks_answers
         self.output, self.exit_code, self.urls = "", None, {}
 
     @property
@@ -56,7 +57,7 @@ class Sidecar:
         return self.urls.get("model")
 
     def config(self, folder):
-        return CONFIG.format(upstream=self.upstream)
+        return CONFIG.format(upstream=self.upstream, masks_answers=str(self.masks_answers).lower())
 
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="bauta-clients-")

@@ -33,6 +33,11 @@ impl Tally {
     }
 }
 
+/// Milliseconds before the page's move in an attempt: most are few, some give a busy machine the time to insert first.
+fn delay(attempt: usize) -> usize {
+    (attempt % 12) << (attempt % 5)
+}
+
 async fn navigate(kit: &mut Kit, tab: &Tab, url: &str) {
     let session = tab.session.clone();
     let navigated = kit.call(Some(&session), "Page.navigate", json!({"url": url}));
@@ -60,7 +65,7 @@ async fn thefts(kit: &mut Kit, times: usize) -> Tally {
     for n in 0..times {
         let begin = format!(
             "a.value = ''; a.blur(); a.focus(); f.contentWindow.postMessage({}, '*')",
-            n % 12
+            delay(n)
         );
         tally.attempt(kit, &tab, &begin).await;
     }
@@ -101,7 +106,7 @@ async fn navigations(kit: &mut Kit, times: usize) -> Tally {
                 && inside.location.search === '?{n}' && inside.querySelector('#a'); a && a.focus(); return !!a; }})()"
         );
         kit.until(&tab, &there).await;
-        let begin = format!("setTimeout(() => f.src = '{other}/in?{n}', {})", n % 15);
+        let begin = format!("setTimeout(() => f.src = '{other}/in?{n}', {})", delay(n));
         tally.attempt(kit, &tab, &begin).await;
         kit.until(&tab, "f.contentDocument === null").await;
     }
@@ -109,7 +114,7 @@ async fn navigations(kit: &mut Kit, times: usize) -> Tally {
         navigate(kit, &tab, &format!("{home}/in?top{n}")).await;
         let begin = format!(
             "a.focus(); setTimeout(() => location = '{other}/in?top{n}', {}); 1",
-            n % 15
+            delay(n)
         );
         tally.attempt(kit, &tab, &begin).await;
         // Or else it would come amid the next navigation.
@@ -133,7 +138,7 @@ async fn swaps(kit: &mut Kit, times: usize) -> Tally {
                 d.querySelector('#b').focus();
                 setTimeout(() => d.querySelector('form')?.submit(), 5);
             }}, {})",
-            n % 12
+            delay(n)
         );
         tally.attempt(kit, &tab, &begin).await;
         // The same element goes into such a form, before the value is in it or not at all.
@@ -145,7 +150,7 @@ async fn swaps(kit: &mut Kit, times: usize) -> Tally {
                 d.firstChild.append(a); a.focus();
                 setTimeout(() => d.querySelector('form')?.submit(), 5);
             }}, {})",
-            n % 12
+            delay(n)
         );
         tally.attempt(kit, &tab, &begin).await;
     }

@@ -410,6 +410,18 @@ fn mask_obeys_the_masking_rules() {
 }
 
 #[test]
+fn mask_takes_json_behind_a_byte_order_mark_for_json() {
+    let folder = folder_with_secrets(r#"{"https://example.com": {"x_pin": "123456789012"}}"#);
+    for before in ["", "\u{feff}", "\u{feff} \n"] {
+        let input = format!("{before}{{\"n\": 123456789012}}");
+        let args = ["mask", "--secrets", "secrets.json"];
+        let output = run_with_input(folder.path(), &args, input.as_bytes());
+        let expected = format!("{before}{{\"n\": \"x_pin\"}}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
+}
+
+#[test]
 fn mask_knows_no_signed_blocks() {
     let folder = folder_with_secrets(r#"{"https://example.com": {"x_token": "sk-live-0123"}}"#);
     let output = run_with_input(

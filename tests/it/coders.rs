@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use tokio::io::AsyncWriteExt;
 
-use super::model_kit::{Message, OK, Sidecar, TOKEN, Upstream, VALUE, contains, post};
+use super::model_kit::{Message, OK, Sidecar, TOKEN, Upstream, VALUE, contains, last, post};
 
 /// What a test sends, beside the token that stands in `Content-Encoding` for it.
 pub const CODINGS: [(&str, Encode); 5] = [
@@ -134,7 +134,7 @@ pub fn through(sidecar: &Sidecar, upstream: &Upstream, request: Vec<u8>) -> Mess
     let mut peer = upstream.accept();
     let message = peer.request();
     assert!(message.complete, "{}", message.head);
-    peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+    peer.send(last(OK));
     assert_eq!(writer.join().unwrap().message("POST").body, b"ok");
     for value in [VALUE, TOKEN] {
         assert!(!contains(&peer.seen, value), "{}", message.head);

@@ -199,15 +199,25 @@ pub fn programs() -> impl Strategy<Value = Vec<Op>> {
 
 /// Needles, a program, and as what its text is read: places in JSON mostly as JSON, and with values that may stand in base64.
 fn texts() -> impl Strategy<Value = (Needles, Vec<Op>, Syntax)> {
-    let last = u8::try_from(profiles::COUNT - 1).unwrap_or(0);
     prop_oneof![
         5 => (needles(), prop_oneof![2 => wild(), 3 => nested()], syntax()),
         2 => (
-            prop_oneof![needles(), Just(profiles::profile(last))],
+            prop_oneof![needles(), Just(profiles::profile(profiles::OPAQUE))],
             placed(),
             prop_oneof![1 => syntax(), 5 => Just(Syntax::Json)],
         ),
     ]
+}
+
+/// Whether the sign of quoted-printable stands behind what may be base64, where that has its padding.
+fn has_sign_behind_run(text: &[u8]) -> bool {
+    let behind = |sign: &[u8]| {
+        text.windows(3 + sign.len()).any(|part| {
+            let digits = part[1 + sign.len()..].iter().all(u8::is_ascii_hexdigit);
+            part[0].is_ascii_alphanumeric() && part[1..].starts_with(sign) && digits
+        })
+    };
+    behind(b"=") || behind(b"==")
 }
 
 /// Whether there is a numeric character reference without its semicolon.
@@ -273,6 +283,27 @@ const ONCE_DIFFERENT: &[(u8, Syntax, &str)] = &[
         Syntax::Form,
         r"%2525aa&%25\\\\\q%7a%7azzzzzzzzzzzzzzzzz%7azzzzzzzzzzzzzzazza\\\qazzzz\\=aa$x_k$x_l$x_k$x_l$zz$x_k$zzzzzz",
     ),
+    // Base64 that holds a slash, as many write that in JSON: it was passed over, and the run ended there.
+    (3, Syntax::Json, r#"{"a":"X\/CflJFrw6l58J+Ukg=="}"#),
+    (
+        12,
+        Syntax::Json,
+        r#"["w7\/Dvj4+fn4\/Py0wMTIzNDU2Nzg5 and"]"#,
+    ),
+    // Two values in one base64 text that share a group, the second of which only JSON's reading holds.
+    (
+        12,
+        Syntax::Json,
+        r#"{"a":"c29tZW9uZS5lbHNlQGV4YW1wbGUuY29tOsO\/w74+Pn5+Pz8tMDEyMzQ1Njc4OQ=="}"#,
+    ),
+    // JSON behind a byte order mark, or a part of one, and behind record separators.
+    (0, Syntax::Json, "\u{feff}{\"role\":\"admin\",\"a\":1234}"),
+    (
+        0,
+        Syntax::Json,
+        "\x1e{\"role\":\"admin\",\"a\":1234}\n\x1e{\"id\":\"admin\",\"a\":-1234}",
+    ),
+    (0, Syntax::Json, " \u{feff}{\"role\":\"admin\",\"a\":1234}"),
     // A value in base64 in HTML in base64.
     (
         5,
@@ -318,6 +349,56 @@ fn p1_the_byte_that_ends_json_is_not_opaque() {
                 pattern,
             };
             assert_eq!(difference(&case).unwrap_or_default(), "");
+        }
+    }
+}
+
+/// Whether it is a word may be told by an escape of JSON before it, and so may what it is, by one behind the end of JSON.
+#[test]
+fn p1_words_go_on_from_an_escape_over_the_end_of_json() {
+    for value in [
+        "a\"b",
+        "a\"\\b",
+        "a\"\\q",
+        "a\"\\",
+        "a\"\\u00",
+        "a\"\\u0041",
+        "a\"\\x4",
+        "a\"b\\",
+        "a\"%41\\u",
+    ] {
+        let mut needles = Needles::default();
+        let name = needles.name("x_a", "x_a");
+        needles.value(name, value.as_bytes(), Rule::Word);
+        for (before, after) in [
+            ("\\n", ""),
+            (". \\n", ""),
+            ("\\n", "\\u0041 z"),
+            ("\\n", "\\x41 z"),
+            // The number stands for the first byte of a letter.
+            ("\\n", "\u{1}\\xa9 z"),
+            ("\\n", "\\u0020z"),
+            ("\\n", "\\n"),
+            ("x\\t", "41\""),
+            ("\\n", "q \\"),
+            ("\\/", "zz zz"),
+        ] {
+            for more in ["", "&amp; ", "%20", "\\\""] {
+                for pattern in [vec![], vec![1], vec![7]] {
+                    let text = format!("{{\"k\":\"{before}{value}{after}{more}\"}}");
+                    let case = Case {
+                        needles: needles.clone(),
+                        text: text
+                            .bytes()
+                            .map(|b| if b == 1 { 0xc3 } else { b })
+                            .collect(),
+                        syntax: Syntax::Json,
+                        signed: Signed::Mask,
+                        pattern,
+                    };
+                    assert_eq!(difference(&case).unwrap_or_default(), "", "{text}");
+                }
+            }
         }
     }
 }
@@ -377,7 +458,8 @@ proptest! {
 
     /// Masking what is masked changes nothing. This is no law: the first letter of a key, or of its encoding, may complete a value
     /// whose other letters stood before it; spaces that fill up a base64 group can make a word of what was none; and where a
-    /// numeric reference without its semicolon is replaced, digits behind it are none of its own any more. It holds for values
+    /// numeric reference without its semicolon is replaced, digits behind it are none of its own any more; nor are those behind base64's
+    /// padding, which looks like the sign of quoted-printable. It holds for values
     /// that have no letter in common with keys and their encodings, where no pieces of values and no such references lie about.
     #[test]
     fn masking_is_idempotent(program in programs(), syntax in syntax()) {
@@ -387,8 +469,10 @@ proptest! {
             needles.value(name, value.as_bytes(), Rule::Anywhere);
         }
         let whole = |op: &Op| !matches!(op, Op::Piece(..) | Op::Raw(_) | Op::Close(Encoder::Cut, _));
-        let text = hostile::text(&needles, &program.into_iter().filter(whole).collect::<Vec<_>>());
-        prop_assume!(!has_open_reference(&text));
+        let in_base64 = |op: &Op| matches!(op, Op::Close(Encoder::Base64 | Encoder::Surrounded | Encoder::Binary, _));
+        let program: Vec<Op> = program.into_iter().filter(whole).collect();
+        let text = hostile::text(&needles, &program);
+        prop_assume!(!(has_open_reference(&text) || program.iter().any(in_base64) && has_sign_behind_run(&text)));
         let (once, _) = reference::mask(&needles, &text, syntax);
         let (twice, hits) = reference::mask(&needles, &once, syntax);
         prop_assert!(once == twice && hits.is_empty(), "{} {}", text.escape_ascii(), once.escape_ascii());

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use super::model_child::{Process, write_config};
-use super::model_kit::{BOUND, Message, OK, TOKEN, Upstream, Wire, post};
+use super::model_kit::{BOUND, Message, OK, TOKEN, Upstream, Wire, last, post};
 
 const TABLE: &str = "[health]\nlisten = \"127.0.0.1:0\"\n";
 
@@ -90,7 +90,7 @@ fn p5_a_log_that_cannot_be_written_is_not_ready_until_it_can() {
         client.send(post("/p/1", "Connection: close\r\n", TOKEN.as_bytes()));
         let mut peer = upstream.accept();
         assert_eq!(peer.request().body, b"x_token");
-        peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+        peer.send(last(OK));
         assert_eq!(client.message("POST").status(), 200);
     };
     ask_one(&process);

@@ -66,6 +66,7 @@ mod model_kit;
 mod model_links;
 mod model_masking;
 mod model_multipart;
+mod model_peers;
 mod model_process;
 mod model_reload;
 mod model_signed;

@@ -6,7 +6,7 @@ use bauta::config::Limits;
 
 use super::coders::{CODINGS, brotli, gzip, noise, zstd};
 use super::model_kit::{
-    Message, OK, SECRETS, Sidecar, TOKEN, Upstream, VALUE, Wire, config, contains, post,
+    Message, OK, SECRETS, Sidecar, TOKEN, Upstream, VALUE, Wire, config, contains, last, post,
 };
 
 fn masking(upstream: &Upstream) -> Sidecar {
@@ -33,7 +33,7 @@ fn exchange(
     let method = seen.line().split(' ').next().unwrap().to_owned();
     let writer = thread::spawn(move || {
         // The sidecar may have enough of it before its end.
-        let _ = peer.try_send(&answer);
+        let _ = peer.try_send(last(answer));
     });
     let got = client.message(&method);
     writer.join().unwrap();
@@ -196,8 +196,11 @@ fn p6_answers_that_cannot_be_read_are_a_502() {
         answer("Content-Encoding: compress\r\n", b"whatever"),
         answer("Content-Encoding: gzip, unheard-of\r\n", b"whatever"),
         answer("Content-Encoding: gzip, gzip, gzip, gzip\r\n", b"whatever"),
+        answer("Grpc-Encoding: gzip\r\n", b"\x01\0\0\0\x01x"),
+        answer("Connect-Content-Encoding: br\r\n", b"\x01\0\0\0\x01x"),
         answer("Content-Type: application/json; charset=utf-16\r\n", b"{\0}\0"),
         answer("Content-Type: text/plain; charset=utf-7\r\n", b"+AGE-"),
+        answer("Content-Type: text/plain; charset*=''utf-16be\r\n", b"\0a"),
         b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/5\r\nContent-Length: 2\r\n\r\nok".to_vec(),
     ];
     for row in &mut rows {
@@ -227,7 +230,28 @@ fn p6_an_answer_that_breaks_inside_never_looks_complete() {
         }
     }
     // Not UTF-8, without saying so.
-    assert_cut(&sidecar, &upstream, answer("", b"\xff\xfes\0k\0"));
+    for (content_type, body) in [
+        ("", &b"\xff\xfes\0k\0"[..]),
+        ("", b"\n\0\0\0{\0\0\0"),
+        ("application/json", b" \0\0\0{\0\0\0"),
+        ("application/json", b"\x001"),
+        ("text/plain", b"s\0k\0"),
+        ("text/event-stream", b"d\0a\0"),
+    ] {
+        let headers = match content_type {
+            "" => String::new(),
+            content_type => format!("Content-Type: {content_type}\r\n"),
+        };
+        assert_cut(&sidecar, &upstream, answer(&headers, body));
+    }
+    // Sound begins as it likes.
+    let sound = [b"\xfe\xff\x01\0", TOKEN.as_bytes()].concat();
+    let got = get(
+        &sidecar,
+        &upstream,
+        answer("Content-Type: audio/pcm\r\n", &sound),
+    );
+    assert_eq!(got.body, b"\xfe\xff\x01\0x_token");
     // What the framing says is cut stays cut.
     let short = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome";
     assert_cut(&sidecar, &upstream, short.to_vec());
@@ -241,7 +265,7 @@ fn assert_cut(sidecar: &Sidecar, upstream: &Upstream, answer: Vec<u8>) {
     peer.request();
     let shown = String::from_utf8_lossy(&answer[..answer.len().min(200)]).into_owned();
     let writer = thread::spawn(move || {
-        let _ = peer.try_send(&answer);
+        let _ = peer.try_send(last(answer));
     });
     // It may be known before the head has left.
     if let Some(got) = client.message_or_end("GET") {
@@ -258,8 +282,134 @@ fn event(text: &str) -> String {
     )
 }
 
+/// What becomes of a stream of events that comes in pieces of that size.
+fn events(sidecar: &Sidecar, upstream: &Upstream, text: &str, size: usize) -> String {
+    let mut client = sidecar.connect();
+    client.send("GET /p/x HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut peer = upstream.accept();
+    peer.request();
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    peer.send(head);
+    for piece in text.as_bytes().chunks(size) {
+        send_chunk(&mut peer, piece);
+    }
+    peer.send("0\r\n\r\n");
+    let got = client.message("GET");
+    assert!(got.complete);
+    String::from_utf8(got.body).unwrap()
+}
+
+#[test]
+fn p1_what_stands_in_a_line_of_data_is_read_as_a_text_of_its_own() {
+    let upstream = Upstream::bind();
+    let mut config = config(&upstream.url(), Limits::default());
+    config.model.as_mut().unwrap().mask_responses = true;
+    let secrets = format!(
+        r#"{{"https://example.com": {{"x_pin": "739154", "x_user": "user", "x_token": "{TOKEN}"}}}}"#
+    );
+    let sidecar = Sidecar::with(&config, &secrets);
+    for (text, expected) in [
+        // A name in place of a number is a string.
+        (
+            "data: {\"n\": 739154, \"l\": [739154]}\n\n",
+            "data: {\"n\": \"x_pin\", \"l\": [\"x_pin\"]}\n\n",
+        ),
+        ("data:{\"n\":739154}\n\n", "data:{\"n\":\"x_pin\"}\n\n"),
+        // A short value is no part of JSON's structure.
+        (
+            "data: {\"role\":\"user\",\"user\":\"a user\"}\n\n",
+            "data: {\"role\":\"user\",\"user\":\"a x_user\"}\n\n",
+        ),
+        // Each line begins anew, whatever the last one left open.
+        (
+            "event: a\ndata: {\"a\": \"\ndata: {\"n\":739154}\n\n",
+            "event: a\ndata: {\"a\": \"\ndata: {\"n\":\"x_pin\"}\n\n",
+        ),
+        (
+            "data: {\"n\":739154}\r\n\r\ndata: {\"n\":739154}\r\n\r\n",
+            "data: {\"n\":\"x_pin\"}\r\n\r\ndata: {\"n\":\"x_pin\"}\r\n\r\n",
+        ),
+        (
+            "data: {\"n\":739154}\r\rdata: {\"role\":\"user\"}\r\r",
+            "data: {\"n\":\"x_pin\"}\r\rdata: {\"role\":\"user\"}\r\r",
+        ),
+        // What is no JSON is text, and so is every other line.
+        ("data: pin 739154 user\n\n", "data: pin x_pin x_user\n\n"),
+        (
+            ": user 739154\nid: 739154\nretry: 1\ndata\n\n",
+            ": x_user x_pin\nid: x_pin\nretry: 1\ndata\n\n",
+        ),
+        (
+            "dat: 739154\ndata : 739154\n data: 739154\n",
+            "dat: x_pin\ndata : x_pin\n data: x_pin\n",
+        ),
+        ("data: [DONE]\n\n", "data: [DONE]\n\n"),
+        // It may end anywhere.
+        ("data: {\"n\":739154", "data: {\"n\":\"x_pin\""),
+        ("\n\ndata: {\"n\":739154}", "\n\ndata: {\"n\":\"x_pin\"}"),
+        ("data:", "data:"),
+        ("id: 739154", "id: x_pin"),
+    ] {
+        for size in [1, 2, 7, text.len()] {
+            let got = events(&sidecar, &upstream, text, size);
+            assert_eq!(got, expected, "in pieces of {size}");
+        }
+    }
+}
+
+/// Client and upstream of an exchange whose answer has begun, with that head.
+fn begun(
+    sidecar: &Sidecar,
+    upstream: &Upstream,
+    request: impl AsRef<[u8]>,
+    head: impl AsRef<[u8]>,
+) -> (Wire, Wire) {
+    let mut client = sidecar.connect();
+    client.send(request);
+    let mut peer = upstream.accept();
+    peer.request();
+    peer.send(head);
+    let got = client.head();
+    assert!(got.contains("text/event-stream"), "{got}");
+    (client, peer)
+}
+
+const GET: &str = "GET /p/x HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const EVENTS: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+
 fn send_chunk(peer: &mut Wire, bytes: &[u8]) {
     peer.send([format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat());
+}
+
+/// What its last line ends with could go on as an escape, or as base64.
+#[test]
+fn an_event_goes_on_with_its_empty_line() {
+    let upstream = Upstream::bind();
+    let sidecar = masking(&upstream);
+    let (mut client, mut peer) = begun(&sidecar, &upstream, GET, EVENTS);
+    for last in [
+        "id: MTc2NDA=",
+        "id: x%3D",
+        ": a=",
+        "id: a&",
+        "id: sk-live-",
+        "data: a=",
+        "id: a\\",
+    ] {
+        for end in ["\n", "\r\n", "\r"] {
+            let event = format!("data: {{\"a\":1}}{end}{last}{end}{end}");
+            send_chunk(&mut peer, event.as_bytes());
+            let mut got = Vec::new();
+            // All of it, before anything else comes.
+            while got.len() < event.len() {
+                got.extend_from_slice(&client.chunk().unwrap());
+            }
+            assert_eq!(String::from_utf8(got).unwrap(), event);
+        }
+    }
+    peer.send("0\r\n\r\n");
+    assert_eq!(client.chunk(), Some(Vec::new()));
 }
 
 #[test]
@@ -281,17 +431,12 @@ fn p1_events_pass_one_by_one_in_lockstep_and_masked() {
         "\u{e9}\u{1f600}\n\n",
     ];
     for round in 0..2 {
-        let mut client = sidecar.connect();
-        client.send(post(
+        let request = post(
             "/p/v1/messages",
             "Accept: text/event-stream\r\n",
             b"{\"stream\":true}",
-        ));
-        let mut peer = upstream.accept();
-        peer.request();
-        peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
-        let head = client.head();
-        assert!(head.contains("text/event-stream"), "{head}");
+        );
+        let (mut client, mut peer) = begun(&sidecar, &upstream, request, last(EVENTS));
         for text in texts.iter().cycle().take(50) {
             let expected = match *text {
                 TOKEN => event("x_token"),
@@ -332,12 +477,9 @@ fn p1_coded_events_pass_one_by_one_in_lockstep() {
     use std::io::Write;
     let upstream = Upstream::bind();
     let sidecar = masking(&upstream);
-    let mut client = sidecar.connect();
-    client.send("GET /p/x HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n");
-    let mut peer = upstream.accept();
-    peer.request();
-    peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n");
-    client.head();
+    let request = "GET /p/x HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let (mut client, mut peer) = begun(&sidecar, &upstream, request, head);
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     for text in ["a", TOKEN, "b", VALUE, "c"].iter().cycle().take(20) {
         encoder.write_all(event(text).as_bytes()).unwrap();
@@ -368,9 +510,9 @@ fn p1_a_value_split_over_pieces_of_an_answer_is_masked() {
         client.send("GET /p/x HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let mut peer = upstream.accept();
         peer.request();
-        peer.send(
+        peer.send(last(
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n",
-        );
+        ));
         client.head();
         send_chunk(&mut peer, format!("so: {}", &TOKEN[..at]).as_bytes());
         // Only what could begin the value is held back.

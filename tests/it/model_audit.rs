@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::guard_kit::{CREDENTIAL, KEY, all_events, events, log, sidecar, with_headers};
 use super::model_child::Process;
-use super::model_kit::{BOUND, OK, Sidecar, TOKEN, Upstream, VALUE, contains, post};
+use super::model_kit::{BOUND, OK, Sidecar, TOKEN, Upstream, VALUE, contains, last, post};
 use super::model_websocket_kit::{TEXT, open};
 
 /// Waits for the next event that is not a start, as it comes into a log.
@@ -37,7 +37,7 @@ fn until_status(sidecar: &Sidecar, upstream: &Upstream, headers: &str, wanted: u
             while !answer.is_finished() {
                 if let Some(mut peer) = upstream.try_accept() {
                     peer.request();
-                    peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+                    peer.send(last(OK));
                 }
                 std::thread::yield_now();
             }

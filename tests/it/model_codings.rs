@@ -10,7 +10,7 @@ use super::coders::{
     chunked_head, coded_post, coded_text_post, conversation, gzip, noise, stored_gzip, through,
     zlib, zstd, zstd_with,
 };
-use super::model_kit::{OK, Sidecar, TOKEN, Upstream, VALUE, config, contains, find, post};
+use super::model_kit::{OK, Sidecar, TOKEN, Upstream, VALUE, config, contains, find, last, post};
 
 /// Takes a coding off in pieces of these sizes.
 fn decode(coding: &str, body: &[u8], input: usize, output: usize) -> Result<Vec<u8>, CodingError> {
@@ -354,7 +354,7 @@ fn a_coded_body_goes_on_while_its_sender_is_slow() {
         }
         assert_eq!(received.len(), text.len() - TOKEN.len() + "x_token".len());
         assert!(!contains(&received, TOKEN) && contains(&received, "x_token"));
-        peer.send(OK);
+        peer.send(last(OK));
         assert_eq!(client.message("POST").status(), 200);
     }
 }

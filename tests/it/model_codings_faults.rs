@@ -10,7 +10,7 @@ use super::coders::{
     CODINGS, Encode, MIB, assert_as_it_came, bare_deflate, brotli, chunk, chunked_head, coded_post,
     coded_text_post, conversation, gzip, noise, stored_gzip, through, zlib, zstd, zstd_with,
 };
-use super::model_kit::{End, Sidecar, TOKEN, Upstream, contains};
+use super::model_kit::{End, Sidecar, TOKEN, Upstream, contains, post};
 
 #[test]
 fn p6_what_cannot_be_decoded_is_refused_and_leaves_no_trace() {
@@ -143,6 +143,12 @@ fn p6_unknown_codings_are_refused() {
         }
         assert_eq!(got.error(), (415, "content_coding".to_owned()), "{coding}");
     }
+    // Nor is what the messages within a body are coded by.
+    for name in ["Grpc-Encoding", "Connect-Content-Encoding"] {
+        let headers = format!("Content-Type: application/grpc\r\n{name}: gzip\r\n");
+        let got = sidecar.refused(&post("/p/x", &headers, b"\x01\0\0\0\x01x"));
+        assert_eq!(got.error(), (415, "content_coding".to_owned()), "{name}");
+    }
     // A coding of the transfer is another thing.
     let got = sidecar.refused(b"POST /p/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n");
     assert_eq!(got.status(), 400);
@@ -195,7 +201,8 @@ fn p6_windows_beyond_what_http_allows_are_refused() {
 fn p8_bombs_are_refused_before_they_go_off() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);
-    let zeros = vec![0; 64 * MIB];
+    // Text that begins with a zero is none that is read.
+    let zeros = [&b"text"[..], &vec![0; 64 * MIB]].concat();
     let spaces = vec![b' '; 64 * MIB];
     let (gzipped, zstded) = (gzip(&zeros), zstd(&zeros));
     let rows = [

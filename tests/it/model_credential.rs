@@ -6,7 +6,7 @@ use super::guard_kit::{
     CREDENTIAL, IN_QUERY, KEY, all_events, configured, events, log, sidecar, submission,
     with_headers,
 };
-use super::model_kit::{Message, OK, Sidecar, TOKEN, Upstream, contains, post};
+use super::model_kit::{Message, OK, Sidecar, TOKEN, Upstream, contains, last, post};
 use super::model_tls::Authority;
 use super::model_websocket_kit::Socket;
 use super::model_websocket_kit::{TEXT, accepting, opening};
@@ -17,7 +17,7 @@ fn seen(sidecar: &Sidecar, upstream: &Upstream, request: &[u8]) -> Message {
     client.send(request);
     let mut peer = upstream.accept();
     let seen = peer.request();
-    peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+    peer.send(last(OK));
     assert_eq!(client.message("POST").body, b"ok");
     seen
 }

@@ -1,6 +1,8 @@
 //! HTTP on the wire: lengths, expectations, answers without bodies, headers of one hop, connections.
 
-use super::model_kit::{OK, Sidecar, Upstream, contains, post};
+use super::model_kit::{OK, Sidecar, Upstream, contains, last, post};
+use super::model_websocket_kit::opening;
+use bauta::config::Limits;
 
 #[test]
 fn conflicting_framing_makes_at_most_one_request() {
@@ -336,7 +338,7 @@ fn answers_are_framed_once() {
         client.send(post("/p/x", "", b"{}"));
         let mut peer = upstream.accept();
         peer.request();
-        peer.send(answer);
+        peer.send(last(answer));
         drop(peer);
         let got = client.message("POST");
         assert_eq!(
@@ -347,5 +349,94 @@ fn answers_are_framed_once() {
         );
         let framings = got.headers("content-length").len() + got.headers("transfer-encoding").len();
         assert_eq!(framings, 1, "{}", got.head);
+    }
+}
+
+#[test]
+fn p6_an_answer_with_a_transfer_coding_that_is_not_taken_off_is_a_502() {
+    let upstream = Upstream::bind();
+    let plain = Sidecar::before(&upstream);
+    let masking = Sidecar::masking_answers(&upstream, Limits::default());
+    let body = "3\r\nabc\r\n0\r\n\r\n";
+    let requests = [
+        "GET /p/x HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+        opening("/p/x", ""),
+    ];
+    for coding in [
+        "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked, gzip",
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: chunked, chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked,",
+        "Transfer-Encoding:",
+        "Transfer-Encoding: gzip, chunked\r\nContent-Length: 3",
+    ] {
+        for (sidecar, request) in [&plain, &masking]
+            .into_iter()
+            .flat_map(|sidecar| requests.iter().map(move |request| (sidecar, request)))
+        {
+            let mut client = sidecar.connect();
+            client.send(request);
+            let mut peer = upstream.accept();
+            peer.request();
+            peer.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n{coding}\r\n\r\n{body}"
+            ));
+            let got = client.message("GET");
+            assert_eq!(
+                got.error(),
+                (502, "upstream_garbage".to_owned()),
+                "{coding}"
+            );
+            // Nobody knows where the next answer would begin.
+            drop(client);
+            peer.end();
+        }
+    }
+    // Where there is no body, there is nothing to take off.
+    for (method, status) in [
+        ("HEAD", "200 OK"),
+        ("GET", "204 No Content"),
+        ("GET", "304 x"),
+    ] {
+        let mut client = plain.connect();
+        client.send(format!("{method} /p/x HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let mut peer = upstream.accept();
+        peer.request();
+        peer.send(format!(
+            "HTTP/1.1 {status}\r\nConnection: close\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+        ));
+        assert_eq!(client.message(method).status().to_string(), status[..3]);
+    }
+}
+
+#[test]
+fn a_connection_is_used_again_after_an_answer_with_trailers() {
+    let upstream = Upstream::bind();
+    for sidecar in [
+        Sidecar::before(&upstream),
+        Sidecar::masking_answers(&upstream, Limits::default()),
+    ] {
+        let mut client = sidecar.connect();
+        let mut peer = None;
+        for te in ["", "TE: trailers\r\n", ""] {
+            client.send(format!("GET /p/x HTTP/1.1\r\nHost: localhost\r\n{te}\r\n"));
+            let peer = peer.get_or_insert_with(|| upstream.accept());
+            peer.request();
+            peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n");
+            let head = client.head();
+            assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+            assert_eq!(client.chunk().unwrap(), b"ok");
+            let end = client.until(b"0\r\n");
+            assert_eq!(end, b"0\r\n");
+            let trailers = client.until(b"\r\n");
+            if trailers != b"\r\n" {
+                client.until(b"\r\n");
+            }
+        }
+        assert!(upstream.is_untouched(), "one connection did for all");
     }
 }

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use bauta::config::Limits;
 use bytes::Bytes;
 use h2::Reason;
+use http::Method;
 use rustls::{ServerConnection, StreamOwned};
 
 use super::http2_kit::{
@@ -422,5 +423,40 @@ fn clients_that_do_not_read_hold_up_no_other_answer_on_the_shared_connection() {
         }
         drop(slow);
         stop(sidecar).await;
+    });
+}
+
+#[test]
+fn an_answer_that_has_no_body_is_over_though_its_stream_is_open() {
+    play(async {
+        let mut upstream = Upstream::bind().await;
+        let mut config = upstream.config(Limits::default());
+        for masking in [false, true] {
+            config.model.as_mut().unwrap().mask_responses = masking;
+            let config = config.clone();
+            let started = move || Sidecar::with(&config, SECRETS);
+            let sidecar = tokio::task::spawn_blocking(started).await.unwrap();
+            let mut client = Client::plain(sidecar.addr).await;
+            for (method, status) in [
+                (Method::GET, 204),
+                (Method::GET, 304),
+                (Method::POST, 204),
+                (Method::HEAD, 200),
+            ] {
+                let mut request = get("/p/x");
+                *request.method_mut() = method;
+                let (answer, mut stream) = tokio::join!(client.send(request, b""), async {
+                    let mut exchange = upstream.accept().await;
+                    let stream = exchange.begin(status, false);
+                    (exchange, stream)
+                });
+                let answer = answer.unwrap();
+                assert_eq!((answer.status, answer.body.len()), (status, 0));
+                // What comes all the same is nobody's; the stream may be gone by now.
+                let _ = stream.1.send_data(Bytes::from_static(b"more"), true);
+            }
+            works(&mut client, &mut upstream).await;
+            stop(sidecar).await;
+        }
     });
 }

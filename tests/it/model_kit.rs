@@ -546,6 +546,16 @@ pub fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
+/// An answer that says that its connection ends with it.
+///
+/// For tests whose upstream goes after one answer and takes the next request on a new connection: nobody can say when the sidecar
+/// hears of an end that was not announced.
+pub fn last(answer: impl AsRef<[u8]>) -> Vec<u8> {
+    let answer = answer.as_ref();
+    let line = answer.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    [&answer[..line], b"Connection: close\r\n", &answer[line..]].concat()
+}
+
 /// Takes back the escapes of `tests/data/smuggling.tsv`, which says what they are.
 pub fn unescape(text: &str) -> Vec<u8> {
     let mut out = Vec::new();

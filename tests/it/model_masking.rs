@@ -1,6 +1,8 @@
 //! What leaves through the model channel: values nowhere, everything else as it was.
 
-use super::model_kit::{OK, SECRETS, Sidecar, TOKEN, Upstream, VALUE, config, contains, post};
+use super::model_kit::{
+    OK, SECRETS, Sidecar, TOKEN, Upstream, VALUE, config, contains, last, post,
+};
 use bauta::config::Limits;
 
 /// Standard base64, by hand: the tests know nothing of the engine.
@@ -31,7 +33,7 @@ fn through(sidecar: &Sidecar, upstream: &Upstream, request: &[u8]) -> super::mod
     let mut peer = upstream.accept();
     let message = peer.request();
     // Said, as the next request must not meet a connection that is about to be dropped.
-    peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+    peer.send(last(OK));
     assert_eq!(client.message("POST").body, b"ok");
     assert!(
         !contains(&peer.seen, VALUE) && !contains(&peer.seen, TOKEN),
@@ -128,6 +130,25 @@ fn p1_path_query_and_headers_are_masked() {
     assert_eq!(seen.headers("x-note"), ["x_password", "plain"]);
     assert_eq!(seen.header("cookie").unwrap(), "a=x_token");
     assert!(!contains(seen.head.as_bytes(), &basic), "{}", seen.head);
+}
+
+#[test]
+fn p1_every_method_and_every_part_of_a_query_is_masked() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let body = format!(r#"{{"{TOKEN}":["{TOKEN}"]}}"#);
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"] {
+        // What a target has no room for (RFC 9112, 3.2), its fragment, does not go on.
+        let request = format!(
+            "{method} /p/x?{TOKEN}=1&b[{TOKEN}]&%73{}=;{TOKEN}#{TOKEN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            &TOKEN[1..],
+            body.len()
+        );
+        let seen = through(&sidecar, &upstream, request.as_bytes());
+        let target = "/x?x_token=1&b[x_token]&x_token=;x_token";
+        assert_eq!(seen.line(), format!("{method} {target} HTTP/1.1"));
+        assert_eq!(seen.body, br#"{"x_token":["x_token"]}"#, "{method}");
+    }
 }
 
 #[test]
@@ -233,6 +254,14 @@ fn p6_codings_and_charsets_that_cannot_be_read_are_refused() {
             (415, "charset"),
         ),
         (
+            "Content-Type: text/plain; charset*=us-ascii''utf-16be",
+            (415, "charset"),
+        ),
+        (
+            "Content-Type: application/json; charset*0=utf-16be",
+            (415, "charset"),
+        ),
+        (
             "Content-Type: text/plain\r\nContent-Type: application/json",
             (400, "content_type_ambiguous"),
         ),
@@ -274,6 +303,120 @@ fn p6_a_body_that_shows_to_be_utf_16_is_refused() {
     assert!(upstream.is_untouched());
 }
 
+/// A character as UTF-16 or UTF-32 has it.
+type Unit = fn(char) -> Vec<u8>;
+
+const WIDE: [Unit; 4] = [
+    |c| (c as u16).to_le_bytes().to_vec(),
+    |c| (c as u16).to_be_bytes().to_vec(),
+    |c| (c as u32).to_le_bytes().to_vec(),
+    |c| (c as u32).to_be_bytes().to_vec(),
+];
+
+#[test]
+fn p6_json_in_utf_16_and_utf_32_is_refused_with_blanks_before_it_too() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let text = format!("{{\"a\": \"{TOKEN}\"}}");
+    for (blank, unit) in ["", " ", "\n", "\r\n", "\t", "   "]
+        .iter()
+        .flat_map(|blank| WIDE.map(|unit| (blank, unit)))
+    {
+        let body: Vec<u8> = format!("{blank}{text}").chars().flat_map(unit).collect();
+        for header in [
+            "Content-Type: application/json\r\n",
+            "Content-Type: application/vnd.x+json\r\n",
+            "Content-Type: text/plain\r\n",
+            "",
+        ] {
+            let got = sidecar.refused(&post("/p/x", header, &body));
+            assert_eq!(
+                got.error(),
+                (415, "charset".to_owned()),
+                "{header:?} {:?}",
+                &body[..8]
+            );
+        }
+    }
+    // A number alone, which only what is declared as JSON could mean.
+    let json = "Content-Type: application/json\r\n";
+    for unit in WIDE {
+        let got = sidecar.refused(&post("/p/x", json, &unit('1')));
+        assert_eq!(got.error(), (415, "charset".to_owned()));
+    }
+    assert!(upstream.is_untouched());
+}
+
+#[test]
+fn p1_sound_and_pictures_may_begin_as_they_like_and_are_searched() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let openings = [
+        &b"\xfe\xff\x01\0"[..],
+        b"\xff\xfe\xff\xfe",
+        b"\"\0\x01\0",
+        b"[\0\0\0",
+        b"\0\0\0{",
+        b"\0\0\xfe\xff",
+    ];
+    for opening in openings {
+        let body = [opening, TOKEN.as_bytes(), b"\0"].concat();
+        let masked = [opening, b"x_token\0"].concat();
+        for content_type in ["audio/pcm", "Audio/L16; rate=16000", "video/x", "image/x"] {
+            let header = format!("Content-Type: {content_type}\r\n");
+            let seen = through(&sidecar, &upstream, &post("/p/x", &header, &body));
+            assert_eq!(seen.body, masked, "{content_type} {opening:?}");
+        }
+    }
+    // What may be text all the same.
+    for content_type in ["application/octet-stream", "image/svg+xml"] {
+        let header = format!("Content-Type: {content_type}\r\n");
+        for opening in [openings[0], openings[1], openings[5]] {
+            let got = sidecar.refused(&post("/p/x", &header, opening));
+            assert_eq!(got.error(), (415, "charset".to_owned()), "{content_type}");
+        }
+        through(&sidecar, &upstream, &post("/p/x", &header, openings[2]));
+    }
+    // An MP4 file that nobody says to be one.
+    let mp4 = b"\0\0\0\x20ftypisom\0\0\x02\0";
+    assert_eq!(
+        through(&sidecar, &upstream, &post("/p/x", "", mp4)).body,
+        mp4
+    );
+}
+
+#[test]
+fn what_a_request_without_a_body_says_of_one_does_not_matter() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    for header in [
+        "Content-Type: multipart/form-data",
+        "Content-Type: application/json; charset=utf-16",
+        "Content-Type: text/plain\r\nContent-Type: application/json",
+        "Content-Encoding: unheard-of",
+    ] {
+        for head in [
+            "GET /p/x HTTP/1.1\r\n",
+            "POST /p/x HTTP/1.1\r\nContent-Length: 0\r\n",
+        ] {
+            let request = format!("{head}Host: localhost\r\n{header}\r\n\r\n");
+            let seen = through(&sidecar, &upstream, request.as_bytes());
+            assert!(contains(
+                seen.head.to_ascii_lowercase().as_bytes(),
+                "content-"
+            ));
+            assert!(seen.headers("transfer-encoding").is_empty() && seen.body.is_empty());
+        }
+        // Whoever announces one and sends none is held to what is said of it.
+        let request = format!(
+            "POST /p/x HTTP/1.1\r\nHost: localhost\r\n{header}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        );
+        let status = sidecar.refused(request.as_bytes()).status();
+        assert!([400, 415].contains(&status), "{header}: {status}");
+    }
+    assert!(upstream.is_untouched());
+}
+
 #[test]
 fn p1_latin_1_is_read_too() {
     let upstream = Upstream::bind();
@@ -305,7 +448,7 @@ fn p7_bodies_without_an_occurrence_arrive_byte_for_byte() {
         ("application/json", b"not json at all"),
         ("application/json", b"{\"a\": \"\xff\xfe\xc0\x80\"}"),
         ("application/json", &deep),
-        ("text/plain", b"\xc0\xff\xfe\x00 \xc3"),
+        ("text/plain", b"\xc0\xff\xfe \x00 \xc3"),
         ("application/octet-stream", &bytes),
         ("application/x-www-form-urlencoded", b"a=%zz&b=+%20+&&&=%"),
         ("application/json", b""),

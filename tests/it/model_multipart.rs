@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::thread;
 
 use bauta::config::Limits;
-use bauta::guard::{Snapshot, Syntax};
+use bauta::guard::Snapshot;
 use bauta::relay::Error;
+use bauta::relay::content::Declared;
 use bauta::relay::multipart::{Boundary, PartError, Reader};
 use bytes::Bytes;
 use proptest::prelude::{ProptestConfig, any};
 use proptest::{prop_assert_eq, proptest};
 
 use super::model_kit::{
-    OK, Sidecar, TOKEN, Upstream, VALUE, config, contains, post, secrets, unescape,
+    OK, Sidecar, TOKEN, Upstream, VALUE, config, contains, last, post, secrets, unescape,
 };
 
 /// Bodies that are refused, and why.
@@ -38,7 +39,7 @@ fn read<'a>(
     bound: &str,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<(Vec<u8>, u64), Error> {
-    let mut reader = Reader::new(&snapshot(), Syntax::Text, Some(&boundary(bound)))?;
+    let mut reader = Reader::new(&snapshot(), Declared::Other, Some(&boundary(bound)))?;
     let mut out = Vec::new();
     for piece in pieces {
         reader.push(Bytes::copy_from_slice(piece), &mut out)?;
@@ -81,7 +82,7 @@ fn p1_each_part_is_masked_by_its_own_rules() {
         "--in\r\nContent-Type: application/json\r\n\r\n[99123456789012]\r\n--in\r\n\r\n{TOKEN}\r\n--in--\r\n"
     );
     // (headers, content, both as they go on)
-    let rows: [(&str, &str, &str, &str); 17] = [
+    let rows: [(&str, &str, &str, &str); 20] = [
         ("A: b\r\n", TOKEN, "A: b\r\n", "x_token"),
         ("", VALUE, "", "x_password"),
         (
@@ -95,6 +96,19 @@ fn p1_each_part_is_masked_by_its_own_rules() {
             "[99123456789012]",
             "content-type:Application/JSON;charset=UTF-8\r\n",
             "[\"x_pin\"]",
+        ),
+        // What a sender does not know by its name is JSON where it looks so.
+        (
+            "Content-Type: application/octet-stream\r\n",
+            "\n{\"a\": 99123456789012}",
+            "Content-Type: application/octet-stream\r\n",
+            "\n{\"a\": \"x_pin\"}",
+        ),
+        (
+            "Content-Type: application/octet-stream\r\n",
+            "99123456789012",
+            "Content-Type: application/octet-stream\r\n",
+            "x_pin",
         ),
         // A text is not JSON, whatever it looks like; what has no type is JSON where it looks so.
         (
@@ -131,9 +145,9 @@ fn p1_each_part_is_masked_by_its_own_rules() {
         // "sk-live-51Hx2eKfQ9wZ" in base64.
         (
             "Content-Type: application/json\r\nContent-Transfer-Encoding: base64\r\n",
-            "c2stbGl2ZS01MUh4MmVLZlE5d1o=",
+            "c2stbGl2ZS01MU\r\nh4MmVLZlE5d1o=\r\n",
             "Content-Type: application/json\r\nContent-Transfer-Encoding: base64\r\n",
-            "eF90b2tlbg==",
+            "eF90b2tlbg==\r\n",
         ),
         (
             &format!(
@@ -166,6 +180,12 @@ fn p1_each_part_is_masked_by_its_own_rules() {
             &nested,
             "Content-Type: multipart/mixed; boundary=in\r\n",
             "--in\r\nContent-Type: application/json\r\n\r\n[\"x_pin\"]\r\n--in\r\n\r\nx_token\r\n--in--\r\n",
+        ),
+        (
+            "Content-Type: audio/pcm\r\n",
+            "{\0sk-live-51Hx2eKfQ9wZ",
+            "Content-Type: audio/pcm\r\n",
+            "{\0x_token",
         ),
         (
             "Content-Type: message/rfc822\r\n",
@@ -295,6 +315,9 @@ fn p6_a_part_that_shows_to_be_utf_16_is_refused() {
         ("Content-Type: text/plain", b"\xff\xfea\0"),
         ("Content-Type: text/plain", b"\xfe\xff"),
         ("A: b", b"\0{\0\""),
+        ("A: b", b"\n\0\0\0{\0\0\0"),
+        ("Content-Type: application/json", b" \0\0\0{\0\0\0"),
+        ("Content-Type: text/plain", b"a\0b\0"),
         ("A: b", b"\xff\xfe{\0"),
     ] {
         let body = form(
@@ -387,7 +410,7 @@ fn p8_ten_thousand_parts_pass_and_a_million_hold_nothing_back() {
     let (got, hits) = read("b", [body.as_bytes()]).ok().unwrap();
     assert!(got == body.replace(TOKEN, "x_token").as_bytes());
     assert_eq!(hits, 10_000);
-    let mut reader = Reader::new(&snapshot(), Syntax::Text, Some(&boundary("b")))
+    let mut reader = Reader::new(&snapshot(), Declared::Other, Some(&boundary("b")))
         .ok()
         .unwrap();
     let piece = Bytes::from("--b\r\n\r\nx\r\n".repeat(1000));
@@ -481,7 +504,7 @@ fn an_upload_goes_on_with_its_exact_length_and_its_type() {
             seen.head.as_bytes(),
             content_type.trim_end().split_once(": ").unwrap().1
         ));
-        peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+        peer.send(last(OK));
         assert_eq!(writer.join().unwrap().message("POST").body, b"ok");
     }
 }
@@ -496,7 +519,7 @@ fn p6_uploads_that_cannot_be_read_are_refused_before_anything_is_sent() {
     let marked = b"--b\r\nContent-Type: text/plain\r\n\r\n\xff\xfea\0\r\n--b--\r\n";
     let open = b"--b\r\n\r\nx\r\n";
     let long = "b".repeat(71);
-    let rows: [(&str, &[u8], (u16, &str)); 15] = [
+    let rows: [(&str, &[u8], (u16, &str)); 16] = [
         ("multipart/form-data", body, (400, "multipart_boundary")),
         (
             "multipart/form-data; boundary=",
@@ -536,6 +559,11 @@ fn p6_uploads_that_cannot_be_read_are_refused_before_anything_is_sent() {
         (
             "multipart/related; boundary=b",
             b"--b\r\n\r\nx\n--b--",
+            (400, "multipart_invalid"),
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data; name=f; filename*0=a; filename*1=b\r\n\r\nx\r\n--b--",
             (400, "multipart_invalid"),
         ),
         (

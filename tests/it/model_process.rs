@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::coders::{gzip, noise, stored_gzip, zstd_with};
 use super::model_child::{Process, command, write_config};
-use super::model_kit::{BOUND, OK, SECRETS, TOKEN, Upstream, Wire, contains, post};
+use super::model_kit::{BOUND, OK, SECRETS, TOKEN, Upstream, Wire, contains, last, post};
 
 #[test]
 fn sigterm_drains_requests_in_flight_and_accepts_no_more() {
@@ -156,6 +156,29 @@ fn p3_the_log_has_counts_by_key_and_nothing_that_was_sent() {
         !log.contains("of-mine") && !log.contains("SECRETIVE") && !log.contains(TOKEN),
         "{log}"
     );
+}
+
+#[test]
+fn an_answer_with_trailers_or_without_a_body_is_complete_in_the_log() {
+    let upstream = Upstream::bind();
+    let mut process = Process::start(&upstream, "");
+    let mut client = process.connect();
+    let mut peer = None;
+    let trailers =
+        "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n";
+    for (te, answer, end) in [
+        ("TE: trailers\r\n", trailers, "x-sum: 1\r\n\r\n"),
+        ("", trailers, "ok\r\n0\r\n\r\n"),
+        ("", "Content-Length: 0\r\n\r\n", "\r\n\r\n"),
+    ] {
+        client.send(format!("GET /p/x HTTP/1.1\r\nHost: localhost\r\n{te}\r\n"));
+        let peer = peer.get_or_insert_with(|| upstream.accept());
+        peer.request();
+        peer.send(format!("HTTP/1.1 200 OK\r\n{answer}"));
+        client.until(end.as_bytes());
+        let line: serde_json::Value = serde_json::from_str(&process.line("\"request\"")).unwrap();
+        assert_eq!(line["outcome"], "complete", "{line}");
+    }
 }
 
 /// FNV-1a over everything that passes: order and content, without keeping it.
@@ -327,7 +350,7 @@ fn p8_a_heavy_coded_body_passes_in_little_memory() {
             peer.forget();
         }
         assert_eq!(total, text.len() * MEMBERS, "{coding}");
-        peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+        peer.send(last(OK));
         assert_eq!(writer.join().unwrap().message("POST").status(), 200);
     }
     // What is held back, twice over for freed memory that the allocator keeps, and one window of zstd.

@@ -8,9 +8,9 @@ use flate2::write::GzEncoder;
 
 use super::guard_kit::all_events;
 use super::model_kit::{
-    Message, OK, SECRETS, Sidecar, TOKEN, Upstream, config, contains, post, secrets,
+    Message, OK, SECRETS, Sidecar, TOKEN, Upstream, config, contains, last, post, secrets,
 };
-use super::model_websocket_kit::{TEXT, open};
+use super::model_websocket_kit::{TEXT, open, opening};
 
 /// A turn of a conversation as Anthropic's clients send it back, with that block in it.
 fn conversation(block: &str) -> String {
@@ -41,7 +41,7 @@ fn passed(sidecar: &Sidecar, upstream: &Upstream, body: &str) -> String {
     client.send(json(body));
     let mut peer = upstream.accept();
     let seen = peer.request();
-    peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+    peer.send(last(OK));
     assert_eq!(client.message("POST").body, b"ok");
     assert_eq!(
         seen.header("content-length").unwrap(),
@@ -198,9 +198,13 @@ fn p1_signed_blocks_are_found_in_codings_batches_and_parts() {
     // Long enough to be compressed, and not just stored.
     let filler = "lorem ipsum ".repeat(50);
     let alone = format!("[{block},\"{filler}\"]");
+    // As SDKs send what they do not know by its name.
+    let unnamed = parts.replace("application/jsonl", "application/octet-stream");
     let rows = [
         ("application/x-ndjson", "", batch.clone().into_bytes()),
+        ("application/octet-stream", "", batch.clone().into_bytes()),
         ("multipart/form-data; boundary=b", "", parts.into_bytes()),
+        ("multipart/form-data; boundary=b", "", unnamed.into_bytes()),
         ("application/json", "gzip", gzip(&alone)),
     ];
     for (content_type, coding, body) in rows {
@@ -219,7 +223,7 @@ fn p1_signed_blocks_are_found_in_codings_batches_and_parts() {
         assert!(seen.body == body, "{content_type} {coding}");
         let coded = seen.header("content-encoding").unwrap_or_default();
         assert_eq!(coded, coding);
-        peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+        peer.send(last(OK));
         assert_eq!(client.message("POST").body, b"ok");
     }
 }
@@ -287,4 +291,41 @@ fn what_a_provider_signs_in_an_answer_stays_as_it_is() {
     let mut client = sidecar.connect();
     client.send(json(&conversation(&signed_blocks()[0])));
     check_refusal(&client.message("POST"), "x_token");
+}
+
+#[test]
+fn a_cloud_signed_request_is_refused_and_says_why() {
+    let upstream = Upstream::bind();
+    let sidecar = Sidecar::before(&upstream);
+    let signed = "Authorization: AWS4-HMAC-SHA256 Credential=AKID/20261123/eu-west-1/bedrock/aws4_request, \
+                  SignedHeaders=host, Signature=00\r\n";
+    let presigned = "/p/model/x/invoke?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00";
+    for request in [
+        post("/p/model/x/invoke", signed, b"{}"),
+        post(presigned, "", b"{}"),
+        opening("/p/stream", signed).into_bytes(),
+        opening(presigned, "").into_bytes(),
+    ] {
+        let answer = sidecar.refused(&request);
+        assert_eq!(answer.error(), (422, "cloud_signed".to_owned()));
+        assert_eq!(answer.error_text("type"), "invalid_request_error");
+        let message = answer.error_text("message");
+        assert!(message.contains("bearer token"), "{message}");
+        assert!(!message.contains("AKID"), "{message}");
+    }
+    assert!(upstream.is_untouched());
+    // The same cloud with a key that is sent as it is.
+    let mut client = sidecar.connect();
+    client.send(post(
+        "/p/model/x/invoke",
+        "Authorization: Bearer key\r\n",
+        b"{}",
+    ));
+    let mut peer = upstream.accept();
+    assert_eq!(
+        peer.request().header("authorization").unwrap(),
+        "Bearer key"
+    );
+    peer.send(OK);
+    assert_eq!(client.message("POST").body, b"ok");
 }

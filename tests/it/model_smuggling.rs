@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use super::model_kit::{BOUND, OK, SECRETS, Sidecar, config, find, unescape};
+use super::model_kit::{BOUND, OK, SECRETS, Sidecar, config, find, last, unescape};
 use bauta::config::Limits;
 
 const CORPUS: &str = include_str!("../data/smuggling.tsv");
@@ -100,10 +100,7 @@ fn record(mut stream: TcpStream) -> Result<Option<Record>, String> {
     let mut answered = false;
     loop {
         if let Some(whole) = length(&seen)?.filter(|whole| !answered && seen.len() >= *whole) {
-            let answer = OK.replacen("\r\n", "\r\nConnection: close\r\n", 1);
-            stream
-                .write_all(answer.as_bytes())
-                .map_err(|e| e.to_string())?;
+            stream.write_all(&last(OK)).map_err(|e| e.to_string())?;
             answered = whole > 0;
         }
         match stream.read(&mut buffer) {

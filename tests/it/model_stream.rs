@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::model_kit::{OK, Sidecar, TOKEN, Upstream, VALUE, contains, post};
+use super::model_kit::{OK, Sidecar, TOKEN, Upstream, VALUE, contains, last, post};
 
 #[test]
 fn sse_passes_event_by_event_in_lockstep() {
@@ -26,9 +26,9 @@ fn sse_passes_event_by_event_in_lockstep() {
         } else {
             format!("Content-Length: {total}")
         };
-        peer.send(format!(
+        peer.send(last(format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{framing}\r\n\r\n"
-        ));
+        )));
         // The head comes before any event.
         let head = client.head();
         assert!(head.contains("text/event-stream"), "{head}");
@@ -96,7 +96,7 @@ fn p1_a_value_over_the_edge_of_what_is_held_back_is_masked() {
         );
         assert_eq!(seen.body.len(), body.len() - TOKEN.len() + "x_token".len());
         assert!(!contains(&seen.body, TOKEN));
-        peer.send(OK);
+        peer.send(last(OK));
         assert_eq!(writer.join().unwrap().message("POST").status(), 200);
     }
 }

@@ -174,12 +174,12 @@ fn p1_binary_messages_are_read_as_text_too() {
     );
     peer.send(BINARY, &bytes);
     assert_eq!(client.whole(), (BINARY, bytes));
-    // JSON in UTF-16, which would not be read.
-    let wide: Vec<u8> = format!("{{\"a\": \"{TOKEN}\"}}")
+    // JSON in UTF-16, whose escapes would not be read: no text, though its bytes are UTF-8.
+    let wide: Vec<u8> = format!(" {{\"a\": \"{TOKEN}\"}}")
         .bytes()
         .flat_map(|b| [b, 0])
         .collect();
-    client.part(0, BINARY, &wide[..3]);
+    client.part(0, TEXT, &wide[..3]);
     client.part(0x80, CONTINUATION, &wide[3..]);
     assert_eq!(client.closed().0, 1003);
     assert_eq!(peer.closed().0, 1001);

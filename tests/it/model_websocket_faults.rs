@@ -20,6 +20,31 @@ fn refused(mut client: Socket, mut peer: Socket, code: u16) {
 }
 
 #[test]
+fn p1_sound_in_binary_messages_may_begin_as_it_likes_and_is_searched() {
+    let upstream = Upstream::bind();
+    for sidecar in [
+        Sidecar::before(&upstream),
+        Sidecar::masking_answers(&upstream, Limits::default()),
+    ] {
+        let (mut client, mut peer) = open(&sidecar, &upstream);
+        for opening in [
+            &b"\xfe\xff\x01\0"[..],
+            b"\xff\xfe\xff\xfe",
+            b"\"\0\x01\0",
+            b"[\0\0\0",
+            b"{\0",
+            b"\0\0\"\0",
+            b"\0\0\xfe\xff",
+        ] {
+            client.send(BINARY, [opening, TOKEN.as_bytes(), b"\0"].concat());
+            assert_eq!(peer.whole(), (BINARY, [opening, b"x_token\0"].concat()));
+            peer.send(BINARY, [opening, b"\0"].concat());
+            assert_eq!(client.whole(), (BINARY, [opening, b"\0"].concat()));
+        }
+    }
+}
+
+#[test]
 fn p8_what_the_protocol_does_not_allow_a_client_ends_it() {
     let upstream = Upstream::bind();
     let sidecar = Sidecar::before(&upstream);

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::coders::noise;
-use super::model_kit::{BOUND, OK, TOKEN, Upstream, Wire, post};
+use super::model_kit::{BOUND, OK, TOKEN, Upstream, Wire, last, post};
 use super::run_kit::{
     Running, command, connect, folder, run, run_with_input, text, with_vault, write_secrets,
 };
@@ -434,7 +434,7 @@ fn a_changed_configuration_does_not_move_the_sidecar() {
             assert!(begun.elapsed() < BOUND);
         };
         peer.request();
-        peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+        peer.send(last(OK));
         assert_eq!(client.message("POST").status(), 200);
         if moved {
             break;
@@ -527,7 +527,7 @@ fn commands_run_side_by_side_with_a_log_each() {
             ));
             let mut peer = upstream.accept();
             assert_eq!(peer.request().body, b"x_token");
-            peer.send(OK.replacen("\r\n", "\r\nConnection: close\r\n", 1));
+            peer.send(last(OK));
             assert_eq!(client.message("POST").status(), 200);
         }
     }

@@ -10,7 +10,6 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::drawn::{DRAWN, Drawn};
-
 use super::texts::no_room;
 use crate::browser::hub::{CallError, Hub};
 use crate::browser::pages::{frame_tree_on, isolated_world, read};

@@ -11,7 +11,6 @@ use super::covers::{STYLES, covers, zoom};
 use super::drawn::Drawn;
 use super::gate::{Glance, glance, numbers};
 use super::geometry::{Rect, Shown};
-
 use super::texts::Texts;
 use super::tree::Tree;
 use crate::browser::hub::{CallError, Hub};
@@ -110,7 +109,7 @@ struct TargetInfo {
     target_id: String,
     #[serde(rename = "type")]
     kind: String,
-    parent_frame_id: Option<String>,
+    parent_frame_id: Option<Box<str>>,
 }
 
 impl Page<'_> {
@@ -190,7 +189,7 @@ impl Page<'_> {
             let is_in = |info: &TargetInfo| {
                 info.parent_frame_id
                     .as_ref()
-                    .is_some_and(|parent| frames.iter().any(|frame| **frame == **parent))
+                    .is_some_and(|parent| frames.contains(parent))
             };
             let (inside, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(is_in);
             others = rest;

@@ -7,14 +7,16 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::Place;
 use super::focus::{self, Focus, Handles};
+use super::insert;
 use super::refusals::Recent;
 use super::said::Edit;
 use crate::browser::spans::spans;
 use crate::browser::{Context, Refusal};
-use crate::guard::{About, Counts, Snapshot};
+use crate::guard::{Counts, Snapshot};
 
 /// Reads the text of an element.
 const EDITS: &str = include_str!("edits.js");
@@ -30,7 +32,8 @@ pub(super) enum Change<'a> {
     Key(Edit),
 }
 
-/// A field's text as the caret or the selection parts it.
+/// A field's text as the caret or the selection parts it, in the order of `edits.js`.
+#[derive(Deserialize)]
 struct Field {
     before: String,
     chosen: String,
@@ -55,14 +58,9 @@ pub(super) async fn refusal(
     }
     let mut handles = Handles::new(hub);
     let focus = focus::find(&mut handles, pages, place.target).await.ok()?;
-    let about = About {
-        channel: "browser",
-        target: format!("{} frame {}", focus.facts.origin, focus.frame).into(),
-        method: place.method,
-    };
-    let ticket = match context.guard.admit(about).await {
+    let ticket = match insert::admit(context, place.method, focus.place()).await {
         Ok(ticket) => ticket,
-        Err(unavailable) => return Some(Refusal::new(unavailable.to_string())),
+        Err(unavailable) => return Some(Refusal::new(unavailable)),
     };
     let key = part_left(context, &focus, ticket.snapshot(), change).await?;
     if recent.is_new(&format!("{key} {} {LEFT}", focus.frame)) {
@@ -85,7 +83,9 @@ pub(super) async fn part_left(
     let Ok(parts) = parts else {
         return Some(UNREAD.to_owned());
     };
-    Field::new(parts)?.part_left(snapshot, change)
+    // Nothing, where it holds no text that keys edit.
+    let field: Field = serde_json::from_value(parts).ok()?;
+    field.part_left(snapshot, change)
 }
 
 /// Why a change is refused.
@@ -96,17 +96,6 @@ pub(super) const LEFT: &str = "what was typed would leave something of it in its
 const UNREAD: &str = "a value";
 
 impl Field {
-    /// `None`: it holds no text that keys edit.
-    fn new(parts: serde_json::Value) -> Option<Self> {
-        let (before, chosen, after, takes_lines) = serde_json::from_value(parts).ok()?;
-        Some(Self {
-            before,
-            chosen,
-            after,
-            takes_lines,
-        })
-    }
-
     /// The key of a value of which that leaves a part.
     fn part_left(&self, snapshot: &Snapshot, change: &Change<'_>) -> Option<String> {
         let text = [&*self.before, &self.chosen, &self.after].concat();

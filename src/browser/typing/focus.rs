@@ -77,6 +77,11 @@ impl Document {
 }
 
 impl Focus {
+    /// Its document, as the audit log names it.
+    pub fn place(&self) -> String {
+        format!("{} frame {}", self.facts.origin, self.frame)
+    }
+
     /// The element's document.
     pub fn document(&self) -> Document {
         Document {

@@ -259,13 +259,14 @@ async fn look<'a>(
             return Err(Refused {
                 key,
                 reason,
-                ticket: admit(context, wanted, "no frame").await.ok(),
+                ticket: admit(context, wanted.method, "no frame".to_owned())
+                    .await
+                    .ok(),
                 document: None,
             });
         }
     };
-    let place = format!("{} frame {}", focus.facts.origin, focus.frame);
-    match admit(context, wanted, &place).await {
+    match admit(context, wanted.method, focus.place()).await {
         Ok(ticket) => Ok(Seen { focus, ticket }),
         Err(reason) => Err(Refused {
             key,
@@ -276,11 +277,16 @@ async fn look<'a>(
     }
 }
 
-async fn admit(context: &Context, wanted: &Wanted<'_>, place: &str) -> Result<Ticket, String> {
+/// Asks to be admitted to a place, for what a command types there.
+pub(super) async fn admit(
+    context: &Context,
+    method: &'static str,
+    place: String,
+) -> Result<Ticket, String> {
     let about = About {
         channel: "browser",
         target: place.into(),
-        method: wanted.method,
+        method,
     };
     let ticket = context.guard.admit(about).await;
     ticket.map_err(|unavailable| unavailable.to_string())

@@ -71,6 +71,9 @@ impl Reading {
         let class = class::OF[usize::from(sym.byte)];
         if class & class::ESCAPE != 0 && !sym.inert {
             self.wake(sym.byte, form, needles, findings);
+            if sym.byte == b'\\' && self.chain.decoders().is_empty() {
+                self.scan.leave_escape();
+            }
         }
         let keep = self.base64.unread().max(self.hex.unread()) + 1;
         self.scan.step(sym, &self.chain, keep, needles, findings);
@@ -191,8 +194,11 @@ impl Reading {
     /// For the root text: takes a JSON escape of two bytes that stands for `byte`, if its reading need not exist for it.
     /// Whether it did.
     pub fn pass_escape(&mut self, byte: u8, needles: &Needles, findings: &mut Findings) -> bool {
-        let line_break = matches!(byte, b'\n' | b'\r');
-        if !self.below.is_empty() || (line_break && self.base64.symbols > 0) {
+        let class = class::OF[usize::from(byte)];
+        // A character of a run begins one, a line break goes on with one.
+        let in_run = class & class::BASE64 != 0
+            || (class & class::LINE_BREAK != 0 && self.base64.symbols > 0);
+        if !self.below.is_empty() || in_run {
             return false;
         }
         let passed = self
@@ -211,6 +217,7 @@ impl Reading {
         if sym.byte == b'\\' && !self.below.iter().any(json) {
             self.wake(b'\\', false, needles, findings);
         }
+        self.scan.leave_escape();
         self.gap_here(needles, findings);
         for below in &mut self.below {
             if below.decoder == Decoder::Json {
@@ -479,5 +486,6 @@ impl Below {
             && own.scan.waits.is_empty()
             && own.scan.state == above.state
             && own.scan.authority == above.authority
+            && (own.scan.edge() == above.edge() || !own.scan.near_escape(needles))
     }
 }

@@ -15,7 +15,7 @@ use runs::{Joined, Run};
 use super::ahead::{Ahead, Way, Ways, may_follow};
 use super::begins::WINDOW;
 use super::chain::STEPS;
-use super::groups::Suspect;
+use super::groups::{Groups, Suspect};
 use super::needle::Needles;
 use super::plain::{BLOCK, Masks, STRIDE, Windows, rows};
 use super::symbol::{class, is_base64};
@@ -34,9 +34,10 @@ pub(super) struct Outlook {
 /// Characters of a run before a place inside it which show that no white space is near; what is under way in the run must
 /// have begun among them.
 pub(super) const INSIDE: usize = 64;
-/// Characters between a place inside a run and where something could begin: as many as may matter to that, be it words beside
-/// it or the runs within the run.
+/// Characters between a place inside a run and where something could begin, at least, and besides those of a run within the run:
+/// as many as may matter to what begins, such as a word beside it.
 const MARGIN: usize = 48;
+const BESIDE: usize = 16;
 
 /// Scouts `text` from `from` on, a clean place or one inside a run. More may follow the text.
 pub(super) fn scout(text: &[u8], from: usize, needles: &Needles) -> Outlook {
@@ -45,7 +46,9 @@ pub(super) fn scout(text: &[u8], from: usize, needles: &Needles) -> Outlook {
     let found = match look.inside(found) {
         Some((run, suspect)) => {
             let found = run + suspect.last;
-            if let Some(place) = place_inside(text, (from, run), run + suspect.first) {
+            let begun = needles.groups().map_or(0, Groups::begun);
+            let last = (run + suspect.first).checked_sub(MARGIN.max(BESIDE + begun));
+            if let Some(place) = last.and_then(|last| place_inside(text, (from, run), last)) {
                 return Outlook {
                     place,
                     found,
@@ -65,11 +68,11 @@ pub(super) fn scout(text: &[u8], from: usize, needles: &Needles) -> Outlook {
     }
 }
 
-/// The last place inside the run from `run` on, and after `from`, that is far enough before `found`.
-fn place_inside(text: &[u8], (from, run): (usize, usize), found: usize) -> Option<usize> {
-    let least = from.max(run + INSIDE);
+/// The last place inside the run from `run` on, after `from` and not after `last`.
+fn place_inside(text: &[u8], (from, run): (usize, usize), last: usize) -> Option<usize> {
+    let after = from.max(run + INSIDE);
     // No place inside a run of hex digits will do.
-    (least + 1..=found.checked_sub(MARGIN)?)
+    (after + 1..=last)
         .rev()
         .take(MARGIN)
         .find(|at| !text[*at - 1].is_ascii_hexdigit())
@@ -113,6 +116,8 @@ struct Look<'a> {
     ends: bool,
     /// Steps that chains may still take from this text on.
     steps: usize,
+    /// So many bytes at its beginning may be of no reading.
+    foreign: usize,
     needles: &'a Needles,
     raw: Option<Run>,
     joined: Option<Joined>,
@@ -145,6 +150,7 @@ impl<'a> Look<'a> {
             text,
             ends,
             steps,
+            foreign: 0,
             needles,
             raw: None,
             joined: None,

@@ -1,6 +1,7 @@
 //! Runs of base64 and hex in the text that is scouted, as they are or going on through escapes.
 
 use super::super::ahead::{Way, Ways};
+use super::super::chain::STEPS;
 use super::super::decode::{decode_base64, decode_hex};
 use super::super::groups::{Chars, Suspect};
 use super::super::reading::Gap;
@@ -9,6 +10,12 @@ use super::Look;
 
 /// Characters from which on a run is long.
 const LONG: usize = 256;
+
+/// Bytes at the beginning of a decoded text that may be of no reading: the run was taken from within the escape before it, and an
+/// escape has up to five characters of the run's (`u2028`). One that is made by other escapes has more (`u005cu005cu05cd`), but
+/// to read that takes a step, and of the steps of a chain then too few are left for a run that goes on within the run.
+const FOREIGN: usize = 8;
+const _: () = assert!(STEPS == 3, "what `FOREIGN` rests on");
 
 /// A run of base64 characters in the text as it is.
 pub(super) struct Run {
@@ -22,6 +29,7 @@ pub(super) struct Run {
 /// A run that goes on through escapes: all decoded, whatever their level.
 pub(super) struct Joined {
     start: usize,
+    /// Its characters, and the white space in it.
     chars: Vec<u8>,
     gap: Gap,
     /// The kind of escape that was decoded, and how deep.
@@ -30,6 +38,18 @@ pub(super) struct Joined {
     mixed: bool,
     /// The bytes before this are part of an escape.
     skip: usize,
+    /// Where it ends so far.
+    end: usize,
+}
+
+/// An escape that a run goes on through, perhaps.
+struct Escape {
+    at: usize,
+    end: usize,
+    /// As that of [`Joined`].
+    kind: (u8, usize),
+    /// What it stands for.
+    way: Way,
 }
 
 impl Look<'_> {
@@ -62,6 +82,7 @@ impl Look<'_> {
             }
             joined.chars.extend_from_slice(&self.text[first..end]);
             joined.gap = Gap::None;
+            joined.end = end;
         }
         None
     }
@@ -83,7 +104,10 @@ impl Look<'_> {
             && at >= joined.skip
         {
             match joined.gap.with(byte) {
-                Some(gap) => joined.gap = gap,
+                Some(gap) => {
+                    joined.gap = gap;
+                    joined.chars.push(byte);
+                }
                 None => return self.end_joined(),
             }
         }
@@ -115,8 +139,15 @@ impl Look<'_> {
             },
             len => len,
         };
+        let raw = self.raw.as_ref().map(|run| (run.start, run.gap));
+        let escape = Escape {
+            at,
+            end: at + len,
+            kind: (byte, row),
+            way,
+        };
         if self.joined.is_none() {
-            self.joined = self.begin_joined(at, byte, row, way);
+            self.joined = self.begin_joined(raw, &escape);
         }
         // An escape made this one, so that nobody knows where it ends, and what of the rest is the run's.
         if len == 0
@@ -125,13 +156,35 @@ impl Look<'_> {
             return Some(joined.start);
         }
         let found = self.end_raw(at);
+        if found.is_some() || self.joined.is_none() || self.go_on(&escape) {
+            return found;
+        }
+        let found = self.end_joined();
         if found.is_some() {
             return found;
         }
-        let joined = self.joined.as_mut()?;
-        joined.skip = at + len;
-        joined.mixed |= joined.kind != (byte, row);
-        let fits = match way.bytes() {
+        // What cannot go on with the run, a character after a carriage return alone, begins one: or goes on with the characters
+        // before it, where those are of an escape that another reading does not decode.
+        for raw in [raw, None] {
+            self.joined = self.begin_joined(raw, &escape);
+            if self.joined.is_none() || self.go_on(&escape) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Whether the run that goes on through escapes goes on through this one; it has taken it.
+    fn go_on(&mut self, escape: &Escape) -> bool {
+        let Some(joined) = &mut self.joined else {
+            return false;
+        };
+        joined.skip = escape.end;
+        joined.end = escape.end;
+        // Of a row of backslashes that is no power of two some stay at every level, and end the run.
+        let (_, row) = escape.kind;
+        joined.mixed |= joined.kind != escape.kind || (row > 1 && !row.is_power_of_two());
+        match escape.way.bytes() {
             [] => true,
             [c] if class::OF[usize::from(*c)] & class::BASE64 != 0 => {
                 let fits = joined.gap != Gap::Cr;
@@ -142,48 +195,37 @@ impl Look<'_> {
             [c] => {
                 let gap = joined.gap.with(*c);
                 joined.gap = gap.unwrap_or_default();
+                joined.chars.extend(gap.map(|_| *c));
                 gap.is_some()
             }
             _ => false,
-        };
-        if fits {
-            return None;
         }
-        let found = self.end_joined();
-        if found.is_some() {
-            return found;
-        }
-        // What cannot go on with the run, a character after a carriage return alone, begins one.
-        self.joined = self.begin_joined(at, byte, row, way);
-        if let Some(joined) = &mut self.joined {
-            joined.skip = at + len;
-            joined.chars.extend_from_slice(way.bytes());
-        }
-        None
     }
 
-    /// The run that goes on through the escape at `at`, if one does.
-    fn begin_joined(&mut self, at: usize, byte: u8, row: usize, way: Way) -> Option<Joined> {
-        let begins = way
+    /// The run that goes on through an escape, if one does: the one at hand in the text as it is, if there is one, begins so and
+    /// has that gap.
+    fn begin_joined(&mut self, raw: Option<(usize, Gap)>, escape: &Escape) -> Option<Joined> {
+        let begins = escape
+            .way
             .bytes()
             .first()
             .is_some_and(|c| class::OF[usize::from(*c)] & class::BASE64 != 0);
-        if self.raw.is_none() && !begins {
+        if raw.is_none() && !begins {
             return None;
         }
-        let raw = self.raw.as_ref();
-        let start = raw.map_or(at, |run| run.start);
+        let (start, gap) = raw.unwrap_or((escape.at, Gap::None));
         let mut chars = std::mem::take(&mut self.spare);
         chars.clear();
-        let before = self.text[start..at].iter().copied();
-        chars.extend(before.filter(|byte| is_base64(*byte)));
+        chars.extend_from_slice(&self.text[start..escape.at]);
         Some(Joined {
             start,
             chars,
-            gap: raw.map_or(Gap::None, |run| run.gap),
-            kind: (byte, row),
-            mixed: false,
-            skip: at,
+            gap,
+            kind: escape.kind,
+            // A decoded text may have bytes before it that its reading has not, and they may make escapes.
+            mixed: start < self.foreign,
+            skip: escape.at,
+            end: escape.at,
         })
     }
 
@@ -194,17 +236,16 @@ impl Look<'_> {
             return None;
         }
         let text = &self.text[run.start..at];
-        let holds = if run.wrapped {
-            let chars: Vec<u8> = text.iter().copied().filter(|b| is_base64(*b)).collect();
-            self.holds(&chars)
-        } else if run.chars >= LONG && self.needles.groups().is_some() {
-            let suspect = self.first(text, true)?;
+        if run.wrapped || run.chars < LONG || self.needles.groups().is_none() {
+            return self.holds(text).then_some(run.start);
+        }
+        let suspect = self.first(text, true)?;
+        // One that goes on through escapes and began before it is not judged yet: reading must not begin in its middle.
+        let began_before = |joined: &Joined| joined.start < run.start;
+        if !self.joined.as_ref().is_some_and(began_before) {
             self.long = Some((run.start, suspect));
-            return Some(run.start + suspect.first);
-        } else {
-            self.holds(text)
-        };
-        holds.then_some(run.start)
+        }
+        Some(run.start + suspect.first)
     }
 
     /// The long run, or the one at hand, inside which reading may begin anew, and where in it something could begin.
@@ -270,18 +311,35 @@ impl Look<'_> {
 
     pub fn end_joined(&mut self) -> Option<usize> {
         let joined = self.joined.take()?;
-        let long = joined.chars.len() >= self.needles.base64_run();
+        // Of several kinds of escapes a reading decodes some, and takes the characters of the others for the run's.
+        let most = if joined.mixed {
+            joined.end - joined.start
+        } else {
+            joined.chars.iter().filter(|byte| is_base64(**byte)).count()
+        };
+        let long = most >= self.needles.base64_run();
         let holds = long && (joined.mixed || self.holds(&joined.chars));
         self.spare = joined.chars;
         holds.then_some(joined.start)
     }
 
-    /// Whether a run of these base64 characters could hold the beginning of a needle.
-    fn holds(&self, chars: &[u8]) -> bool {
+    /// Whether a run of these base64 characters, with the white space in it, could hold the beginning of a needle.
+    fn holds(&self, text: &[u8]) -> bool {
+        // Rows of hex digits end at white space.
+        if self.holds_hex(text) {
+            return true;
+        }
+        let mut unwrapped = Vec::new();
+        let chars = if text.iter().all(|byte| is_base64(*byte)) {
+            text
+        } else {
+            unwrapped.extend(text.iter().copied().filter(|byte| is_base64(*byte)));
+            &unwrapped
+        };
         let run = self.run_of(chars, true);
         let groups = self.needles.groups();
         let base64 = groups.is_none_or(|groups| groups.first(&run, self.needles).is_some());
-        (base64 && self.decodes(chars)) || self.holds_hex(chars)
+        base64 && self.decodes(chars)
     }
 
     /// Whether what they decode to could, in any alignment.
@@ -311,8 +369,8 @@ impl Look<'_> {
 
     /// Whether something could begin in a text one step further.
     fn could(&self, bytes: &[u8]) -> bool {
-        Look::new(bytes, true, self.steps - 1, self.needles)
-            .run(0)
-            .is_some()
+        let mut look = Look::new(bytes, true, self.steps - 1, self.needles);
+        look.foreign = FOREIGN;
+        look.run(0).is_some()
     }
 }

@@ -162,9 +162,11 @@ where
         return Ended::Answered;
     }
     let place = tokio::select! {
+        // What was taken back before its turn came is not begun.
+        biased;
+        _ = poll_fn(|cx| reply.poll_reset(cx)) => return Ended::Cancelled,
         // The semaphore is never closed; if it were, one request more does no harm.
         place = shared.places.acquire() => place.ok(),
-        _ = poll_fn(|cx| reply.poll_reset(cx)) => return Ended::Cancelled,
     };
     let handler = Arc::clone(&connection);
     let handler = |request| (shared.handler)(handler, request);

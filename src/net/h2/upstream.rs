@@ -12,7 +12,7 @@ use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong, Reason, RecvStream};
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{HeaderMap, Request, Response, Uri, Version, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
@@ -276,7 +276,7 @@ impl Slot {
             })
         });
         Ok((
-            received(response),
+            received(response, &head.method),
             Lease {
                 upload,
                 _slot: self,
@@ -285,9 +285,13 @@ impl Slot {
     }
 }
 
-fn received(response: Response<RecvStream>) -> Response<Received> {
+fn received(response: Response<RecvStream>, method: &Method) -> Response<Received> {
     let (parts, stream) = response.into_parts();
-    let body = Received::http2(stream, &parts.headers, None);
+    let mut body = Received::http2(stream, &parts.headers, None);
+    let empty = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    if *method == Method::HEAD || empty.contains(&parts.status) {
+        body = body.without_body();
+    }
     Response::from_parts(parts, body)
 }
 

@@ -6,12 +6,14 @@ use http::{HeaderMap, HeaderValue, header};
 use super::{Boundary, Context, PartError, Reader};
 use crate::guard::{Hits, Snapshot, Syntax, joined};
 use crate::relay::Error;
-use crate::relay::content::{self, ContentError};
+use crate::relay::content::{self, ContentError, Declared};
 
 /// How the text of a part is to be read.
 pub(super) enum Kind {
     /// Its headers say what it is.
-    Typed(Syntax),
+    Typed(Declared),
+    /// Text in MIME's base64, whatever it holds.
+    Base64,
     /// They do not. RFC 7578, 4.4 makes that plain text; clients put JSON there all the same.
     Untyped,
     /// A multipart body again.
@@ -37,7 +39,7 @@ impl Part {
 
     /// What is no part: searched as any text.
     pub fn text() -> Self {
-        Self::new(Kind::Typed(Syntax::Text))
+        Self::new(Kind::Typed(Declared::Other))
     }
 
     pub fn push(
@@ -46,6 +48,9 @@ impl Part {
         context: &Context,
         out: &mut Vec<Bytes>,
     ) -> Result<(), Error> {
+        if matches!(self.kind, Kind::Base64) && !data.iter().copied().all(is_base64) {
+            return Err(PartError::Base64.into());
+        }
         if self.reader.is_none() {
             let wanted = content::OPENING - self.opening.len();
             self.opening
@@ -82,20 +87,16 @@ impl Part {
 
     fn begin(&mut self, context: &Context, out: &mut Vec<Bytes>) -> Result<(), Error> {
         let opening = self.opening.split().freeze();
-        let (syntax, boundary) = match &self.kind {
-            Kind::Typed(syntax) => (*syntax, None),
-            Kind::Nested(boundary) => (Syntax::Text, Some(boundary)),
-            // Only an object or an array: a number or a quoted text alone is what a form's field holds, and stays without quotes.
-            Kind::Untyped => match opening.trim_ascii_start().first() {
-                Some(b'{' | b'[') => (Syntax::Json, None),
-                _ => (Syntax::Text, None),
-            },
+        let (declared, syntax, boundary) = match &self.kind {
+            Kind::Typed(declared) => (*declared, declared.syntax(&opening), None),
+            Kind::Base64 => (Declared::Other, Syntax::Text, None),
+            Kind::Nested(boundary) => (Declared::Other, Syntax::Text, Some(boundary)),
+            Kind::Untyped if content::begins_json(&opening) => {
+                (Declared::Nothing, Syntax::Json, None)
+            }
+            Kind::Untyped => (Declared::Nothing, Syntax::Text, None),
         };
-        let looks = match self.kind {
-            Kind::Untyped => Syntax::Json,
-            _ => syntax,
-        };
-        if !content::is_utf8_text(&opening, looks) {
+        if !content::is_utf8_text(&opening, declared) {
             return Err(Error::Charset);
         }
         let reader = match boundary {
@@ -121,6 +122,7 @@ pub(super) fn kind(lines: &[&[u8]], context: &Context) -> Result<Kind, Error> {
             b"content-disposition" if names_charset(value) => {
                 return Err(PartError::Content(ContentError::Charset).into());
             }
+            b"content-disposition" if is_continued(value) => return Err(PartError::Head.into()),
             _ => continue,
         };
         if slot.replace(value.trim_ascii()).is_some() {
@@ -135,32 +137,36 @@ pub(super) fn kind(lines: &[&[u8]], context: &Context) -> Result<Kind, Error> {
     if coding.is_some_and(|coding| !is(coding, &["identity", ""])) {
         return Err(PartError::Content(ContentError::Coding).into());
     }
-    let in_clear = transfer.is_none_or(|transfer| is(transfer, &["7bit", "8bit", "binary", ""]));
-    if !in_clear && !transfer.is_some_and(|t| is(t, &["base64", "quoted-printable"])) {
-        return Err(PartError::Content(ContentError::Coding).into());
-    }
-    let Some(content_type) = content_type.filter(|value| !value.is_empty()) else {
-        return Ok(if in_clear {
-            Kind::Untyped
-        } else {
-            Kind::Typed(Syntax::Text)
-        });
+    // In base64 or quoted-printable a text is in letters that the engine decodes in any text.
+    let in_letters = match transfer {
+        Some(transfer) if is(transfer, &["base64"]) => Some(Kind::Base64),
+        Some(transfer) if is(transfer, &["quoted-printable"]) => Some(Kind::Typed(Declared::Other)),
+        Some(transfer) if !is(transfer, &["7bit", "8bit", "binary", ""]) => {
+            return Err(PartError::Content(ContentError::Coding).into());
+        }
+        _ => None,
     };
-    let syntax = syntax(content_type).map_err(PartError::Content)?;
+    let Some(content_type) = content_type.filter(|value| !value.is_empty()) else {
+        return Ok(in_letters.unwrap_or(Kind::Untyped));
+    };
+    let declared = declared(content_type).map_err(PartError::Content)?;
     match Boundary::of(content_type).map_err(PartError::Content)? {
         // RFC 2046, 5.1: a composite type has no encoding of its own.
-        Some(_) if !in_clear => Err(PartError::Content(ContentError::Coding).into()),
+        Some(_) if in_letters.is_some() => Err(PartError::Content(ContentError::Coding).into()),
         Some(_) if context.depth == 0 => Err(PartError::Nested.into()),
         Some(boundary) => Ok(Kind::Nested(boundary)),
-        // In base64 or quoted-printable a text is in letters that the engine decodes in any text.
-        None if !in_clear => Ok(Kind::Typed(Syntax::Text)),
-        None => Ok(Kind::Typed(syntax)),
+        None => Ok(in_letters.unwrap_or(Kind::Typed(declared))),
     }
 }
 
-fn syntax(content_type: &[u8]) -> Result<Syntax, ContentError> {
+/// Whether a byte may stand in MIME's base64. Decoders skip others (RFC 2045, 6.8), which could stand inside a value.
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=\r\n".contains(&byte)
+}
+
+fn declared(content_type: &[u8]) -> Result<Declared, ContentError> {
     let value = HeaderValue::from_bytes(content_type).map_err(|_| ContentError::Ambiguous)?;
-    content::syntax(&HeaderMap::from_iter([(header::CONTENT_TYPE, value)]))
+    content::declared(&HeaderMap::from_iter([(header::CONTENT_TYPE, value)]))
 }
 
 /// The header lines of a part, masked, each with its line end, and their occurrences added to `hits`. `None` if they hold nothing.
@@ -219,6 +225,21 @@ fn is_value(value: &[u8]) -> bool {
 pub(super) fn is_token(name: &[u8]) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
     !name.is_empty() && name.iter().all(plain)
+}
+
+/// Whether a parameter is written in sections (RFC 2231, 3: `filename*0`), which nobody reads together but who knows that. What only
+/// looks like one is refused as well.
+fn is_continued(disposition: &[u8]) -> bool {
+    let mut rest = disposition;
+    while let Some(star) = memchr::memchr(b'*', rest) {
+        rest = &rest[star + 1..];
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let after = rest[digits..].trim_ascii_start();
+        if digits > 0 && matches!(after.first(), Some(b'=' | b'*')) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether a part is the field that names the charset of the others (RFC 7578, 4.6).

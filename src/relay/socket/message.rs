@@ -8,7 +8,7 @@ use super::Tunnel;
 use super::end::Side;
 use crate::guard::{Refusal, Snapshot, Stream, Syntax};
 use crate::net::websocket::frame::Kind;
-use crate::relay::content;
+use crate::relay::content::{self, Declared, Opening};
 
 /// What a message is read as. Text that is not JSON is read as text from where that shows.
 const SYNTAX: Syntax = Syntax::Json;
@@ -17,7 +17,7 @@ const SYNTAX: Syntax = Syntax::Json;
 pub(super) enum Unread {
     /// A text message is not UTF-8.
     Utf8,
-    /// It is UTF-16 or UTF-32.
+    /// A text message shows to be JSON in UTF-16 or UTF-32.
     Charset,
     /// A block that the provider signed holds the value of that key.
     Signed(String),
@@ -34,7 +34,8 @@ pub(super) struct Message<'a> {
     came: Option<Utf8>,
     /// For text: what went of the last character.
     went: Option<Utf8>,
-    opening: Vec<u8>,
+    /// For text: its first bytes. JSON in UTF-16 may be made of nothing but ASCII and zeros, which is UTF-8.
+    opening: Option<Opening>,
 }
 
 impl<'a> Message<'a> {
@@ -58,7 +59,7 @@ impl<'a> Message<'a> {
             masking,
             came: text(),
             went: text(),
-            opening: Vec::with_capacity(content::OPENING),
+            opening: (kind == Kind::Text).then(Opening::default),
         }
     }
 
@@ -67,13 +68,10 @@ impl<'a> Message<'a> {
         if self.came.as_mut().is_some_and(|came| !came.check(&piece)) {
             return Err(Unread::Utf8);
         }
-        let wanted = content::OPENING - self.opening.len();
-        if wanted > 0 {
-            self.opening
-                .extend_from_slice(&piece[..wanted.min(piece.len())]);
-            if !content::is_utf8_text(&self.opening, SYNTAX) {
-                return Err(Unread::Charset);
-            }
+        if let Some(opening) = &mut self.opening
+            && !content::is_utf8_text(opening.with(&piece), Declared::Nothing)
+        {
+            return Err(Unread::Charset);
         }
         let Some((_, stream)) = &mut self.masking else {
             out.extend_from_slice(&piece);

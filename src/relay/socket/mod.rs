@@ -82,7 +82,7 @@ pub async fn open(
         if response.status().is_informational() {
             return Err(Error::Switched);
         }
-        let answer = exchange::answer(response, lease, upload, limits.idle_timeout, tally);
+        let answer = exchange::answer(response, lease, upload, limits.idle_timeout, tally)?;
         return Ok(Opened::Refused(answer));
     }
     let agreed = ask.judge(response.headers())?;

@@ -37,10 +37,14 @@ pub enum Encoder {
     OpaquePlace,
     /// In a JSON object that may be signed.
     SignedPlace,
+    /// The content of a JSON string, with `\/`.
+    Slashes,
+    /// Base64 of it and of much text or noise around it, in lines or not.
+    Surrounded,
 }
 
 /// All encoders; the usual ones more often. The fuzz seeds know them by number: new ones come last.
-pub const ENCODERS: [Encoder; 26] = [
+pub const ENCODERS: [Encoder; 30] = [
     Encoder::Json,
     Encoder::Json,
     Encoder::Json,
@@ -67,7 +71,22 @@ pub const ENCODERS: [Encoder; 26] = [
     Encoder::OpaquePlace,
     Encoder::SignedPlace,
     Encoder::SignedPlace,
+    Encoder::Slashes,
+    Encoder::Slashes,
+    Encoder::Surrounded,
+    Encoder::Surrounded,
 ];
+
+/// The encoder with this number, which wraps around: so that the first ones, which the fuzz seeds were made with, keep theirs.
+pub fn encoder(number: u8) -> Encoder {
+    const FIRST: usize = 26;
+    let number = usize::from(number);
+    if number < 2 * FIRST {
+        ENCODERS[number % FIRST]
+    } else {
+        ENCODERS[FIRST + number % (ENCODERS.len() - FIRST)]
+    }
+}
 
 /// A small generator of numbers.
 pub struct Dice(u32);
@@ -117,6 +136,8 @@ pub fn encode(encoder: Encoder, seed: u8, content: &[u8]) -> Vec<u8> {
         Encoder::Binary => places::binary(&mut dice, content),
         Encoder::OpaquePlace => places::opaque(&mut dice, content),
         Encoder::SignedPlace => places::place(&places::SIGNED, seed, content),
+        Encoder::Slashes => slashes(content),
+        Encoder::Surrounded => surrounded(&mut dice, content),
     }
 }
 
@@ -281,6 +302,15 @@ fn utf16(content: &[u8]) -> Vec<u8> {
     })
 }
 
+fn slashes(content: &[u8]) -> Vec<u8> {
+    by_char(content, |char, output| match char {
+        '"' | '\\' | '/' => output.extend(format!("\\{char}").bytes()),
+        '\n' => output.extend(b"\\n"),
+        '\0'..' ' => output.extend(format!("\\u{:04x}", u32::from(char)).bytes()),
+        _ => output.extend(char.to_string().bytes()),
+    })
+}
+
 fn base64(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..dice.roll(4))
         .map(|_| b"a1 \"_"[dice.roll(5) as usize])
@@ -299,6 +329,52 @@ fn base64(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
     let mut output: Vec<u8> = (0..[0, 0, 0, 1, 2, 3][dice.roll(6) as usize])
         .map(|_| b"Aq0"[dice.roll(3) as usize])
         .collect();
+    groups(&bytes, url_safe, padded, (line, line_break), &mut output);
+    output
+}
+
+fn surrounded(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
+    let mut bytes = surroundings(dice);
+    bytes.extend(content);
+    bytes.extend(surroundings(dice));
+    let url_safe = dice.roll(4) == 0;
+    let padded = dice.roll(2) == 0;
+    let line = [u32::MAX, u32::MAX, u32::MAX, 48, 64, 76][dice.roll(6) as usize];
+    let indent = [0, 0, 2, 64][dice.roll(4) as usize];
+    let line_break = format!(
+        "{}{}",
+        ["\n", "\r\n"][dice.roll(2) as usize],
+        " ".repeat(indent)
+    );
+    let mut output = Vec::new();
+    groups(&bytes, url_safe, padded, (line, &line_break), &mut output);
+    output
+}
+
+/// Text or noise, mostly more than what is looked at around a place.
+fn surroundings(dice: &mut Dice) -> Vec<u8> {
+    let length = [0, 1, 5, 30, 60, 110][dice.roll(6) as usize] + dice.roll(4);
+    let alphabet: &[u8] = match dice.roll(5) {
+        0 => b"lorem ipsum dolor. ",
+        1 => b". ",
+        2 => b"\xFF\xFE\xFB?>",
+        3 => b"QUJDabc0",
+        _ => b"\"{},:/\\n%",
+    };
+    let any = alphabet.len().try_into().unwrap_or(1);
+    (0..length)
+        .map(|_| alphabet[dice.roll(any) as usize])
+        .collect()
+}
+
+/// Appends `bytes` in base64, in lines of so many characters and with this between them.
+fn groups(
+    bytes: &[u8],
+    url_safe: bool,
+    padded: bool,
+    (line, line_break): (u32, &str),
+    output: &mut Vec<u8>,
+) {
     let mut column = 0;
     for group in bytes.chunks(3) {
         let number = group
@@ -326,7 +402,6 @@ fn base64(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
             column += 1;
         }
     }
-    output
 }
 
 fn hex(dice: &mut Dice, content: &[u8]) -> Vec<u8> {

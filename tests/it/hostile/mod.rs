@@ -61,8 +61,13 @@ impl fmt::Debug for Op {
     }
 }
 
-/// The text that `program` makes.
+/// The text that `program` makes, cut at [`LONGEST`].
 pub fn text(needles: &Needles, program: &[Op]) -> Vec<u8> {
+    long_text(needles, program, LONGEST)
+}
+
+/// The text that `program` makes, cut at this length.
+pub fn long_text(needles: &Needles, program: &[Op], longest: usize) -> Vec<u8> {
     let mut text = Vec::new();
     let mut open: Vec<usize> = Vec::new();
     let value = |which: u8| {
@@ -92,7 +97,7 @@ pub fn text(needles: &Needles, program: &[Op]) -> Vec<u8> {
                 text.extend(encode::encode(*encoder, *seed, &inner));
             }
         }
-        text.truncate(LONGEST);
+        text.truncate(longest);
     }
     text
 }
@@ -173,10 +178,7 @@ fn program(bytes: &[u8]) -> Vec<Op> {
                 Op::Piece(byte & 7, cut & 15, cut >> 4)
             }
             0xA0..0xB0 => Op::Open,
-            0xB0..0xF0 => Op::Close(
-                encode::ENCODERS[usize::from(byte - 0xB0) % encode::ENCODERS.len()],
-                operand(),
-            ),
+            0xB0..0xF0 => Op::Close(encode::encoder(byte - 0xB0), operand()),
             0xF0..=0xFF => Op::Raw(vec![operand()]),
         });
     }

@@ -76,7 +76,7 @@ pub const SIGNED: [(&str, &str); 22] = [
 ];
 
 /// Members whose values are opaque, and others.
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 11] = [
     "signature",
     "encrypted_content",
     "thoughtSignature",
@@ -84,6 +84,7 @@ const MEMBERS: [&str; 10] = [
     "data",
     "b64_json",
     "file_data",
+    "bytes",
     "text",
     "d\\u0061ta",
     "Data",

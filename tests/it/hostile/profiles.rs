@@ -19,7 +19,7 @@ enum How {
 type Rows = &'static [(&'static str, &'static str, &'static str, How)];
 
 /// The fuzz seeds know them by number: new ones come last.
-const PROFILES: [Rows; 11] = [
+const PROFILES: [Rows; 14] = [
     // What users have.
     &[
         ("x_username", "x_username", "admin", Word),
@@ -120,7 +120,54 @@ const PROFILES: [Rows; 11] = [
         ("x_sig", "x_sig", "c2ln\"}", Anywhere),
         ("x_key", "x_key", "sk-Ab1+/9xZk3q", Anywhere),
     ],
+    // Long values and long keys only.
+    &[
+        (
+            "x_github",
+            "x_github",
+            "ghp_Zq7mN4vX9cB2kLp8sWd5tRyGhJ0uFe6aQ1iT",
+            Anywhere,
+        ),
+        (
+            "x_database",
+            "{{x_database}}",
+            "postgres://user:p\u{e4}ssw\u{f6}rt?@db.example.com/app",
+            Anywhere,
+        ),
+        (
+            "x_private",
+            "x_private",
+            "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhki/9w0BAQ+FAASCBKcwggSj\n-----END KEY-----",
+            Anywhere,
+        ),
+    ],
+    // As long as most passwords, one of which is a word.
+    &[
+        (
+            "x_phrase",
+            "x_phrase",
+            "Correct Horse/Battery?",
+            AnywhereAnyCase,
+        ),
+        (
+            "x_secret",
+            "x_secret",
+            "\u{ff}\u{fe}>>~~??-0123456789",
+            Anywhere,
+        ),
+        ("x_account", "x_account", "someone.else@example.com", Word),
+    ],
+    // One very long value.
+    &[(
+        "x_certificate",
+        "x_certificate",
+        "MIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQswCQYDVQQGEwJJRTESMBAGA1UEChMJQmFsdGltb3JlMRMwEQYDVQQLEwpDeWJlclRydXN0",
+        Anywhere,
+    )],
 ];
+
+/// The profile of values that may stand in base64 by chance.
+pub const OPAQUE: u8 = 10;
 
 /// The profile with this number, which wraps around.
 pub fn profile(number: u8) -> Needles {

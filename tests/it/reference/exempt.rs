@@ -10,7 +10,7 @@ const AUTHORITY_LIMIT: usize = 512;
 /// Members whose whole value is never a short value.
 const EXEMPT_MEMBERS: [&[u8]; 6] = [b"role", b"type", b"model", b"id", b"object", b"status"];
 /// Members whose value may be base64 of anything.
-const OPAQUE_MEMBERS: [&[u8]; 7] = [
+const OPAQUE_MEMBERS: [&[u8]; 9] = [
     b"signature",
     b"encrypted_content",
     b"thoughtSignature",
@@ -18,6 +18,8 @@ const OPAQUE_MEMBERS: [&[u8]; 7] = [
     b"data",
     b"b64_json",
     b"file_data",
+    b"audio",
+    b"bytes",
 ];
 /// The longest beginning of a `data:` URL, with its comma.
 const DATA_URL_HEAD: usize = 256;
@@ -42,7 +44,37 @@ pub fn is_in_authority(symbols: &[Symbol], from: usize, to: usize) -> bool {
         return false;
     }
     let has_userinfo_after = (from..end).any(|at| symbols[at].byte == Some(b'@'));
-    !has_userinfo_after && follows_slashes(&symbols[..first])
+    // What is too far away to be seen is none.
+    let seen = &symbols[first..symbols.len().min(first + AUTHORITY_LIMIT + 1)];
+    !has_userinfo_after && !is_before_sign(seen, to - first) && follows_slashes(&symbols[..first])
+}
+
+/// Whether an `@` follows the first `before` symbols of an authority, behind a password that is not written as authorities have it.
+fn is_before_sign(authority: &[Symbol], before: usize) -> bool {
+    let belongs = |byte: u8| byte.is_ascii_alphanumeric() || b"._~%:@[]-".contains(&byte);
+    let ends = |byte: u8| byte <= b' ' || b"/?#\\\"'`\x7f".contains(&byte);
+    let follows_port = |byte: u8| byte >= 0x80 || b")>},;|".contains(&byte);
+    // Whether a colon has come, whether nothing but digits since, and whether any.
+    let (mut colon, mut only_digits, mut digits) = (false, false, false);
+    for (at, symbol) in authority.iter().enumerate() {
+        let port = only_digits && digits;
+        match symbol.byte {
+            Some(b'@') if at >= before => return true,
+            Some(b'@') => (colon, only_digits, digits) = (false, false, false),
+            Some(b':') if !colon || only_digits => {
+                (colon, only_digits, digits) = (true, true, false);
+            }
+            Some(byte) if belongs(byte) => {
+                only_digits &= byte.is_ascii_digit();
+                digits = true;
+            }
+            Some(byte) if colon && !ends(byte) && !(port && follows_port(byte)) => {
+                only_digits = false;
+            }
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// Whether `symbols` end with `://`, with any backslashes between and after.
@@ -92,11 +124,10 @@ pub fn is_in_opaque(document: &Document, text: &[u8], found: &Match, value: &Val
         .into_iter()
         .flatten()
         .any(|opaque| {
-            let before = content.get(opaque..found.start - string.start);
-            before.is_some_and(|before| {
-                let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/_=-".contains(byte);
-                before.len() >= OPAQUE_FROM && before.iter().all(is_base64)
-            })
+            let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/_=-".contains(byte);
+            let base64 = content.get(opaque..found.end - string.start);
+            opaque + OPAQUE_FROM <= found.start - string.start
+                && base64.is_some_and(|base64| base64.iter().all(is_base64))
         })
 }
 

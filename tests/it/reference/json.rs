@@ -74,7 +74,9 @@ pub fn scan(text: &[u8]) -> Document {
     // Where the open brackets stand, innermost last.
     let mut open: Vec<usize> = Vec::new();
     let mut expect = Expect::TopLevel;
-    let mut at = 0;
+    // A byte order mark, or what there is of one.
+    let mark = "\u{feff}".bytes().zip(text);
+    let mut at = mark.take_while(|(mark, byte)| mark == *byte).count();
     while at < text.len() {
         let byte = text[at];
         let wants_value = matches!(
@@ -84,6 +86,8 @@ pub fn scan(text: &[u8]) -> Document {
         let wants_key = matches!(expect, Expect::FirstKey | Expect::Key);
         match byte {
             b' ' | b'\t' | b'\n' | b'\r' => at += 1,
+            // RFC 7464.
+            0x1E if expect == Expect::TopLevel => at += 1,
             b'"' if wants_value || wants_key => {
                 let (end, closed) = string(text, at + 1, &mut document.escape);
                 document.strings.push(JsonString {

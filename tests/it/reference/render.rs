@@ -24,7 +24,8 @@ pub fn cluster(needles: &Needles, syntax: Syntax, cluster: &[Match]) -> Vec<u8> 
         let replacement = needles
             .replacement(needles.values[first.value].name)
             .to_vec();
-        up(replacement, &first.text, (first.from, first.to), None).0
+        let end = end_of(cluster);
+        up(replacement, &first.text, (first.from, first.to), None, end).0
     };
     let is_percent_already = matches!(chain.first(), Some(Decoder::Percent | Decoder::Query));
     if matches!(syntax, Syntax::Form | Syntax::Query | Syntax::Path) && !is_percent_already {
@@ -37,6 +38,7 @@ pub fn cluster(needles: &Needles, syntax: Syntax, cluster: &[Match]) -> Vec<u8> 
 fn joined(needles: &Needles, cluster: &[Match]) -> Vec<u8> {
     let base64 = ancestors(&cluster[0].text)
         .find(|text| matches!(text.chain.last(), Some(Decoder::Base64(_))));
+    let end = end_of(cluster);
     let base64 = base64.expect("the caller has seen a base64 decoder in the chain");
     let lies_in_it = |found: &&Match| ancestors(&found.text).any(|text| Rc::ptr_eq(&text, &base64));
     let in_text = cluster.iter().filter(lies_in_it).cloned().collect();
@@ -48,6 +50,7 @@ fn joined(needles: &Needles, cluster: &[Match]) -> Vec<u8> {
             &found.text,
             (found.from, found.to),
             Some(&base64),
+            end,
         )
         .1
     };
@@ -85,6 +88,7 @@ fn joined(needles: &Needles, cluster: &[Match]) -> Vec<u8> {
                 &first.text,
                 (first.from, first.to),
                 Some(&base64),
+                end,
             )
             .0,
         );
@@ -100,22 +104,29 @@ fn joined(needles: &Needles, cluster: &[Match]) -> Vec<u8> {
         &base64,
         whole.expect("the first match is a member"),
         None,
+        end,
     )
     .0
 }
 
+/// Where the root bytes of a cluster end.
+fn end_of(cluster: &[Match]) -> usize {
+    cluster.iter().map(|found| found.end).max().unwrap_or(0)
+}
+
 /// A text and all that it came from, innermost first.
-fn ancestors(text: &Rc<Text>) -> impl Iterator<Item = Rc<Text>> {
+pub fn ancestors(text: &Rc<Text>) -> impl Iterator<Item = Rc<Text>> {
     std::iter::successors(Some(Rc::clone(text)), |text| text.parent.clone())
 }
 
 /// Takes `content`, which replaces the symbols `span` of `text`, up to the text `until` (the root if `None`): what it is there, and
-/// which symbols there it replaces.
+/// which symbols there it replaces. `end` is where the root bytes of the cluster end that it belongs to.
 fn up(
     content: Vec<u8>,
     text: &Rc<Text>,
     span: (usize, usize),
     until: Option<&Rc<Text>>,
+    end: usize,
 ) -> (Vec<u8>, (usize, usize)) {
     let (Some(parent), Some(decoder)) = (&text.parent, text.chain.last()) else {
         return (content, span);
@@ -143,18 +154,21 @@ fn up(
         }
         Decoder::Base64(_) => {
             let url_safe = run_so_far(outside.1).any(|byte| matches!(byte, b'-' | b'_'));
-            base64_groups(content, text, span, url_safe)
+            let goes_on = text.symbols[to - 1].end < end;
+            base64_groups(content, text, span, url_safe, goes_on)
         }
     };
-    up(encoded, parent, outside, until)
+    up(encoded, parent, outside, until, end)
 }
 
-/// The groups that cover `span`, with `content` in its place.
+/// The groups that cover `span`, with `content` in its place. If the cluster `goes_on`, the rest of the last may be another match's,
+/// and is left out.
 fn base64_groups(
     content: Vec<u8>,
     text: &Text,
     (from, to): (usize, usize),
     url_safe: bool,
+    goes_on: bool,
 ) -> Vec<u8> {
     let bytes: Vec<u8> = text
         .symbols
@@ -166,7 +180,11 @@ fn base64_groups(
     let ends_partial = full_end > bytes.len();
     let mut whole = bytes[first_group..from].to_vec();
     whole.extend(content);
-    let rest = &bytes[to..full_end.min(bytes.len())];
+    let rest = if goes_on {
+        &[]
+    } else {
+        &bytes[to..full_end.min(bytes.len())]
+    };
     if !ends_partial {
         // UTF-16LE ends in NUL here.
         let space: &[u8] = if whole.ends_with(b"\0") { b" \0" } else { b" " };

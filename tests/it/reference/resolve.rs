@@ -31,6 +31,7 @@ pub fn resolve(
             .then_with(|| one.text.chain.cmp(&other.text.chain))
             .then_with(|| one.value.cmp(&other.value))
     });
+    let matches = without_soft_padding(matches);
     let mut clusters = clusters(matches, |found| (found.start, found.end));
     if signed != Signed::Mask {
         let blocks = document.map_or_else(Vec::new, |document| signed::blocks(document, text));
@@ -64,6 +65,35 @@ pub fn resolve(
     }
     let quoted = quoted_tokens(document, &edits);
     Ok((apply(text, &edits, &quoted), hits))
+}
+
+/// Without the matches of a value that ends at base64's padding, if another reading takes that for a soft line break and so goes
+/// on in the next line: one that starts there as well, is read through more decoders and ends later, in no padding.
+fn without_soft_padding(matches: Vec<Match>) -> Vec<Match> {
+    let is_padded = |found: &Match| {
+        render::ancestors(&found.text).any(|text| {
+            let last = text.symbols.last();
+            text.padded && last.is_some_and(|last| last.end == found.end)
+        })
+    };
+    let padded: Vec<Match> = matches
+        .iter()
+        .filter(|found| is_padded(found))
+        .cloned()
+        .collect();
+    let goes_on = |found: &Match| {
+        let same = |other: &&Match| (other.value, other.start) == (found.value, found.start);
+        let least = padded
+            .iter()
+            .filter(same)
+            .map(|other| (other.text.chain.len(), other.end))
+            .min();
+        least.is_some_and(|(decoders, end)| decoders < found.text.chain.len() && end < found.end)
+    };
+    matches
+        .into_iter()
+        .filter(|found| is_padded(found) || !goes_on(found))
+        .collect()
 }
 
 /// The root bytes of a cluster, whose first match comes first.

@@ -26,13 +26,35 @@ use super::texts::{LONGEST, assert_clean, masked, snapshot, text};
 /// Empty members, of 20 bytes or less, that make any short body a bomb.
 const MEMBERS: usize = 700;
 
-/// What holds together types and how they are read.
-const TYPES: [(&str, Syntax); 4] = [
-    ("application/json", Syntax::Json),
-    ("text/plain", Syntax::Text),
-    ("application/x-www-form-urlencoded", Syntax::Form),
-    ("application/x-ndjson; charset=utf-8", Syntax::Json),
+/// Types, and how they are read: text that is no JSON, and text that begins like it.
+const TYPES: [(&str, Syntax, Syntax); 5] = [
+    ("application/json", Syntax::Json, Syntax::Json),
+    ("text/plain", Syntax::Text, Syntax::Text),
+    (
+        "application/x-www-form-urlencoded",
+        Syntax::Form,
+        Syntax::Form,
+    ),
+    (
+        "application/x-ndjson; charset=utf-8",
+        Syntax::Json,
+        Syntax::Json,
+    ),
+    ("application/octet-stream", Syntax::Text, Syntax::Json),
 ];
+
+/// Bytes that tell whether a text begins like JSON.
+const BEGINNING: usize = 8;
+
+/// How a text of such a type is read.
+fn syntax_of(typed: (&str, Syntax, Syntax), text: &[u8]) -> Syntax {
+    let (_, otherwise, as_json) = typed;
+    let beginning = text[..text.len().min(BEGINNING)].trim_ascii_start();
+    match beginning.first() {
+        Some(b'{' | b'[') => as_json,
+        _ => otherwise,
+    }
+}
 
 /// What became of a body.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,7 +111,8 @@ pub fn limits(max_body_bytes: usize, buffer_bytes: usize) -> Limits {
 }
 
 pub fn check(input: &mut Input) {
-    let (content_type, syntax) = TYPES[usize::from(input.byte()) % TYPES.len()];
+    let typed = TYPES[usize::from(input.byte()) % TYPES.len()];
+    let content_type = typed.0;
     let coders: Vec<Coder> = match input.byte() {
         0..16 => Vec::new(),
         one @ 16..160 => vec![coder(one)],
@@ -164,13 +187,13 @@ pub fn check(input: &mut Input) {
                 );
             };
             read.reverse();
-            judge(&read, syntax, limits, &outcome, &what);
+            judge(&read, typed, limits, &outcome, &what);
         }
     } else if bomb {
         let refused = matches!(outcome, Outcome::Refused(..));
         assert!(refused, "a bomb went on: {}", what());
     } else {
-        judge(&layers, syntax, limits, &outcome, &what);
+        judge(&layers, typed, limits, &outcome, &what);
     }
     let (Outcome::Passed(_, seen) | Outcome::Refused(_, seen)) = &outcome;
     if names.is_empty() {
@@ -185,7 +208,7 @@ fn coder(byte: u8) -> Coder {
 /// Holds what became of a sound body against what must become of it. `layers`: the text, then each coding's form of it.
 fn judge(
     layers: &[Vec<u8>],
-    syntax: Syntax,
+    typed: (&str, Syntax, Syntax),
     limits: Limits,
     outcome: &Outcome,
     what: &dyn Fn() -> String,
@@ -193,6 +216,7 @@ fn judge(
     let (Some(plain), Some(coded)) = (layers.first(), layers.last()) else {
         return;
     };
+    let syntax = syntax_of(typed, plain);
     let is_coded = layers.len() > 1;
     let too_long = layers
         .iter()

@@ -17,7 +17,7 @@ const BOUNDARIES: [&str; 7] = [
     "eF90b2tl",
 ];
 
-const CRLF: [&str; 24] = [
+const CRLF: [&str; 25] = [
     "--\u{1}",
     "\r\n--\u{1}\r\n",
     "\r\n--\u{1}\r\n\r\n",
@@ -40,6 +40,7 @@ const CRLF: [&str; 24] = [
     "Content-Encoding: gzip\r\n",
     ": ",
     "; charset=utf-16",
+    "Content-Type: application/octet-stream\r\n\r\n{",
     "\r\n--",
     "\u{1}",
 ];

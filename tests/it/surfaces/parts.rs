@@ -153,6 +153,9 @@ fn boundary_line<'a>(
 /// How the content of a part is read.
 enum Kind {
     Text,
+    Plain,
+    Bytes,
+    Picture,
     Json,
     Untyped,
     Multipart(Vec<u8>),
@@ -235,7 +238,9 @@ fn header(line: &[u8], kind: &mut Kind, named: &mut Named) -> Result<Vec<u8>, No
             named.types += 1;
             *kind = match value.trim_ascii() {
                 b"application/json" => Kind::Json,
-                b"text/plain" | b"image/png" | b"text/plain; charset=utf-8" => Kind::Text,
+                b"text/plain" | b"text/plain; charset=utf-8" => Kind::Plain,
+                b"image/png" => Kind::Picture,
+                b"application/octet-stream" => Kind::Bytes,
                 b"" => Kind::Untyped,
                 typed => match typed.strip_prefix(b"multipart/mixed; boundary=") {
                     Some(boundary)
@@ -251,7 +256,10 @@ fn header(line: &[u8], kind: &mut Kind, named: &mut Named) -> Result<Vec<u8>, No
         }
         b"content-encoding" | b"content-transfer-encoding" => named.other = true,
         b"content-disposition"
-            if memchr::memmem::find(&value.to_ascii_lowercase(), b"_charset_").is_some() =>
+            if memchr::memmem::find(&value.to_ascii_lowercase(), b"_charset_").is_some()
+                || value
+                    .windows(2)
+                    .any(|two| two[0] == b'*' && two[1].is_ascii_digit()) =>
         {
             named.other = true;
         }
@@ -261,33 +269,28 @@ fn header(line: &[u8], kind: &mut Kind, named: &mut Named) -> Result<Vec<u8>, No
 }
 
 fn content(text: &[u8], kind: &Kind, depth: usize) -> Result<Vec<u8>, No> {
-    let begins_json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
-    let (syntax, looks_json) = match kind {
-        Kind::Text => (Syntax::Text, false),
-        Kind::Json => (Syntax::Json, true),
-        Kind::Untyped if begins_json => (Syntax::Json, true),
-        Kind::Untyped => (Syntax::Text, true),
+    let beginning = text[..text.len().min(8)].trim_ascii_start();
+    let begins_json = matches!(beginning.first(), Some(b'{' | b'['));
+    let zeros = text.iter().take(4).any(|byte| *byte == 0);
+    let (syntax, is_wide) = match kind {
+        Kind::Plain => (Syntax::Text, is_marked(text) || zeros),
+        Kind::Picture => (Syntax::Text, false),
+        Kind::Bytes if begins_json => (Syntax::Json, is_marked(text)),
+        Kind::Text | Kind::Bytes => (Syntax::Text, is_marked(text)),
+        Kind::Json => (Syntax::Json, is_marked(text) || zeros),
+        Kind::Untyped if begins_json => (Syntax::Json, is_marked(text) || is_wide_json(text)),
+        Kind::Untyped => (Syntax::Text, is_marked(text) || is_wide_json(text)),
         Kind::Multipart(_) if depth > DEEPEST => return Err(No::Refused),
         Kind::Multipart(_) if text.is_empty() => return Ok(Vec::new()),
         Kind::Multipart(boundary) => {
-            return if is_utf16(text, false) {
+            return if is_marked(text) {
                 Err(No::Refused)
             } else {
                 read(text, boundary, depth + 1)
             };
         }
     };
-    // Only the first four bytes are looked at; the blanks before JSON may go beyond them.
-    if matches!(kind, Kind::Untyped)
-        && begins_json
-        && !matches!(
-            text[..text.len().min(4)].trim_ascii_start().first(),
-            Some(b'{' | b'[')
-        )
-    {
-        return Err(No::Unsure);
-    }
-    if is_utf16(text, looks_json) {
+    if is_wide {
         return Err(No::Refused);
     }
     masked(text, syntax)
@@ -295,18 +298,39 @@ fn content(text: &[u8], kind: &Kind, depth: usize) -> Result<Vec<u8>, No> {
         .map_err(|_| No::Refused)
 }
 
-fn is_utf16(text: &[u8], json: bool) -> bool {
-    let begins = |byte: u8| matches!(byte, b'{' | b'[' | b'"');
-    if text.starts_with(b"\xff\xfe")
-        || text.starts_with(b"\xfe\xff")
-        || text.starts_with(b"\0\0\xfe\xff")
-    {
-        return true;
-    }
-    json && match text {
-        [0, 0, 0, first, ..] | [first, 0, ..] | [0, first, ..] => begins(*first),
-        _ => false,
-    }
+/// Whether a text has a byte order mark of UTF-16 or UTF-32.
+pub fn is_marked(text: &[u8]) -> bool {
+    [&b"\xff\xfe"[..], b"\xfe\xff", b"\0\0\xfe\xff"]
+        .iter()
+        .any(|mark| text.starts_with(mark))
+}
+
+/// Whether a text begins as JSON does in UTF-16 or UTF-32: with one of these characters, or with a blank and another one.
+pub fn is_wide_json(text: &[u8]) -> bool {
+    let is_one_of =
+        |unit: u32, all: &[u8]| u8::try_from(unit).is_ok_and(|unit| all.contains(&unit));
+    let begins = |unit| is_one_of(unit, b"{[\"");
+    let blank = |unit| is_one_of(unit, b" \t\r\n");
+    let at = |range: std::ops::Range<usize>, little: bool| {
+        let unit = text.get(range)?.iter();
+        let join = |sum: u32, byte: &u8| sum << 8 | u32::from(*byte);
+        Some(if little {
+            unit.rev().fold(0, join)
+        } else {
+            unit.fold(0, join)
+        })
+    };
+    [true, false].into_iter().any(|little| {
+        let (first, second) = (at(0..2, little), at(2..4, little));
+        let two = first.is_some_and(begins)
+            || first.is_some_and(blank) && second.is_some_and(|unit| begins(unit) || blank(unit));
+        // 32 in four bytes, the highest first, begins an MP4 file.
+        let four = at(0..4, little).is_some_and(|unit| {
+            let is_length = !little && unit == 32;
+            begins(unit) || blank(unit) && (!is_length || text.get(4..7) == Some(&[0, 0, 0][..]))
+        });
+        two || four
+    })
 }
 
 /// A part as a server gives it to its program: headers and content.

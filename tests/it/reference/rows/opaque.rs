@@ -23,6 +23,8 @@ fn members_that_are_opaque() {
         "data",
         "b64_json",
         "file_data",
+        "audio",
+        "bytes",
     ] {
         assert!(
             !found(&format!(r#"{{"{key}":"{FILLER}1234"}}"#)),
@@ -150,7 +152,11 @@ fn only_what_stands_there_literally() {
     ] {
         assert!(!found(&format!("{before}{FILLER}1234{after}")));
     }
-    // The match must lie in the string; long values count, and base64 is read.
+    // The match must lie in the base64.
+    assert!(is_found(&word("#1234"), &data("#1234"), Syntax::Json));
+    assert!(is_found(&word("12 34"), &data("=12 34"), Syntax::Json));
+    assert!(is_found(&word("a b c"), &data("/a b c"), Syntax::Json));
+    // It must lie in the string; long values count, and base64 is read.
     assert!(is_found(&word("1234\""), &data("1234"), Syntax::Json));
     assert!(is_found(
         &[("x_k", "1234", Rule::Anywhere)],

@@ -234,3 +234,25 @@ fn short_values_in_quoted_printable() {
         [((NameId(0), Form::QuotedPrintable), 1)]
     );
 }
+
+#[test]
+fn p7_what_follows_the_padding_of_base64_in_the_next_line_stays() {
+    // `=` and the line's end are a soft line break as well.
+    check(
+        &[("x_db", "hunter22pass12", Rule::Anywhere)],
+        Syntax::Text,
+        &[
+            ("T=aHVudGVyMjJwYXNzMTI=\nNEXT=1\n", "T=eF9kYg==\nNEXT=1\n"),
+            (
+                "T=aHVudGVyMjJwYXNzMTI=\r\nNEXT=1\r\n",
+                "T=eF9kYg==\r\nNEXT=1\r\n",
+            ),
+            (
+                "aHVudGVyMjJwYXNzMTI=\naHVudGVyMjJwYXNzMTI=\naHVudGVyMjJwYXNzMTI=\n",
+                "eF9kYg==\neF9kYg==\neF9kYg==\n",
+            ),
+            // Where one within the value shows that it is quoted-printable, they are nothing else.
+            ("aHVudGVyMjJwYXN=\nzMTI=\nNEXT", "eF9kYiANEXT"),
+        ],
+    );
+}

@@ -194,6 +194,18 @@ fn base64_keeps_alignment() {
         Syntax::Text,
         &[("dXNlcjpwYXNzd29yZCE-", "eF91c2VyOnhfcGFzc3dvcmQgICE-")],
     );
+    // Two that share one, of which only JSON's reading holds the second: what remains of the group is the second's.
+    check(
+        &[
+            ("x_user", "adal@example.com", Rule::Anywhere),
+            ("x_password", "Tr0ub4dor??>>~~?x", Rule::Anywhere),
+        ],
+        Syntax::Json,
+        &[(
+            r#"{"a":"Basic YWRhbEBleGFtcGxlLmNvbTpUcjB1YjRkb3I\/Pz4+fn4\/eCBhbmQgdGhlIHJlc3Q="}"#,
+            r#"{"a":"Basic eF91c2VybmQgdGhlIHJlc3Q="}"#,
+        )],
+    );
     let one: Secrets<'_> = &[("x_k", "needle01", Rule::Anywhere)];
     check(
         one,

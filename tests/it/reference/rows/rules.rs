@@ -150,6 +150,53 @@ fn the_site_of_a_short_value_goes_on_working() {
 }
 
 #[test]
+fn users_before_any_password_are_no_hosts() {
+    check(
+        ADMIN,
+        Syntax::Text,
+        &[
+            // A password need not be written as an authority has it.
+            (
+                "db://admin:a!b@h db://admin:***@h db://admin:${P}@h db://admin:{{x_p}}@h db://admin:<p>@h db://admin:1'2@h",
+                "db://x_username:a!b@h db://x_username:***@h db://x_username:${P}@h db://x_username:{{x_p}}@h db://x_username:<p>@h \
+                 db://admin:1'2@h",
+            ),
+            (
+                "db://u:admin!x@h db://u:${S}-admin@h db://u:1!admin@h db://admin:1!x@h",
+                "db://u:x_username!x@h db://u:${S}-x_username@h db://u:1!x_username@h db://x_username:1!x@h",
+            ),
+            (
+                "db://admin:\u{43f}\u{430}@h db://admin:\u{5bc6}\u{7801}@h db://admin:)x@h db://admin:;x@h db://admin:|x@h db://admin::,x@h",
+                "db://x_username:\u{43f}\u{430}@h db://x_username:\u{5bc6}\u{7801}@h db://x_username:)x@h db://x_username:;x@h \
+                 db://x_username:|x@h db://x_username::,x@h",
+            ),
+            // Behind a host there is a port, or what stands for one.
+            (
+                "[t](http://admin:80)](mailto:a@b) <http://admin:80>,<a@b> http://admin:80\u{3002}a@b http://h:80)admin@b",
+                "[t](http://admin:80)](mailto:a@b) <http://admin:80>,<a@b> http://admin:80\u{3002}a@b http://h:80)x_username@b",
+            ),
+            (
+                "http://admin: http://admin:/ (http://admin:80) 'http://admin:' http://admin:80, http://[admin::1]:80/",
+                "http://admin: http://admin:/ (http://admin:80) 'http://admin:' http://admin:80, http://[admin::1]:80/",
+            ),
+            (
+                "http://admin:{port}/@a http://admin:$PORT http://admin:*, a@b <u>http://admin:80</u> http://admin:8-9&b=1 http://admin*@h",
+                "http://admin:{port}/@a http://admin:$PORT http://admin:*, a@b <u>http://admin:80</u> http://admin:8-9&b=1 http://admin*@h",
+            ),
+        ],
+    );
+    for (dollars, is_seen) in [(505, true), (506, true), (507, false), (508, false)] {
+        let text = format!("http://admin:{}@h", "$".repeat(dollars));
+        let masked = text.replace("admin", "x_username");
+        check(
+            ADMIN,
+            Syntax::Text,
+            &[(&text, if is_seen { &masked } else { &text })],
+        );
+    }
+}
+
+#[test]
 fn overlaps_become_one() {
     let secrets: Secrets<'_> = &[
         ("x_a", "abcdefgh", Rule::Anywhere),
