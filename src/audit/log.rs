@@ -371,23 +371,32 @@ impl Log {
     fn rotate(&mut self) -> io::Result<()> {
         // A process that crashed may have left lines that are not durable yet.
         locked(self.file.as_ref())?.sync_data()?;
-        files::rotate(&self.path)?;
+        let ours = files::rotate(&self.path)?;
         self.is_folder_dirty = true;
         self.file = None;
         self.lock(None)?;
         let file = locked(self.file.as_ref())?;
         let metadata = file.metadata()?;
-        self.tail.ident = Some(Ident::of(&metadata));
-        self.tail.len = 0;
+        let mut len = 0;
+        // Another process may have been faster. What it wrote continues what we know, or what it knows better.
         if metadata.len() > 0 {
-            // Another process was faster. What it began continues what we know, or what it knows better.
-            let Some(followed) = trail::adopt(&self.sealer, file)? else {
-                return Err(io::Error::other("the new file is not ours"));
-            };
-            self.tail.link = followed.link;
-            self.tail.len = followed.end;
+            let followed = self.adopted(file)?;
+            (self.tail.link, len) = (followed.link, followed.end);
+        } else if let Some((_, last)) = files::rotated(&self.path)?.pop()
+            && last != ours
+        {
+            // It filled the new file and rotated that too.
+            self.tail.link = self.adopted(&File::open(last)?)?.link;
         }
+        self.tail.ident = Some(Ident::of(&metadata));
+        self.tail.len = len;
         Ok(())
+    }
+
+    /// Where the chain ends in a file that another process began.
+    fn adopted(&self, file: &File) -> io::Result<Followed> {
+        trail::adopt(&self.sealer, file)?
+            .ok_or_else(|| io::Error::other("what follows a rotation is not ours"))
     }
 }
 

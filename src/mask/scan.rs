@@ -88,7 +88,7 @@ impl Scan {
         needles: &Needles,
         findings: &mut Findings,
     ) {
-        findings.work += 1;
+        findings.work += 1 + self.waits.len() as u64 / 8;
         if !self.waits.is_empty() {
             let closing = findings.closing;
             self.settle(findings, |wait| wait.take(sym, closing));

@@ -160,8 +160,8 @@ fn ends_password(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7f || b"/?#\\\"'`".contains(&byte)
 }
 
-/// Whether a byte behind a port ends the URL that it stands in: closing brackets, signs that part one thing from the next, and what is
-/// not ASCII.
+/// Whether a byte behind a port ends the URL that it stands in: closing brackets, signs that part one thing from the next, what begins
+/// a tag or a reference of HTML (`&quot;`), and what is not ASCII.
 fn follows_port(byte: u8) -> bool {
-    !byte.is_ascii() || b")>},;|".contains(&byte)
+    !byte.is_ascii() || b")>},;|&<".contains(&byte)
 }

@@ -14,7 +14,7 @@ use bauta::audit::Unavailable;
 use tempfile::TempDir;
 
 use crate::audit_kit::{
-    PATIENCE, Writer, child_folder, ids, numbered, say, shared_recorder, verify_shared,
+    PATIENCE, Writer, child_folder, ids, numbered, say, shared_recorder, sure, verify_shared,
 };
 
 const ENOENT: i32 = 2;
@@ -319,6 +319,33 @@ fn p5_a_rotation_that_fails_refuses_and_recovers() {
     faulty.finish();
 }
 
+/// Between a rotation and its new file another process fills that and rotates it too: the chain goes on behind what it wrote.
+#[test]
+fn p5_a_rotation_that_another_process_overtakes_goes_on_behind_it() {
+    const ROTATE: u64 = 3000;
+    let mut faulty = Faulty::start(Some(ROTATE));
+    faulty.set("open hang");
+    // It has renamed its file, and hangs where it opens the new one.
+    faulty.until("full");
+    let path = faulty.path();
+    assert!(!path.exists());
+    let other = shared_recorder(faulty.folder.path(), ROTATE, QUEUE);
+    for number in 0..40 {
+        sure(&other, &path, 1_000_000 + number);
+    }
+    other.close().unwrap();
+    let mut numbers = 1..;
+    let next = numbers.find_map(|number| {
+        let next = path.with_extension(format!("log.{number}"));
+        (!next.exists()).then_some(next)
+    });
+    fs::rename(&path, next.unwrap()).unwrap();
+    faulty.set("");
+    faulty.until("health ok");
+    faulty.until("ok ");
+    faulty.finish();
+}
+
 #[test]
 fn p5_faults_that_come_and_go_lose_nothing() {
     let mut faulty = Faulty::start(Some(20_000));
@@ -358,7 +385,7 @@ fn p5_kill_9_under_faults_loses_nothing_that_was_acknowledged() {
         verify_shared(folder.path()).unwrap();
         // The next process ends what is unfinished, and goes on.
         let recorder = shared_recorder(folder.path(), 1 << 26, QUEUE);
-        crate::audit_kit::sure(&recorder, &path, u64::MAX);
+        sure(&recorder, &path, u64::MAX);
         recorder.close().unwrap();
         let verified = verify_shared(folder.path()).unwrap();
         assert_eq!((verified.alarms, verified.is_torn), (0, false));

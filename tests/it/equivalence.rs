@@ -473,6 +473,10 @@ proptest! {
         let program: Vec<Op> = program.into_iter().filter(whole).collect();
         let text = hostile::text(&needles, &program);
         prop_assume!(!(has_open_reference(&text) || program.iter().any(in_base64) && has_sign_behind_run(&text)));
+        // Such a reference within other encodings: it goes on with what stands behind them where they have no padding.
+        let is_bare = |op: &Op| matches!(op, Op::Close(Encoder::Html, _)) || !matches!(op, Op::Close(..));
+        let bare: Vec<Op> = program.into_iter().filter(is_bare).collect();
+        prop_assume!(!has_open_reference(&hostile::text(&needles, &bare)));
         let (once, _) = reference::mask(&needles, &text, syntax);
         let (twice, hits) = reference::mask(&needles, &once, syntax);
         prop_assert!(once == twice && hits.is_empty(), "{} {}", text.escape_ascii(), once.escape_ascii());

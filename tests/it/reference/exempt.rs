@@ -53,7 +53,7 @@ pub fn is_in_authority(symbols: &[Symbol], from: usize, to: usize) -> bool {
 fn is_before_sign(authority: &[Symbol], before: usize) -> bool {
     let belongs = |byte: u8| byte.is_ascii_alphanumeric() || b"._~%:@[]-".contains(&byte);
     let ends = |byte: u8| byte <= b' ' || b"/?#\\\"'`\x7f".contains(&byte);
-    let follows_port = |byte: u8| byte >= 0x80 || b")>},;|".contains(&byte);
+    let follows_port = |byte: u8| byte >= 0x80 || b")>},;|&<".contains(&byte);
     // Whether a colon has come, whether nothing but digits since, and whether any.
     let (mut colon, mut only_digits, mut digits) = (false, false, false);
     for (at, symbol) in authority.iter().enumerate() {

@@ -176,6 +176,14 @@ fn users_before_any_password_are_no_hosts() {
                 "[t](http://admin:80)](mailto:a@b) <http://admin:80>,<a@b> http://admin:80\u{3002}a@b http://h:80)x_username@b",
             ),
             (
+                "{&quot;u&quot;:&quot;http://admin:80&quot;,&quot;a@b&quot;} &lt;http://admin:80&gt;,&lt;a@b c=http://admin:80&d=a@b http://admin:80<br>a@b",
+                "{&quot;u&quot;:&quot;http://admin:80&quot;,&quot;a@b&quot;} &lt;http://admin:80&gt;,&lt;a@b c=http://admin:80&d=a@b http://admin:80<br>a@b",
+            ),
+            (
+                "db://admin:&x@h db://admin:<x>@h db://admin:x&y@h",
+                "db://x_username:&x@h db://x_username:<x>@h db://x_username:x&y@h",
+            ),
+            (
                 "http://admin: http://admin:/ (http://admin:80) 'http://admin:' http://admin:80, http://[admin::1]:80/",
                 "http://admin: http://admin:/ (http://admin:80) 'http://admin:' http://admin:80, http://[admin::1]:80/",
             ),
