@@ -26,6 +26,7 @@ pub fn config(cases: u32) -> Config {
         .unwrap_or(cases);
     Config {
         cases,
+        max_global_rejects: 1024.max(cases),
         failure_persistence: None,
         ..Config::default()
     }
