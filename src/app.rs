@@ -31,6 +31,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::Mode;
 use tokio::sync::watch as signal;
@@ -53,6 +54,9 @@ use stock::Stock;
 pub use demo::{DemoError, demo};
 pub use run::{RunError, run};
 pub use serve::{ServeError, serve};
+
+/// How long the last event may take: nobody waits for it but the one who ends us.
+const LAST_EVENT: Duration = Duration::from_secs(5);
 
 /// Why nothing runs.
 #[derive(Debug, thiserror::Error)]
@@ -342,7 +346,7 @@ impl Running {
         let stopped = Event::new(Kind::Stop).agent(&self.agent).outcome("done");
         let recorder = Arc::clone(&self.recorder);
         let closed = spawn_blocking(move || {
-            let stopped = recorder.durable_blocking(vec![stopped]);
+            let stopped = recorder.durable_within(vec![stopped], LAST_EVENT);
             recorder.close().and(stopped)
         });
         if let Ok(Err(error)) = closed.await {

@@ -182,28 +182,41 @@ pub(super) fn ident_at(path: &Path) -> io::Result<Option<(Ident, u64)>> {
     }
 }
 
-/// Renames the current file to the next free number. Nothing is overwritten.
-pub(super) fn rotate(path: &Path) -> io::Result<PathBuf> {
-    const TRIES: u64 = 100;
-    let next = rotated(path)?.last().map_or(1, |(last, _)| last + 1);
-    for number in next..next + TRIES {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{number}"));
-        let to = path.with_file_name(name);
+/// Renames the current file to the next free number, which it gives. Nothing is overwritten.
+pub(super) fn rotate(path: &Path) -> io::Result<u64> {
+    const TRIES: usize = 100;
+    let last = rotated(path)?.last().map_or(0, |(last, _)| *last);
+    for number in (last.saturating_add(1)..).take(TRIES) {
+        let to = with_number(path, number);
         match rustix::fs::renameat_with(CWD, path, CWD, &to, RenameFlags::NOREPLACE) {
-            Ok(()) => return Ok(to),
+            Ok(()) => return Ok(number),
             Err(Errno::EXIST) => {}
             // A file system without this flag. Other writers of this log wait for our lock.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                 if fs::symlink_metadata(&to).is_err() {
                     fs::rename(path, &to)?;
-                    return Ok(to);
+                    return Ok(number);
                 }
             }
             Err(error) => return Err(error.into()),
         }
     }
     Err(ErrorKind::AlreadyExists.into())
+}
+
+/// Whether, since this file was rotated to that number, another one was rotated, to a higher one or to the same again.
+pub(super) fn is_followed(path: &Path, number: u64, ident: Ident) -> io::Result<bool> {
+    let Some((last, at)) = rotated(path)?.pop() else {
+        return Ok(false);
+    };
+    let is_it = ident_at(&at)?.is_some_and(|(there, _)| there == ident);
+    Ok(last > number || last == number && !is_it)
+}
+
+fn with_number(path: &Path, number: u64) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{number}"));
+    path.with_file_name(name)
 }
 
 /// Makes names in the log's folder durable.

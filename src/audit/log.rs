@@ -19,7 +19,7 @@ use super::event::{Event, Kind};
 use super::files::{self, Ident};
 use super::keeper::{Head, Keeper, KeeperError};
 use super::recorder::OpenError;
-use super::trail::{self, Followed, Problem, Rest};
+use super::trail::{self, Followed, Problem, Rest, Walked};
 
 /// How often the file may be exchanged under us before that counts as a failure.
 const TRIES: usize = 100;
@@ -110,8 +110,9 @@ impl Log {
         events: &(impl Iterator<Item = &'a Event> + Clone),
     ) -> io::Result<()> {
         let result = self.try_append(events);
-        if result.is_err() {
-            // Closing unlocks. What the system remembers of a failed write is not to be trusted, so the file is opened anew.
+        if result.is_err() && self.doubtful.is_empty() {
+            // Closing unlocks. What the system remembers of a failed write is not to be trusted, so the file is opened anew. Not
+            // while there is something to cut off: another process would take it for written, and tell the keeper of it.
             self.file = None;
         }
         result
@@ -163,6 +164,10 @@ impl Log {
         self.catch_up()?;
         let (link, lines) = self.seal_into_room(events)?;
         if lines.is_empty() {
+            if self.tail.link != self.stored {
+                // A process that crashed may have left lines that are not durable: no head may speak of them.
+                locked(self.file.as_ref())?.sync_data()?;
+            }
             return Ok(());
         }
         if self.is_folder_dirty || self.tail.len == 0 {
@@ -183,13 +188,13 @@ impl Log {
         events: &(impl Iterator<Item = &'a Event> + Clone),
     ) -> io::Result<(Link, Vec<u8>)> {
         for _ in 0..TRIES {
-            let before = self.tail.link;
+            let before = (self.tail.link, self.alarm.is_some());
             let (link, lines) = self.seal(events.clone());
             self.make_room(lines.len() as u64)?;
-            if self.tail.link == before {
+            if (self.tail.link, self.alarm.is_some()) == before {
                 return Ok((link, lines));
             }
-            // After a rotation another process wrote into the new file before us: the chain goes on behind that.
+            // After a rotation another process wrote before us: the chain goes on behind that.
         }
         Err(io::Error::other("the log is rotated again and again"))
     }
@@ -211,10 +216,9 @@ impl Log {
     fn write_durably(&mut self, lines: &[u8]) -> io::Result<()> {
         let mut file = locked(self.file.as_ref())?;
         let result = file.write_all(lines).and_then(|()| file.sync_data());
-        if result.is_err() {
+        if result.is_err() && file.set_len(self.tail.len).is_err() {
+            // `catch_up` does it.
             self.doubtful = lines.to_vec();
-            // If this fails too, `catch_up` does it.
-            drop(file.set_len(self.tail.len));
         }
         result
     }
@@ -256,6 +260,16 @@ impl Log {
 
     /// Brings `tail` to the end of the log, past what other processes wrote.
     fn catch_up(&mut self) -> io::Result<()> {
+        for _ in 0..TRIES {
+            if self.follow()? {
+                return Ok(());
+            }
+        }
+        Err(io::Error::other("the log is rotated again and again"))
+    }
+
+    /// One try of it. `false`: the file was put aside, and another process wrote to the new one before us.
+    fn follow(&mut self) -> io::Result<bool> {
         let file = locked(self.file.as_ref())?;
         let metadata = file.metadata()?;
         let (ident, len) = (Ident::of(&metadata), metadata.len());
@@ -263,27 +277,41 @@ impl Log {
         if is_same && len > self.tail.len && self.is_doubtful(file, len)? {
             file.set_len(self.tail.len)?;
             self.doubtful.clear();
-            return Ok(());
+            return Ok(true);
         }
         self.doubtful.clear();
+        let newer = self.newer_head();
         let is_whole = is_same && len >= self.tail.len && self.ends_as_known(file)?;
-        if is_whole && len == self.tail.len {
-            return Ok(());
+        if is_whole && len == self.tail.len && newer.is_none() {
+            return Ok(true);
         }
-        let (followed, problem) = if is_whole {
+        let mut walked = if is_whole {
             let (from, link) = (self.tail.len, self.tail.link);
-            let followed = trail::follow_from(&self.sealer, file, from, link)?;
-            let is_broken = followed.rest == Rest::Broken;
-            (followed, is_broken.then_some(Problem::Changed))
+            Walked::within(trail::follow_from(&self.sealer, file, from, link)?)
         } else {
-            let walked = trail::walk(&self.sealer, &self.path, file, self.tail.link)?;
-            (walked.followed, walked.problem)
+            trail::walk(&self.sealer, &self.path, file, self.tail.link)?
         };
-        self.tail.link = followed.link;
-        match problem {
-            Some(problem) => self.put_aside(problem, len),
-            None => self.mend(&followed, ident),
+        if let Some(newer) = newer
+            && !walked.reaches(newer)
+        {
+            // Another process knows better, or the log was cut back to what we know.
+            walked = trail::walk(&self.sealer, &self.path, file, newer)?;
         }
+        // Until both are known again: should the rest fail, the next try must not take one for the other's.
+        self.tail.ident = None;
+        self.tail.link = walked.followed.link;
+        match walked.problem {
+            Some(problem) => self.put_aside(problem, len),
+            None => self.mend(&walked.followed, ident).map(|()| true),
+        }
+    }
+
+    /// What the keeper was told by another process, if that is not what we know, or what comes before it.
+    fn newer_head(&self) -> Option<Link> {
+        // A keeper that fails is seen where the head is stored.
+        let Head { seq, mac } = self.keeper.head(&self.name).ok()??;
+        let known = self.tail.link;
+        (seq > known.seq || seq == known.seq && mac != known.mac).then_some(Link { seq, mac })
     }
 
     /// Whether what stands before the tail's end is the end of the record that we know. What was changed further up, and not in
@@ -337,7 +365,8 @@ impl Log {
     }
 
     /// Leaves a log that cannot be continued as it is, as a rotated file, and begins a new file behind what is known.
-    fn put_aside(&mut self, problem: Problem, len: u64) -> io::Result<()> {
+    /// `false`: another process wrote to the new file before us.
+    fn put_aside(&mut self, problem: Problem, len: u64) -> io::Result<bool> {
         if problem == Problem::Foreign {
             tracing::warn!("an audit log under another key was found and moved aside");
         } else if self.alarm.is_none() {
@@ -351,15 +380,19 @@ impl Log {
         let file = locked(self.file.as_ref())?;
         self.tail.ident = Some(Ident::of(&file.metadata()?));
         self.tail.len = 0;
-        Ok(())
+        Ok(true)
     }
 
     /// Rotates if the file would grow past its size, or past what the system allows: that would end the process by a signal.
     fn make_room(&mut self, more: u64) -> io::Result<()> {
         let allowed = rustix::process::getrlimit(Resource::Fsize).current;
         let allowed = allowed.unwrap_or(u64::MAX);
-        if more > 0 && self.tail.len > 0 && self.tail.len + more > self.rotate_bytes.min(allowed) {
-            self.rotate()?;
+        if more > 0
+            && self.tail.len > 0
+            && self.tail.len + more > self.rotate_bytes.min(allowed)
+            && !self.rotate()?
+        {
+            self.catch_up()?;
         }
         if self.tail.len + more > allowed {
             return Err(Errno::FBIG.into());
@@ -367,36 +400,29 @@ impl Log {
         Ok(())
     }
 
-    /// Renames the file to the next number, and goes on in a new one.
-    fn rotate(&mut self) -> io::Result<()> {
+    /// Renames the file to the next number, and goes on in a new one. `false`: another process wrote before us, to that one or to
+    /// one that it rotated too, so that it is to be found out where the chain ends.
+    fn rotate(&mut self) -> io::Result<bool> {
+        let old = self.file.take();
+        let old = locked(old.as_ref())?;
         // A process that crashed may have left lines that are not durable yet.
-        locked(self.file.as_ref())?.sync_data()?;
-        let ours = files::rotate(&self.path)?;
+        old.sync_data()?;
+        let ident = Ident::of(&old.metadata()?);
+        let number = files::rotate(&self.path)?;
         self.is_folder_dirty = true;
-        self.file = None;
+        self.tail.ident = None;
+        // Others may look what came of it. It stays open, so that no other file can have its identity.
+        flock(old, FlockOperation::Unlock)?;
         self.lock(None)?;
-        let file = locked(self.file.as_ref())?;
-        let metadata = file.metadata()?;
-        let mut len = 0;
-        // Another process may have been faster. What it wrote continues what we know, or what it knows better.
-        if metadata.len() > 0 {
-            let followed = self.adopted(file)?;
-            (self.tail.link, len) = (followed.link, followed.end);
-        } else if let Some((_, last)) = files::rotated(&self.path)?.pop()
-            && last != ours
-        {
-            // It filled the new file and rotated that too.
-            self.tail.link = self.adopted(&File::open(last)?)?.link;
+        let metadata = locked(self.file.as_ref())?.metadata()?;
+        let is_next = metadata.len() == 0
+            && !files::is_followed(&self.path, number, ident)?
+            && self.newer_head().is_none();
+        if is_next {
+            self.tail.ident = Some(Ident::of(&metadata));
+            self.tail.len = 0;
         }
-        self.tail.ident = Some(Ident::of(&metadata));
-        self.tail.len = len;
-        Ok(())
-    }
-
-    /// Where the chain ends in a file that another process began.
-    fn adopted(&self, file: &File) -> io::Result<Followed> {
-        trail::adopt(&self.sealer, file)?
-            .ok_or_else(|| io::Error::other("what follows a rotation is not ours"))
+        Ok(is_next)
     }
 }
 

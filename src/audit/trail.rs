@@ -39,6 +39,21 @@ pub(super) struct Walked {
 }
 
 impl Walked {
+    /// What stands behind a known place of the current file.
+    pub fn within(followed: Followed) -> Self {
+        let is_broken = followed.rest == Rest::Broken;
+        Self {
+            followed,
+            problem: is_broken.then_some(Problem::Changed),
+        }
+    }
+
+    /// Whether the chain goes on past this record, or ends with it.
+    pub fn reaches(&self, link: Link) -> bool {
+        let end = self.followed.link;
+        self.problem.is_none() && (end.seq > link.seq || end == link)
+    }
+
     /// The chain holds up to `link`, and the current file has nothing of it.
     fn to(link: Link, problem: Option<Problem>) -> Self {
         let rest = Rest::Nothing;
@@ -115,7 +130,7 @@ pub(super) fn follow_from(
 }
 
 /// Follows the chain in `file` from its first record on, whatever that follows. `None`: that is not a record under this key.
-pub(super) fn adopt(sealer: &Sealer, mut file: &File) -> io::Result<Option<Followed>> {
+fn adopt(sealer: &Sealer, mut file: &File) -> io::Result<Option<Followed>> {
     file.seek(SeekFrom::Start(0))?;
     let mut lines = Lines::new(file, 0);
     let link = match lines.next()? {

@@ -129,7 +129,7 @@ impl Decoder {
     }
 
     /// Decodes from the front of `input` into `output`, as much as one call of the codec does: until the output is full, the
-    /// input empty, or a member ends. Returns how many bytes it wrote.
+    /// input empty, or a member or the header of a frame ends. Returns how many bytes it wrote.
     ///
     /// # Errors
     /// The body is not what its coding calls for; the decoder is not to be used afterwards.
@@ -152,7 +152,11 @@ impl Decoder {
         {
             return Err(CodingError::Corrupt);
         }
-        let mut from = PartialBuffer::new(&input[..]);
+        let most = match self.coding {
+            Coding::Zstd => self.frame.at_once(input),
+            _ => input.len(),
+        };
+        let mut from = PartialBuffer::new(&input[..most]);
         let mut to = WriteBuffer::new_initialized(output);
         let ended = codec.decode(&mut from, &mut to);
         let (taken, written) = (from.written_len(), to.written_len());
@@ -239,8 +243,11 @@ impl Decoder {
     }
 }
 
-/// The header of a zstd frame as far as it has come (RFC 8878, 3.1.1.1), and what the frame made. The codec holds the one against the
-/// other only where the frame comes at once or ends in a block that is not empty.
+/// The header of a zstd frame as far as it has come (RFC 8878, 3.1.1.1), and what the frame made.
+///
+/// Of a frame that comes at once the codec makes all at once, by other rules than piece by piece: an empty compressed block is
+/// corrupt there and nothing here; a length is held against what is made there, and here only if the last block is not empty.
+/// So it gets the header alone, and never makes all at once.
 #[derive(Default)]
 struct Frame {
     header: [u8; ZSTD_HEADER],
@@ -249,6 +256,24 @@ struct Frame {
 }
 
 impl Frame {
+    /// How much of the input the codec may have in one call: what is left of the header, or all.
+    fn at_once(&self, input: &[u8]) -> usize {
+        let mut new = Self {
+            header: self.header,
+            ..*self
+        };
+        new.pass(input, 0);
+        let header = &new.header[..new.len];
+        let len = match header.strip_prefix(&ZSTD_MAGIC).and_then(<[u8]>::first) {
+            Some(descriptor) => ZSTD_MAGIC.len() + 1 + fields(*descriptor).iter().sum::<usize>(),
+            None => 0,
+        };
+        match len.saturating_sub(self.len) {
+            0 => input.len(),
+            left => left.min(input.len()),
+        }
+    }
+
     fn pass(&mut self, taken: &[u8], made: usize) {
         let room = &mut self.header[self.len..];
         let wanted = room.len().min(taken.len());
@@ -269,21 +294,27 @@ impl Frame {
     fn says(&self) -> Option<(&[u8], Option<u64>)> {
         let header = self.header[..self.len].strip_prefix(&ZSTD_MAGIC)?;
         let (descriptor, rest) = header.split_first()?;
-        let is_single = descriptor & 0x20 != 0;
-        let (dictionary, rest) = rest
-            .get(usize::from(!is_single)..)?
-            .split_at_checked([0, 1, 2, 4][usize::from(descriptor & 3)])?;
-        let (bytes, offset) = match descriptor >> 6 {
-            0 if is_single => (1, 0),
-            0 => return Some((dictionary, None)),
-            1 => (2, 256),
-            2 => (4, 0),
-            _ => (8, 0),
-        };
+        let [window, dictionary, bytes] = fields(*descriptor);
+        let (dictionary, rest) = rest.get(window..)?.split_at_checked(dictionary)?;
+        if bytes == 0 {
+            return Some((dictionary, None));
+        }
         let mut length = [0; 8];
         length[..bytes].copy_from_slice(rest.get(..bytes)?);
+        let offset = if bytes == 2 { 256 } else { 0 };
         Some((dictionary, Some(u64::from_le_bytes(length) + offset)))
     }
+}
+
+/// How many bytes a frame's window, its dictionary's number and its length have, which follow this descriptor.
+fn fields(descriptor: u8) -> [usize; 3] {
+    let is_single = descriptor & 0x20 != 0;
+    let length = match descriptor >> 6 {
+        0 => usize::from(is_single),
+        power => 1 << power,
+    };
+    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    [usize::from(!is_single), dictionary, length]
 }
 
 /// Whether the two bytes are a zlib header (RFC 1950, 2.2). No encoder writes them at the beginning of bare deflate: there
@@ -319,10 +350,12 @@ mod tests {
         decoder.finish().map(|()| made)
     }
 
-    /// By byte the codec took some of these for whole, and all at once for corrupt.
+    /// By byte the codec takes some of these for whole, and all at once for corrupt.
     #[test]
     fn frames_of_zstd_make_what_they_say() {
         const EMPTY: &[u8] = &[1, 0, 0];
+        // Of a frame that comes at once the codec says that this is corrupt.
+        const COMPRESSED: &[u8] = &[1 | 2 << 1, 0, 0];
         const FIVE: &[u8] = &[1 | 5 << 3, 0, 0, b'a', b'b', b'c', b'd', b'e'];
         // Five bytes and then a last block of none.
         const SPLIT: &[u8] = &[5 << 3, 0, 0, b'a', b'b', b'c', b'd', b'e', 1, 0, 0];
@@ -347,7 +380,7 @@ mod tests {
             (&[0x80, 0x58, 4, 0, 0, 0], Some(4)),
             (&[0x00, 0x58], None),
         ] {
-            for (blocks, makes) in [(EMPTY, 0), (FIVE, 5), (SPLIT, 5)] {
+            for (blocks, makes) in [(EMPTY, 0), (COMPRESSED, 0), (FIVE, 5), (SPLIT, 5)] {
                 let frame = [&ZSTD_MAGIC[..], header, blocks].concat();
                 let expected = if says.is_none_or(|says| says == makes) {
                     Ok(usize::try_from(makes).unwrap())

@@ -8,9 +8,12 @@ import json
 import os
 import pty
 import re
+import select
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,7 +71,8 @@ interrupts = []
 signal.signal(signal.SIGINT, lambda *_: interrupts.append(1))
 print("ready", flush=True)
 while not interrupts:
-    signal.pause()
+    # A pause would miss one that comes right before it.
+    time.sleep(0.05)
 # A second one would come at once, if it came.
 time.sleep(1)
 print(f"{len(interrupts)} interrupts", flush=True)
@@ -197,8 +201,12 @@ def ctrl_c(binary):
             os.chdir(folder / "work")
             command = [binary, "run", *options, "--secrets", secrets, "--", sys.executable, "-c", COUNTS]
             os.execve(binary, [str(each) for each in command], surroundings(folder))
-        output = b""
+        output, typed, patience = b"", False, time.monotonic() + PATIENCE
         while True:
+            if not select.select([terminal], [], [], max(0, patience - time.monotonic()))[0]:
+                os.killpg(process, signal.SIGKILL)
+                output += b"\nIt did not end in time."
+                break
             try:
                 more = os.read(terminal, 4096)
             except OSError:
@@ -206,7 +214,9 @@ def ctrl_c(binary):
             if not more:
                 break
             output += more
-            if b"ready" in output and b"^C" not in output:
+            # Its echo may come late.
+            if b"ready" in output and not typed:
+                typed = True
                 os.write(terminal, b"\x03")
         os.close(terminal)
         _, status = os.waitpid(process, 0)

@@ -192,13 +192,37 @@ pub fn ids(path: &Path) -> Vec<String> {
 }
 
 /// Waits until `condition` holds.
-pub fn until(within: Duration, what: &str, mut condition: impl FnMut() -> bool) -> Duration {
-    let begin = Instant::now();
+pub fn until(within: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let mut clock = Clock::start();
     while !condition() {
-        assert!(begin.elapsed() < within, "{what}: not within {within:?}");
+        assert!(clock.lap() < within, "{what}: not within {within:?}");
         thread::park_timeout(Duration::from_millis(2));
     }
-    begin.elapsed()
+}
+
+/// Time while the machine runs: where it stands still, all of that counts as one short lap.
+pub struct Clock {
+    last: Instant,
+    passed: Duration,
+}
+
+impl Clock {
+    const LONGEST: Duration = Duration::from_millis(50);
+
+    pub fn start() -> Self {
+        Self {
+            last: Instant::now(),
+            passed: Duration::ZERO,
+        }
+    }
+
+    /// Ends a lap, of less than `LONGEST` if nothing stands still; gives all that has passed.
+    pub fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        self.passed += (now - self.last).min(Self::LONGEST);
+        self.last = now;
+        self.passed
+    }
 }
 
 /// This test binary again, as a process of its own that runs one ignored test.
@@ -265,6 +289,11 @@ impl Writer {
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
             Err(mpsc::RecvTimeoutError::Timeout) => panic!("the child says nothing any more"),
         }
+    }
+
+    /// A line that is there, or comes soon.
+    pub fn poll(&self) -> Option<String> {
+        self.lines.recv_timeout(Duration::from_millis(10)).ok()
     }
 
     /// Ends the child's input, which makes it close its log and end; gives what it still says.

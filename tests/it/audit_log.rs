@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -218,10 +219,9 @@ fn p5_a_log_that_vanishes_is_noticed_while_idle_and_goes_on() {
         recorder.health().unwrap();
         fs::remove_file(place.path()).unwrap();
         until(Duration::from_secs(1), "health fails", || {
-            recorder.health().is_err()
+            let health = recorder.health();
+            health.is_err_and(|reason| reason.contains("log_vanished"))
         });
-        let reason = recorder.health().unwrap_err();
-        assert!(reason.contains("log_vanished"), "{reason}");
         sure(&recorder, &place.path(), 5);
         recorder.close().unwrap();
         // The hole is named, at the first record behind it.
@@ -236,6 +236,64 @@ fn p5_a_log_that_vanishes_is_noticed_while_idle_and_goes_on() {
         let since = bauta::audit::verify_since(&place.path(), &*place.keeper, 6, &mut |_, _| {});
         assert_eq!(since.unwrap().alarms, 1);
     }
+}
+
+/// Of two writers one knows less of the log. What becomes of it is said once, and they do not put each other's files aside.
+#[test]
+fn p5_two_recorders_agree_on_what_became_of_their_log() {
+    type Harm = fn(&Path);
+    let harms: [Harm; 2] = [
+        |path| fs::remove_file(path).unwrap(),
+        |path| {
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        },
+    ];
+    for (harm, has_written) in [(0, true), (0, false), (1, true), (1, false)] {
+        let place = Place::new();
+        let path = place.path();
+        let stale = place.open();
+        if has_written {
+            sure(&stale, &path, 0);
+        }
+        let recorder = place.open();
+        for number in 1..6 {
+            sure(&recorder, &path, number);
+        }
+        harms[harm](&path);
+        until(PATIENCE, "one of them notices", || {
+            stale.health().is_err() || recorder.health().is_err()
+        });
+        sure(&stale, &path, 6);
+        sure(&recorder, &path, 7);
+        sure(&stale, &path, 8);
+        stale.close().unwrap();
+        recorder.close().unwrap();
+        let last = place.keeper.heads.lock().unwrap().values().next().copied();
+        let since = last.unwrap().seq - 3;
+        let verified =
+            bauta::audit::verify_since(&path, &*place.keeper, since, &mut |_, _| {}).unwrap();
+        assert_eq!((verified.records, verified.alarms), (4, 1));
+        assert_eq!(verified.files, 1 + harm, "{harm} {has_written}");
+        assert!(!place.rotated(2).exists());
+    }
+}
+
+#[test]
+fn p5_a_log_that_is_cut_back_to_what_a_recorder_knows_is_noticed() {
+    let place = Place::new();
+    let path = place.path();
+    let stale = place.open();
+    sure(&stale, &path, 0);
+    let known = fs::metadata(&path).unwrap().len();
+    place.write(1..6);
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(known).unwrap();
+    sure(&stale, &path, 6);
+    assert!(stale.health().unwrap_err().contains("log_cut"));
+    stale.close().unwrap();
+    let found = place.verify().unwrap_err();
+    assert_eq!(found.what, What::Missing { from: 2, to: 6 });
 }
 
 #[test]

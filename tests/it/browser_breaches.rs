@@ -15,8 +15,13 @@ fn home(body: &str) -> (String, String) {
 }
 
 fn go(client: &mut Cdp, session: &str, url: &str) {
+    client.evaluate(session, "window.isOld = true");
     client.must(Some(session), "Page.navigate", &json!({ "url": url }));
     client.event("Page.loadEventFired");
+    // It may have been that of a document before, at the same address even.
+    let there =
+        format!("!window.isOld && location.href === '{url}' && document.readyState === 'complete'");
+    client.until(session, &there);
 }
 
 /// Types it where the focus is.
@@ -182,6 +187,9 @@ fn p2_numbers_under_way_reach_no_other_context() {
             }
         }
         client.event("Page.loadEventFired");
+        // It may have been that of the document before.
+        let there = format!("location.href === '{url}' && document.readyState === 'complete'");
+        client.until(&session, &there);
     }
     assert!(went > 0 && lost > 0, "{went} answered, {lost} lost");
     bauta.stop();
@@ -356,6 +364,16 @@ fn framed(client: &mut Cdp) -> (String, String) {
     let attach = json!({"targetId": frame, "flatten": true});
     let attached = client.must(None, "Target.attachToTarget", &attach);
     let inner = attached["sessionId"].as_str().unwrap().to_owned();
+    client.until(
+        &inner,
+        "document.readyState === 'complete' && document.querySelector('#u')",
+    );
+    // The mouse gets there once the frame is drawn.
+    let none = json!({"button": "none", "buttons": 0});
+    assert!(eventually(|| {
+        mouse(client, &session, "mouseMoved", (100, 178), &none);
+        client.evaluate(&inner, "document.querySelector('#u').matches(':hover')") == true
+    }));
     (session, inner)
 }
 

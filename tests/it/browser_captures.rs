@@ -15,8 +15,9 @@ use bauta::secret::{self, View, parse_submission};
 use image::RgbaImage;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
-use super::browser_hub_kit::{Browser, Client, command, settings};
+use super::browser_hub_kit::{Browser, Client, LONG, command, settings};
 
 /// As JSON, as HTML text and as an attribute in double quotes.
 const SECRETS: &str = r#"{"https://example.com": {"x_password": "Tr0ub&dor\"3/ö"}}"#;
@@ -162,8 +163,28 @@ impl Stage {
     async fn go(&mut self, path: &str) {
         self.client.seen.clear();
         let url = self.site.url(path);
+        self.evaluate("window.isOld = true").await;
         self.ask("Page.navigate", json!({ "url": url })).await;
         self.client.event("Page.loadEventFired").await;
+        // It may have been that of a document before, at the same address even.
+        let there = format!(
+            "!window.isOld && location.href === '{url}' && document.readyState === 'complete'"
+        );
+        let look = json!({ "expression": there, "returnByValue": true });
+        let session = self.session.clone();
+        let loaded = async {
+            loop {
+                // A context that goes with its document says so.
+                let seen = self
+                    .client
+                    .ask(Some(&session), "Runtime.evaluate", look.clone());
+                if seen.await["result"]["result"]["value"] == true {
+                    return;
+                }
+            }
+        };
+        let done = timeout(LONG, loaded).await;
+        done.unwrap_or_else(|_| panic!("{path} is not loaded"));
         self.drawn().await;
     }
 

@@ -90,11 +90,17 @@ fn the_old_picture_of_a_view_transition_denies_a_picture() {
     stage.denied("changes into another");
     stage.evaluate("going.skipTransition(); going.finished.then(() => 1)");
     stage.shown();
-    // One that ends soon is waited for.
-    stage.evaluate(
-        "document.querySelector('style').remove(); document.startViewTransition(() => {}); 1",
-    );
-    assert_eq!(stage.reds(&json!({})), Ok(0));
+    // One that ends soon is waited for. A busy machine may take too long over one, but not over each of them.
+    stage.evaluate("document.querySelector('style').remove()");
+    let mut shots = (0..5).map(|_| {
+        stage.evaluate("document.startViewTransition(() => {}); 1");
+        stage.reds(&json!({}))
+    });
+    let is_late = |shot: &Result<usize, String>| {
+        let why = shot.as_ref().err();
+        why.is_some_and(|why| why.contains("changes into another"))
+    };
+    assert_eq!(shots.find(|shot| !is_late(shot)), Some(Ok(0)));
 }
 
 #[test]

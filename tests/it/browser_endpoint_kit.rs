@@ -33,6 +33,9 @@ const LIMITS: server::Limits = server::Limits {
 /// Longer than anything takes that works, on a busy machine as well.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Holds in a page that has loaded and is not the empty one that it was.
+pub const LOADED: &str = "location.href !== 'about:blank' && document.readyState === 'complete'";
+
 /// A value with everything that needs escaping somewhere, and one that is also a number.
 pub const PASSWORD: &str = "Tr0ub&dor\"3/\u{f6}";
 pub const PIN: &str = "4821";
@@ -314,8 +317,21 @@ impl Cdp {
         if url != "about:blank" {
             self.must(Some(&session), "Page.navigate", &json!({ "url": url }));
             self.event("Page.loadEventFired");
+            // It may have been that of the first, empty document.
+            self.until(&session, LOADED);
         }
         (target, session)
+    }
+
+    /// Waits until an expression holds there, whatever document comes meanwhile.
+    pub fn until(&mut self, session: &str, condition: &str) {
+        let look = json!({ "expression": format!("!!({condition})"), "returnByValue": true });
+        let holds = eventually(|| {
+            // A context that goes with its document says so.
+            let seen = self.ask(Some(session), "Runtime.evaluate", &look);
+            seen["result"]["result"]["value"] == true
+        });
+        assert!(holds, "never: {condition}");
     }
 
     pub fn evaluate(&mut self, session: &str, expression: &str) -> Value {

@@ -177,7 +177,7 @@ async fn a_browser_that_answers_nothing_any_more_is_given_up() {
     let foreign = Foreign::start(&folder.path().join("profile"), 0);
     let mut settings = settings(folder.path());
     settings.upstream = Upstream::Attach(foreign.url.clone());
-    settings.limits.command_timeout = Duration::from_secs(2);
+    settings.limits.command_timeout = Duration::from_secs(5);
     let hub = Hub::start(Arc::new(settings)).await.unwrap();
     let mut notices = hub.notices();
     let mut client = join(&hub).await;

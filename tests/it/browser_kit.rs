@@ -512,7 +512,10 @@ fn settings(folder: &std::path::Path) -> Settings {
         folder: folder.to_owned(),
         methods: std::collections::BTreeSet::new(),
         token: None,
-        limits: Limits::default(),
+        limits: Limits {
+            command_timeout: PATIENCE,
+            ..Limits::default()
+        },
     }
 }
 

@@ -3,7 +3,9 @@
 use bauta::secret::View;
 use serde_json::{Value, json};
 
-use crate::browser_endpoint_kit::{Bauta, Cdp, PASSWORD, PIN, eventually, log, secrets, site};
+use crate::browser_endpoint_kit::{
+    Bauta, Cdp, LOADED, PASSWORD, PIN, eventually, log, secrets, site,
+};
 
 /// Whether a client was ever told the value, as it is or as JSON, URLs and HTML spell it.
 fn saw(client: &Cdp) -> Option<&'static str> {
@@ -54,6 +56,8 @@ fn p1_no_read_shows_a_value() {
     let url = site("text/html", page());
     client.must(on, "Page.navigate", &json!({ "url": url }));
     client.event("Page.loadEventFired");
+    // It may have been that of the first, empty document.
+    client.until(&session, LOADED);
 
     assert_eq!(client.evaluate(&session, "v"), "x_password");
     assert_eq!(

@@ -35,7 +35,11 @@ impl Tally {
 
 /// Milliseconds before the page's move in an attempt: most are few, some give a busy machine the time to insert first.
 fn delay(attempt: usize) -> usize {
-    (attempt % 12) << (attempt % 5)
+    if attempt % 20 == 19 {
+        1500
+    } else {
+        (attempt % 12) << (attempt % 5)
+    }
 }
 
 async fn navigate(kit: &mut Kit, tab: &Tab, url: &str) {

@@ -4,10 +4,15 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::browser_endpoint_kit::{Bauta, Cdp, PASSWORD, eventually, log, site};
+use crate::browser_endpoint_kit::{Bauta, Cdp, PASSWORD, PATIENCE, eventually, log, site};
 
 const PAGE: &str = "<!DOCTYPE html><form action='javascript:void(seen += \"submit \")'><input id=a autofocus></form><script>window.seen = '';
     for (const name of ['keydown', 'input', 'keyup']) addEventListener(name, (event) => { seen += name[3] + (event.key ?? event.data) + ' ' }, true)</script>";
+
+/// A browser that takes no silence for the end of a text: on a busy machine there may be one between any two keys.
+fn start() -> Bauta {
+    Bauta::start(|settings| settings.limits.typing_pause = PATIENCE)
+}
 
 /// A page at the secrets' own address, or under another name, with the focus in its field.
 fn page(client: &mut Cdp, is_home: bool) -> String {
@@ -77,7 +82,7 @@ fn values(client: &mut Cdp, session: &str) -> Value {
 
 #[test]
 fn p2_who_looks_at_the_last_answer_only_hears_of_a_refusal() {
-    let bauta = Bauta::start(|_| {});
+    let bauta = start();
     let mut client = bauta.connect();
     for text in [
         "x_password",
@@ -137,7 +142,7 @@ fn p2_who_looks_at_the_last_answer_only_hears_of_a_refusal() {
 
 #[test]
 fn p2_keys_that_nobody_waited_for_are_refused_press_by_press() {
-    let bauta = Bauta::start(|_| {});
+    let bauta = start();
     let mut client = bauta.connect();
     for (text, completes) in [
         ("x_password", 9),
@@ -164,7 +169,7 @@ fn p2_keys_that_nobody_waited_for_are_refused_press_by_press() {
 
 #[test]
 fn p2_another_client_neither_hears_of_it_nor_decides_it() {
-    let bauta = Bauta::start(|_| {});
+    let bauta = start();
     let (mut client, mut other) = (bauta.connect(), bauta.connect());
     for is_home in [true, false] {
         let url = site("text/html", PAGE.into());

@@ -3,13 +3,14 @@
 
 use std::process::{Command, Output, Stdio};
 
-/// In an empty folder and environment, so that it cannot lean on a configuration.
+/// In an empty folder and environment, so that it cannot lean on a configuration. Only where temporary files go is passed on.
 fn demo(args: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     Command::new(env!("CARGO_BIN_EXE_bauta"))
         .arg("demo")
         .args(args)
         .env_clear()
+        .envs(std::env::var_os("TMPDIR").map(|folder| ("TMPDIR", folder)))
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .output()

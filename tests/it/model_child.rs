@@ -150,5 +150,12 @@ pub fn write_config(folder: &Path, upstream: &Upstream, extra: &str) {
         "[model]\nlisten = \"127.0.0.1:0\"\n[[model.provider]]\nname = \"p\"\nupstream = \"{}\"\n[log]\nformat = \"json\"\n{extra}",
         upstream.url()
     );
-    fs::write(folder.join("bauta.toml"), text).unwrap();
+    put_config(folder, &text);
+}
+
+/// Puts a configuration there as a whole: a process that watches it must not read half of it.
+pub fn put_config(folder: &Path, text: &str) {
+    let next = folder.join("next.toml");
+    fs::write(&next, text).unwrap();
+    fs::rename(next, folder.join("bauta.toml")).unwrap();
 }

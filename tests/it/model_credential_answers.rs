@@ -7,7 +7,7 @@ use super::coders::{brotli, gzip, zstd};
 use super::guard_kit::{
     CREDENTIAL, KEY, all_events, configured, sidecar, submission, with_headers,
 };
-use super::model_kit::{Message, Sidecar, TOKEN, Upstream, Wire, contains};
+use super::model_kit::{Message, Sidecar, TOKEN, Upstream, Wire, contains, last};
 use super::model_websocket_kit::{Deflate, PING, Socket, TEXT, open_with};
 
 type Coder = fn(&[u8]) -> Vec<u8>;
@@ -22,7 +22,7 @@ fn get(sidecar: &Sidecar, upstream: &Upstream, answer: &[u8]) -> Message {
     let seen = peer.request();
     assert_eq!(seen.header("accept-encoding").as_deref(), Some("gzip"));
     assert!(seen.headers("range").is_empty());
-    let _ = peer.try_send(answer);
+    let _ = peer.try_send(last(answer));
     drop(peer);
     let got = client.message("POST");
     assert!(

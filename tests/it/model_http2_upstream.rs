@@ -346,12 +346,11 @@ fn goaway_retires_a_connection_and_lets_its_answers_end() {
 fn an_upstream_that_stalls_is_given_up() {
     play(async {
         let mut upstream = Upstream::bind().await;
-        let limits = Limits {
+        let before_head = Limits {
             response_timeout: SHORT,
-            idle_timeout: SHORT,
             ..Limits::default()
         };
-        let sidecar = start(&upstream, limits).await;
+        let sidecar = start(&upstream, before_head).await;
         // No head.
         let mut client = Client::plain(sidecar.addr).await;
         let (answer, _) = client.begin(get("/p/x"), true);
@@ -359,6 +358,12 @@ fn an_upstream_that_stalls_is_given_up() {
         let answer = collect(answer.await.unwrap()).await.unwrap();
         assert_eq!(answer.error(), (504, "upstream_timeout".to_owned()));
         assert_eq!(exchange.cancelled().await, Some(Reason::CANCEL));
+        stop(sidecar).await;
+        let inside = Limits {
+            idle_timeout: SHORT,
+            ..Limits::default()
+        };
+        let sidecar = start(&upstream, inside).await;
         // Silence inside the answer.
         let mut client = Client::plain(sidecar.addr).await;
         let (answer, _) = client.begin(get("/p/x"), true);

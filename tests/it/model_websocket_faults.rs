@@ -221,11 +221,20 @@ fn a_client_that_breaks_off_ends_it_upstream_and_half_a_message_goes_nowhere() {
     }
 }
 
+/// What the client of a scene is told. The scene is played again where the machine stood still before its first step, so that
+/// the tunnel was idle.
+fn told(scene: impl Fn() -> (u16, String)) -> (u16, String) {
+    (0..3)
+        .map(|_| scene())
+        .find(|(_, reason)| reason != "idle")
+        .expect("idle each time")
+}
+
 #[test]
 fn p8_silence_ends_it() {
     let upstream = Upstream::bind();
     let limits = Limits {
-        idle_timeout: Duration::from_millis(100),
+        idle_timeout: Duration::from_secs(1),
         ..Limits::default()
     };
     let sidecar = Sidecar::limited(&upstream, limits);
@@ -233,21 +242,28 @@ fn p8_silence_ends_it() {
     assert_eq!(client.closed(), (1001, "idle".to_owned()));
     assert_eq!(peer.closed().0, 1001);
     // Inside a message the other side's signs of life do not count.
-    let (mut client, mut peer) = open(&sidecar, &upstream);
-    client.wire.send(b"\x81");
-    let pings = peer.bytes(0x80, PING, "");
-    let told = loop {
-        // It may be over by now.
-        let _ = peer.wire.try_send(&pings);
-        let (opcode, payload) = client.whole();
-        if opcode == CLOSE {
-            break close_of(&payload);
-        }
-    };
-    assert_eq!(told.0, 1008, "{}", told.1);
-    assert_eq!(peer.until_closed().0, 1001);
-    let (mut client, mut peer) = open(&sidecar, &upstream);
-    peer.part(0, TEXT, "and then");
-    assert_eq!(client.until_closed().0, 1011);
-    assert_eq!(peer.closed().0, 1001);
+    let (code, reason) = told(|| {
+        let (mut client, mut peer) = open(&sidecar, &upstream);
+        client.wire.send(b"\x81");
+        let pings = peer.bytes(0x80, PING, "");
+        let told = loop {
+            // It may be over by now.
+            let _ = peer.wire.try_send(&pings);
+            let (opcode, payload) = client.whole();
+            if opcode == CLOSE {
+                break close_of(&payload);
+            }
+        };
+        assert_eq!(peer.until_closed().0, 1001);
+        told
+    });
+    assert_eq!(code, 1008, "{reason}");
+    let (code, reason) = told(|| {
+        let (mut client, mut peer) = open(&sidecar, &upstream);
+        peer.part(0, TEXT, "and then");
+        let told = client.until_closed();
+        assert_eq!(peer.closed().0, 1001);
+        told
+    });
+    assert_eq!(code, 1011, "{reason}");
 }

@@ -375,7 +375,7 @@ fn a_command_that_outlives_a_signal_keeps_its_sidecar() {
         ));
         let mut peer = upstream.accept();
         assert_eq!(peer.request().body, b"x_token");
-        peer.send(OK);
+        peer.send(last(OK));
         assert_eq!(client.message("POST").status(), 200);
     }
     running.tell("still here");

@@ -29,7 +29,7 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 const SOUND: Duration = Duration::from_secs(10);
 
 /// How long is waited for how a browser ended, once its connection has.
-const HOW: Duration = Duration::from_millis(500);
+const HOW: Duration = Duration::from_secs(2);
 
 /// How long a browser may take to close itself.
 const CLOSE: Duration = Duration::from_secs(2);

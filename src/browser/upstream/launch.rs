@@ -30,7 +30,7 @@ const THEIR_OUTPUT: i32 = 4;
 const TAIL: usize = 2048;
 
 /// How long what it said last is waited for once it has ended.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A browser that we started. Dropped, it ends.
 pub(in super::super) struct Process {

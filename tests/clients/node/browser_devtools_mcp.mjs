@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { start } from "./browser_mcp.mjs";
-import { kept, serve } from "./browser_steps.mjs";
+import { kept, patiently, serve, there } from "./browser_steps.mjs";
 
 const [modules, url, folder] = process.argv.slice(2);
 const program = "chrome-devtools-mcp/build/src/bin/chrome-devtools-mcp.js";
@@ -35,6 +35,9 @@ async function uid(pattern) {
 
 const click = async (pattern) => said("click", { uid: await uid(pattern) });
 const evaluate = (code) => said("evaluate_script", { function: code });
+// What is told where a click led, without what the tool says of the way there.
+const told = () => there(async (code) => /```json\n(.*)\n```/.exec(await evaluate(code))[1]);
+const waitFor = (text) => said("wait_for", { text: [text], timeout: 30_000 });
 
 async function fill(way, texts) {
   const fields = [];
@@ -57,7 +60,7 @@ const steps = {
   },
   async submit() {
     await click('button "Log in"');
-    await said("wait_for", { text: ["Welcome, the password was right"] });
+    await waitFor("Welcome, the password was right");
   },
   async refused({ url, way, password }) {
     await go(url);
@@ -96,7 +99,7 @@ const steps = {
   async "flow navigation"({ home }) {
     await go(`${home}/flow/start`);
     await click('link "Next"');
-    await said("wait_for", { text: ["A second page"] });
+    await waitFor("A second page");
     const told = [await evaluate("() => document.title + document.querySelector('#words').textContent")];
     await said("navigate_page", { type: "back" });
     return [...told, await evaluate("() => location.pathname")];
@@ -110,7 +113,7 @@ const steps = {
     await click('checkbox "Box"');
     await said("fill", { uid: await uid('combobox "Kind"'), value: "two" });
     await click('button "Send"');
-    return evaluate("() => document.querySelector('#told').textContent");
+    return told();
   },
   async "flow tabs"({ home }) {
     const { text } = await call("new_page", { url: `${home}/flow/next` });
@@ -131,12 +134,12 @@ const steps = {
   async "flow interception"({ home }) {
     await said("emulate", { extraHttpHeaders: JSON.stringify({ "x-added": "by the client" }) });
     await go(`${home}/flow/call`);
-    await said("wait_for", { text: ["from the server"] });
+    await waitFor("from the server");
     const told = [await evaluate("() => document.querySelector('#told').textContent")];
     await said("emulate", { extraHttpHeaders: "{}" });
     const blocking = await server("--blockedUrlPattern", "*://*:*/flow/data");
     const page = selected((await blocking.call("new_page", { url: `${home}/flow/call` })).text);
-    await blocking.call("wait_for", { pageId: page, text: ["TypeError"] });
+    await blocking.call("wait_for", { pageId: page, text: ["TypeError"], timeout: 30_000 });
     const read = { pageId: page, function: "() => document.querySelector('#told').textContent" };
     told.push((await blocking.call("evaluate_script", read)).text);
     await blocking.call("close_page", { pageId: page });
@@ -149,7 +152,7 @@ const steps = {
     await go(`${home}/flow/upload`);
     await said("upload_file", { uid: await uid('button "File"'), filePaths: [file] });
     await click('button "Send"');
-    return evaluate("() => document.querySelector('#told').textContent");
+    return told();
   },
   // A film of a page, whose pictures come as they were drawn.
   async film({ home }) {
@@ -160,8 +163,11 @@ const steps = {
   async "flow dialogs"({ home }) {
     await go(`${home}/flow/dialog`);
     await click('button "Ask"').catch(() => {});
-    for (const promptText of [undefined, undefined, "Zoë"]) await said("handle_dialog", { action: "accept", promptText });
-    return evaluate("() => document.querySelector('#told').textContent");
+    for (const promptText of [undefined, undefined, "Zoë"]) {
+      const accept = () => said("handle_dialog", { action: "accept", promptText });
+      await patiently(accept, (error) => error.message.includes("No open dialog found"));
+    }
+    return told();
   },
 };
 

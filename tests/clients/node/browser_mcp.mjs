@@ -20,9 +20,9 @@ export async function start(modules, folder, args, environment = {}) {
   const client = new Client({ name: "bauta-clients", version: "1" }, { capabilities: { roots: {} } });
   await client.connect(transport);
 
-  // What the model would read of a tool's answer. An answer that says it is an error is one.
+  // What the model would read of a tool's answer. An answer that says it is an error is one. Some tools wait for 30 seconds.
   async function call(name, given = {}) {
-    const answer = await client.callTool({ name, arguments: given }, undefined, { timeout: 30_000 });
+    const answer = await client.callTool({ name, arguments: given }, undefined, { timeout: 60_000 });
     const text = answer.content.map((part) => part.text ?? "").join("\n");
     if (answer.isError) throw new Error(text);
     return { text, pictures: answer.content.filter((part) => part.type === "image").map((part) => part.data) };

@@ -50,7 +50,7 @@ const steps = {
   },
   async refused({ url, way, password }) {
     await page.goto(url);
-    page.setDefaultTimeout(2_500);
+    page.setDefaultTimeout(10_000);
     try {
       await typed(page, "#password", way, password);
     } finally {

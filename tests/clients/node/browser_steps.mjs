@@ -37,6 +37,26 @@ export async function during(emitter, event, act) {
   }
 }
 
+// What comes of an attempt, which is made again as long as it fails in a way that passes.
+export async function patiently(attempt, passes = () => true) {
+  const patience = Date.now() + 30_000;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > patience || !passes(error)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+// What an expression is in a page, once it is something: what a click leads to may come later than the click's end.
+// `evaluate` runs a function in the page, given as text.
+export function there(evaluate, expression = "document.querySelector('#told')?.textContent") {
+  const code = `() => { const it = ${expression}; if (!it) throw new Error("it is not there"); return it; }`;
+  return patiently(() => evaluate(code));
+}
+
 // What a browser keeps under a name, once it is there: a browser gives a file its name when it is whole.
 export async function kept(file) {
   const patience = Date.now() + 30_000;
