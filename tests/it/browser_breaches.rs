@@ -369,10 +369,14 @@ fn framed(client: &mut Cdp) -> (String, String) {
         "document.readyState === 'complete' && document.querySelector('#u')",
     );
     // The mouse gets there once the frame is drawn.
+    let count = "window.moved = 0; addEventListener('mousemove', () => moved++)";
+    client.evaluate(&inner, count);
     let none = json!({"button": "none", "buttons": 0});
+    let mut x = 100;
     assert!(eventually(|| {
-        mouse(client, &session, "mouseMoved", (100, 178), &none);
-        client.evaluate(&inner, "document.querySelector('#u').matches(':hover')") == true
+        x = 201 - x;
+        mouse(client, &session, "mouseMoved", (x, 178), &none);
+        client.evaluate(&inner, "moved > 0") == true
     }));
     (session, inner)
 }
