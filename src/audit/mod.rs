@@ -7,7 +7,7 @@
 //!
 //! **The files.** `PATH` is written to; by size it is renamed `PATH.1`, `PATH.2`, …, numbers growing, never overwritten. Several
 //! processes may append to one log: each batch is written under `flock` on the file itself, after what others wrote since was
-//! read and checked.
+//! read and checked, up to the head at least. A keeper knows a log by its path: two logs of one keeper need two paths.
 //!
 //! **The chain.** A record is one line, `{"seq":N,"time":…,"event":…,…,"prev":"HEX","mac":"HEX"}` and a line feed. `seq` counts
 //! from 1. `prev` is the `mac` of the record before, 64 zeros in record 1. With `body` the bytes of the line before its last
@@ -17,9 +17,11 @@
 //! **Invariants.**
 //! - What was acknowledged was fsynced before, and no process takes it back.
 //! - After a failed write or fsync nothing of that batch is believed to be on the disk: the file is cut back to its last
-//!   durable length, opened anew, and the same bytes are written again.
+//!   durable length, opened anew, and the same bytes are written again. Until it is cut, no other process gets the lock.
+//! - The head speaks only of what was fsynced.
 //! - A log that does not continue from what we know (cut, edited, vanished) is put aside as a rotated file, and the chain goes
-//!   on behind what we know, with an `alarm` record first: [`verify`] names the place.
+//!   on behind what we know, with an `alarm` record first: [`verify`] names the place. Where the keeper was told more by
+//!   another process, that is what we know; so they agree, and a file that was cut back to what one of them knew shows.
 //! - A line without its line feed is no record: nobody was told that it is there. The next writer finishes it if it is whole and
 //!   its MAC holds, else cuts it off. [`verify`] takes it for a crash, unless the head says that the record had been durable.
 //! - An event whose write failed or timed out may still stand in the log, in rare cases twice; never is one missing that was
