@@ -17,8 +17,9 @@ pub struct Head {
 
 /// Keeps what must not lie beside the log: the key of the chain, and the head of each log by its name.
 ///
-/// The head is stored while the log is locked against other processes. So a keeper must not wait in it for somebody who
-/// waits for the log: never hold a lock of the vault while waiting for an event to become durable.
+/// The head is read and stored while the log is locked against other processes, and read before what is written is
+/// acknowledged. So a keeper must not wait in it for somebody who waits for the log: never hold a lock of the vault while
+/// waiting for an event to become durable.
 pub trait Keeper: Send + Sync {
     /// The key of all MACs. The same for as long as a log shall be verified.
     fn mac_key(&self) -> Result<Zeroizing<[u8; 32]>, KeeperError>;

@@ -41,6 +41,8 @@ pub(super) struct Log {
     tail: Tail,
     /// What the keeper was told last.
     stored: Link,
+    /// Why the keeper's head could not be read.
+    unread: Option<KeeperError>,
     /// What a failed write may have left behind the tail.
     doubtful: Vec<u8>,
     /// Whether a name in the folder may not be durable yet.
@@ -89,6 +91,7 @@ impl Log {
                 link,
             },
             stored: link,
+            unread: None,
             doubtful: Vec::new(),
             is_folder_dirty: false,
             alarm: None,
@@ -118,7 +121,7 @@ impl Log {
         result
     }
 
-    /// Stores the head, if the keeper does not know it yet, and unlocks the file.
+    /// Stores the head, if the keeper does not know it yet, and unlocks the file. Fails also if the head could not be read before.
     pub fn store_head(&mut self) -> Result<(), KeeperError> {
         let link = self.tail.link;
         let mut result = Ok(());
@@ -133,7 +136,9 @@ impl Log {
             }
         }
         self.unlock();
-        result
+        // Without it nobody can tell whether the log was cut.
+        let unread = self.unread.take();
+        result.and(unread.map_or(Ok(()), Err))
     }
 
     /// Whether, without writing, all seems well: the file is where it was and as long, and the keeper knows its head.
@@ -240,14 +245,21 @@ impl Log {
                 None => flock(&file, FlockOperation::LockExclusive)?,
                 Some(wait) => flock_within(&file, wait)?,
             }
-            let ident = Ident::of(&file.metadata()?);
-            if files::ident_at(&self.path)?.is_some_and(|(there, _)| there == ident) {
+            let is_there = self.is_there(&file);
+            if !matches!(is_there, Ok(false)) {
+                // It stays locked after an error as well: there may be something to cut off.
                 self.file = Some(file);
-                return Ok(());
+                return is_there.map(drop);
             }
             // It was rotated, removed or replaced while we waited.
         }
         Err(io::Error::other("the file is replaced again and again"))
+    }
+
+    /// Whether it is the file at the path.
+    fn is_there(&self, file: &File) -> io::Result<bool> {
+        let ident = Ident::of(&file.metadata()?);
+        Ok(files::ident_at(&self.path)?.is_some_and(|(there, _)| there == ident))
     }
 
     fn unlock(&mut self) {
@@ -270,17 +282,18 @@ impl Log {
 
     /// One try of it. `false`: the file was put aside, and another process wrote to the new one before us.
     fn follow(&mut self) -> io::Result<bool> {
+        let newer = self.newer_head();
         let file = locked(self.file.as_ref())?;
         let metadata = file.metadata()?;
         let (ident, len) = (Ident::of(&metadata), metadata.len());
         let is_same = self.tail.ident == Some(ident);
-        if is_same && len > self.tail.len && self.is_doubtful(file, len)? {
+        // What the keeper was told of is not ours to cut off.
+        if newer.is_none() && is_same && len > self.tail.len && self.is_doubtful(file, len)? {
             file.set_len(self.tail.len)?;
             self.doubtful.clear();
             return Ok(true);
         }
         self.doubtful.clear();
-        let newer = self.newer_head();
         let is_whole = is_same && len >= self.tail.len && self.ends_as_known(file)?;
         if is_whole && len == self.tail.len && newer.is_none() {
             return Ok(true);
@@ -307,9 +320,15 @@ impl Log {
     }
 
     /// What the keeper was told by another process, if that is not what we know, or what comes before it.
-    fn newer_head(&self) -> Option<Link> {
-        // A keeper that fails is seen where the head is stored.
-        let Head { seq, mac } = self.keeper.head(&self.name).ok()??;
+    fn newer_head(&mut self) -> Option<Link> {
+        let head = self.keeper.head(&self.name);
+        let Head { seq, mac } = match head {
+            Ok(head) => head?,
+            Err(error) => {
+                self.unread = Some(error);
+                return None;
+            }
+        };
         let known = self.tail.link;
         (seq > known.seq || seq == known.seq && mac != known.mac).then_some(Link { seq, mac })
     }
