@@ -333,6 +333,24 @@ fn p1_once_different() {
     }
 }
 
+/// A value that is the quotes of an empty string in a signed block: without them the block would be another one.
+#[test]
+fn p1_an_empty_string_in_a_signed_block_is_a_part_of_it() {
+    for pattern in [vec![], vec![1]] {
+        let mut needles = Needles::default();
+        let name = needles.name("x_a", "x_a");
+        needles.value(name, b"\"\"", Rule::Anywhere);
+        let case = Case {
+            needles,
+            text: br#"{"thinking":"","signature":"c2ln"}"#.to_vec(),
+            syntax: Syntax::Json,
+            signed: Signed::Refuse,
+            pattern,
+        };
+        assert_eq!(difference(&case).unwrap_or_default(), "");
+    }
+}
+
 /// The byte with which a text stops being JSON belongs to no string, so not to an opaque one either.
 #[test]
 fn p1_the_byte_that_ends_json_is_not_opaque() {

@@ -46,7 +46,8 @@ pub fn blocks(document: &Document, text: &[u8]) -> Vec<Block> {
 
 /// Where it is known at the earliest that the root bytes `start..end` are signed; `None` if they are not.
 pub fn known(blocks: &[Block], (start, end): (usize, usize)) -> Option<usize> {
-    let touches = |&(first, last): &(usize, usize)| start.max(first) < end.min(last);
+    // Of an empty string, that it stands within.
+    let touches = |&(first, last): &(usize, usize)| first < end && start < last;
     blocks
         .iter()
         .filter(|block| block.strings.iter().any(touches))
