@@ -184,9 +184,9 @@ pub(super) fn ident_at(path: &Path) -> io::Result<Option<(Ident, u64)>> {
 
 /// Renames the current file to the next free number, which it gives. Nothing is overwritten.
 pub(super) fn rotate(path: &Path) -> io::Result<u64> {
-    const TRIES: usize = 100;
+    const TRIES: u64 = 100;
     let last = rotated(path)?.last().map_or(0, |(last, _)| *last);
-    for number in (last.saturating_add(1)..).take(TRIES) {
+    for number in (1..=TRIES).map_while(|more| last.checked_add(more)) {
         let to = with_number(path, number);
         match rustix::fs::renameat_with(CWD, path, CWD, &to, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(number),
