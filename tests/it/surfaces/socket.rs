@@ -123,11 +123,22 @@ fn expected(sent: &Direction, mask: Option<Mask>) -> Expected {
         must_tell: false,
         unsure: false,
     };
+    let is_bad = |mask| {
+        sent.open
+            .as_ref()
+            .is_some_and(|open| passed(open, mask).is_err())
+    };
+    // What came of the message that did not end may have been noticed first.
+    let noticed = [1003, 1007, 1008, 1009];
+    let is_open_bad = sent.compressed || mask.is_some_and(is_bad);
     for said in &sent.said {
         match mask.map_or_else(|| Ok(said.clone()), |mask| passed(said, mask)) {
             Ok(said) => expected.said.push(said),
             Err(code) => {
                 expected.codes = vec![code];
+                if is_open_bad && said.opcode >= CLOSE {
+                    expected.codes.extend(noticed);
+                }
                 expected.must_tell = true;
                 // Control frames that stood in the message may have gone on before it.
                 expected.unsure = true;
@@ -140,18 +151,12 @@ fn expected(sent: &Direction, mask: Option<Mask>) -> Expected {
         Ending::Lost | Ending::Closed => {}
         Ending::Violation(code) => expected.codes = vec![code],
         Ending::Content => {
-            expected.codes = vec![1003, 1007, 1008, 1009];
+            expected.codes = noticed.to_vec();
             expected.unsure = true;
         }
     }
-    let is_bad = |mask| {
-        sent.open
-            .as_ref()
-            .is_some_and(|open| passed(open, mask).is_err())
-    };
-    if sent.compressed || mask.is_some_and(is_bad) {
-        // It may have been noticed by what came of the message.
-        expected.codes.extend([1003, 1007, 1008, 1009]);
+    if is_open_bad {
+        expected.codes.extend(noticed);
         expected.unsure = true;
     }
     expected
