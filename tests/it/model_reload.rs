@@ -5,24 +5,21 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::audit_kit::Clock;
 use super::model_child::{Process, put_config, write_config};
 use super::model_kit::{BOUND, OK, TOKEN, Upstream, Wire, post};
 
-/// The most that one exchange counts for. It takes longer only where the machine stands still, which says nothing of the sidecar.
-const LAP: Duration = Duration::from_millis(50);
-
-/// Sends `body` until the upstream sees `expected`, each answer on the same two connections. Returns the time that this took, of
-/// each exchange no more than [`LAP`].
+/// Sends `body` until the upstream sees `expected`, each answer on the same two connections. Returns the time that this took, each
+/// exchange being a lap: that the machine stands still says nothing of the sidecar.
 fn until_seen(client: &mut Wire, peer: &mut Wire, body: &str, expected: &str) -> Duration {
     let begun = Instant::now();
-    let mut took = Duration::ZERO;
+    let mut clock = Clock::start();
     loop {
-        let lap = Instant::now();
         client.send(post("/p/x", "", body.as_bytes()));
         let seen = peer.request().body;
         peer.send(OK);
         assert_eq!(client.message("POST").status(), 200);
-        took += lap.elapsed().min(LAP);
+        let took = clock.lap();
         if seen == expected.as_bytes() {
             return took;
         }
