@@ -3,7 +3,8 @@
     python browser_agent.py CDP-URL MODEL-URL FOLDER TASK
 
 FOLDER is where it may keep what it downloads, and all of which it may upload. It prints, as its last line, `{"done",
-"result", "errors", "steps"}`. What the model says is the provider's script (`browser_model.py`).
+"result", "errors", "steps"}`; a step in which it only waited is none. What the model says is the provider's script
+(`browser_model.py`).
 """
 
 import asyncio
@@ -19,12 +20,12 @@ async def main(browser_url, model_url, folder, task):
     model = ChatOpenAI(model="scripted-1", base_url=model_url, api_key="sk-dummy", max_retries=0)
     files = [str(file) for file in Path(folder).iterdir()]
     agent = Agent(task=task, llm=model, browser=browser, use_judge=False, directly_open_url=False, available_file_paths=files)
-    history = await agent.run(max_steps=20)
+    history = await agent.run(max_steps=60)
     told = {
-        "done": history.is_done(),
+        "done": bool(history.is_successful()),
         "result": history.final_result(),
         "errors": [error for error in history.errors() if error],
-        "steps": [step(each) for each in history.history],
+        "steps": [step(each) for each in history.history if not waited(each)],
     }
     print(json.dumps(told), flush=True)
 
@@ -33,6 +34,11 @@ def step(item):
     """What one step found, and what came of its actions."""
     results = [[each.extracted_content, [head(file) for file in each.attachments or []]] for each in item.result]
     return {"title": item.state.title, "tabs": sorted(tab.url for tab in item.state.tabs), "results": results}
+
+
+def waited(item):
+    actions = item.model_output.action if item.model_output else []
+    return [list(action.model_dump(exclude_unset=True)) for action in actions] == [["wait"]]
 
 
 def head(file):

@@ -5,17 +5,22 @@ import re
 
 from script import Script
 
+# How often it looks for an element that is not there.
+LOOKS = 6
 READ = "What does the page say about the account?"
 # The flows of `browser_clients.FLOWS` for which an agent has actions, in the order in which it does them, and their steps.
 STEPS = {"navigation": 4, "download": 1, "upload": 3, "tabs": 3, "print": 1}
 
 
 class AgentScript(Script):
-    """A script for one agent's run: its plan's steps follow one another, each made of what the page's description says."""
+    """A script for one agent's run: its plan's steps follow one another, each made of what the page's description says.
+
+    An agent whose browser answers late describes a page without elements. The script waits then, and looks again.
+    """
 
     def __init__(self, names, plan):
         super().__init__(names, {})
-        self._plan = iter(plan)
+        self._plan, self._looks = list(plan), LOOKS
         # The names of the actions that the agent says it can take.
         self.offered = set()
 
@@ -26,12 +31,21 @@ class AgentScript(Script):
             # The page's text for a question about it.
             return f"The account's page. Seen: {', '.join(self.seen(asked)) or 'nothing'}."
         self.offered |= set(actions(schema))
-        try:
-            told = next(self._plan)(said)
-        except LookupError as error:
-            told = [{"done": {"text": f"The script is lost: {error}", "success": False}}]
+        told = self._next(said)
         head = {"thinking": "One after the other.", "evaluation_previous_goal": "Well.", "memory": "", "next_goal": "Next."}
         return json.dumps(head | {"action": told})
+
+    def _next(self, said):
+        try:
+            told = self._plan[0](said)
+        except LookupError as error:
+            self._looks -= 1
+            if self._looks:
+                return [{"wait": {"seconds": 2}}]
+            return [{"done": {"text": f"The script is lost: {error}", "success": False}}]
+        del self._plan[0]
+        self._looks = LOOKS
+        return told
 
 
 def log_in(names, url, user, password):

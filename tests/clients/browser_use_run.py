@@ -29,6 +29,8 @@ from scripted_provider import Provider
 NAME = "browser-use"
 PROGRAM = Path(__file__).parent / "browser_agent.py"
 PATIENCE = 120
+# How often the flows are begun.
+TRIES = 5
 SECRETS = {"x_username": "alice.meier+ops@example.com", "x_password": 'Tr0ub&dor"3/ö-q7'}
 LACKS = {"interception": Lack("an agent has no action that holds or changes requests", "route|intercept|request|block|mock")}
 # Nothing is to be asked of anybody but the model and the browser.
@@ -52,14 +54,18 @@ def act(task, browser, model, folder):
         command = [sys.executable, PROGRAM, browser, model, folder, task]
         outcome = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home, timeout=PATIENCE)
     assert outcome.returncode == 0, outcome.stderr[-4000:]
-    told = json.loads(outcome.stdout.splitlines()[-1])
-    assert told["done"] and not told["errors"], f"{told}\n{outcome.stderr[-4000:]}"
-    return told, outcome.stdout + outcome.stderr
+    return json.loads(outcome.stdout.splitlines()[-1]), outcome.stdout + outcome.stderr
+
+
+def succeeded(told, said):
+    assert told["done"] and not told["errors"], f"{told}\n{said[-4000:]}"
 
 
 def log_in(site, browser, model, folder, user, password):
     task = f"Log in at {site.home}/login/plain as {user} with the password {password}, and tell what the account's page says."
-    return act(task, browser, model, folder)
+    told, said = act(task, browser, model, folder)
+    succeeded(told, said)
+    return told, said
 
 
 def provider(names, plan):
@@ -123,29 +129,44 @@ def masked(site, binary, spelling):
 # --- without secrets ------------------------------------------------------------------------------------
 
 
+class Blind(AssertionError):
+    """The agent did not learn the address of a tab: on a busy machine browser-use misses it, at Chromium itself too."""
+
+
 def all_flows(report, site, binary):
-    with Chromium() as chromium, flow_provider(site, chromium.folder) as model:
-        expected = do_flows(site, chromium.url, f"{model.url}/v1", chromium.folder)
-        report.case(NAME, "control: all flows", every_flow, expected, model.script)
+    expected, offered = seeing(flows_at_chromium, site)
+    report.case(NAME, "control: all flows", every_flow, expected, offered)
     if binary:
-        with ExitStack() as stack:
-            # The script names files of the folder, which is there only once the sidecar is.
-            model = stack.enter_context(Provider([]))
-            sidecar = stack.enter_context(BrowserSidecar(binary, {site.home: SECRETS}, model.url))
-            model.script = flow_script(site, sidecar.folder)
-            found = do_flows(site, sidecar.browser, f"{sidecar.url}/openai/v1", sidecar.folder)
+        found = seeing(flows_through_bauta, site, binary)
         for flow in STEPS:
             report.case(NAME, f"as at Chromium: flow {flow}", same, found[flow], expected[flow])
 
 
+def seeing(run, *arguments):
+    """The first run, each with a new browser, in which the agent knew its tabs."""
+    for _ in range(TRIES - 1):
+        try:
+            return run(*arguments)
+        except Blind:
+            pass
+    return run(*arguments)
+
+
+def flows_at_chromium(site):
+    with Chromium() as chromium, Provider([]) as model:
+        model.script = flow_script(site, chromium.folder)
+        return do_flows(site, chromium.url, f"{model.url}/v1", chromium.folder), model.script.offered
+
+
+def flows_through_bauta(site, binary):
+    # The script names files of the folder, which is there only once the sidecar is.
+    with Provider([]) as model, BrowserSidecar(binary, {site.home: SECRETS}, model.url) as sidecar:
+        model.script = flow_script(site, sidecar.folder)
+        return do_flows(site, sidecar.browser, f"{sidecar.url}/openai/v1", sidecar.folder)
+
+
 def flow_script(site, folder):
     return AgentScript([], flow_plan(site.home, str(mine(folder))))
-
-
-def flow_provider(site, folder):
-    model = Provider([])
-    model.script = flow_script(site, folder)
-    return model
 
 
 def mine(folder):
@@ -155,7 +176,10 @@ def mine(folder):
 def do_flows(site, browser, model, folder):
     """What each flow told, in words that do not depend on ports and places."""
     mine(folder).write_text("what is mine\n")
-    told, _ = act(f"Try what there is at {site.home}/flow/start.", browser, model, folder)
+    told, said = act(f"Try what there is at {site.home}/flow/start.", browser, model, folder)
+    if any("" in step["tabs"] for step in told["steps"]):
+        raise Blind(f"{told}\n{said[-4000:]}")
+    succeeded(told, said)
     steps, flows = iter(told["steps"]), {}
     for flow, count in STEPS.items():
         flows[flow] = [plain(next(steps), site, folder) for _ in range(count)]
@@ -169,16 +193,16 @@ def plain(step, site, folder):
     return json.loads(re.sub(r"(tab_id: |#)[0-9A-F]{4}\b|(index )\d+|[\d,]+( bytes)", r"\1\2N\3", text))
 
 
-def every_flow(expected, script):
+def every_flow(expected, offered):
     """The flows did what they are for, and what is not tested the agent has no action for."""
     assert set(FLOWS) == set(STEPS) | set(LACKS)
     said = {flow: json.dumps(told) for flow, told in expected.items()}
     assert "A second page" in said["navigation"] and "of a report" in said["download"], said
     assert "mine.txt" in said["upload"] and "HOME/flow/next" in said["tabs"] and "%PDF-" in said["print"], said
-    assert {"navigate", "upload_file", "save_as_pdf"} <= script.offered, script.offered
+    assert {"navigate", "upload_file", "save_as_pdf"} <= offered, offered
     for flow, lack in LACKS.items():
-        offered = [action for action in script.offered if re.search(lack.words, action)]
-        assert not offered, f"for {flow} ({lack.why}) there is now {offered}"
+        found = [action for action in offered if re.search(lack.words, action)]
+        assert not found, f"for {flow} ({lack.why}) there is now {found}"
 
 
 def same(found, expected):
