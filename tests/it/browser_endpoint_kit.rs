@@ -1,6 +1,6 @@
 //! A sidecar with the browser channel and a browser of its own, raw requests to it, and a client that speaks CDP over a WebSocket.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -235,6 +235,8 @@ impl Cdp {
                     }));
                 }
                 Ok(_) => {}
+                // As when a debugger or a container's freezer halted the process.
+                Err(Error::Io(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.to_string()),
             }
         }

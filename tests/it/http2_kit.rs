@@ -447,6 +447,8 @@ impl<S: Read + Write> Raw<S> {
                 Ok(count) => self.seen.extend_from_slice(&buffer[..count]),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => panic!("no frame came"),
+                    // As when a debugger or a container's freezer halted the process.
+                    io::ErrorKind::Interrupted => {}
                     _ => return None,
                 },
             }
