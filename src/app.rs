@@ -99,8 +99,22 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// The folder for downloads and uploads.
+    #[error(
+        "browser.folder: {} holds {}, which no page may be given. Use a folder of its own",
+        .folder.display(), .file.display()
+    )]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What lies in it.
+        file: PathBuf,
+    },
     /// The file with the token of the browser channel.
-    #[error("browser.token_file: {}: {reason}. Make it with: openssl rand -hex 32", .file.display())]
+    #[error(
+        "browser.token_file: {0}: {reason}. Make it with: (umask 077; openssl rand -hex 32 > {0})",
+        .file.display()
+    )]
     Token {
         /// The file.
         file: PathBuf,
@@ -121,6 +135,7 @@ impl StartError {
                 | Self::Tls(_)
                 | Self::Settings(_)
                 | Self::Method { .. }
+                | Self::Folder { .. }
                 | Self::Token { .. }
         )
     }

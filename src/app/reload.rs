@@ -6,7 +6,7 @@ use tokio::task::spawn_blocking;
 
 use super::serve::{ServeError, load_secrets};
 use super::watch::{Mark, Watch};
-use super::{Live, settings};
+use super::{Live, Running, StartError, settings};
 use crate::cli::Serve;
 use crate::config::{self, Config};
 use crate::secret::{Secret, Source, View};
@@ -19,7 +19,6 @@ pub(super) struct Reloader {
     source: Option<Source>,
     /// What was read first, until it is taken.
     secrets: Option<Vec<Secret>>,
-    count: usize,
     secrets_mark: Option<Mark>,
     tls_marks: [Option<Mark>; 2],
     warnings: Vec<String>,
@@ -41,18 +40,19 @@ impl Reloader {
         adjust(&mut config);
         let secrets_mark = args.secrets.as_ref().and_then(file).and_then(Mark::of);
         let tls_marks = tls_files(&config).map(|path| path.and_then(Mark::of));
-        let (secrets, warnings) = match &args.secrets {
+        let mut warnings = config.warnings();
+        let secrets = match &args.secrets {
             Some(source) => {
                 let loaded = load_secrets(source, &config)?;
-                (Some(loaded.secrets), loaded.warnings)
+                warnings.extend(loaded.warnings);
+                Some(loaded.secrets)
             }
-            None => (None, Vec::new()),
+            None => None,
         };
         Ok(Self {
             config,
             config_mark,
             source: args.secrets.clone(),
-            count: secrets.as_ref().map_or(0, Vec::len),
             secrets,
             secrets_mark,
             tls_marks,
@@ -65,9 +65,12 @@ impl Reloader {
         &self.config
     }
 
-    /// The secrets of the command line, once; `None` where the vault holds them.
-    pub(super) fn take_secrets(&mut self) -> Option<Vec<Secret>> {
-        self.secrets.take()
+    /// Serves, once, the secrets of the command line, or else of the vault.
+    pub(super) async fn start(&mut self) -> Result<Running, StartError> {
+        match self.secrets.take() {
+            Some(secrets) => Running::start(&self.config, secrets).await,
+            None => Running::start_with_vault(&self.config).await,
+        }
     }
 
     /// Logs what is likely not meant.
@@ -164,11 +167,12 @@ impl Reloader {
         };
         let rehoused = self.config.agent != next.agent
             || self.config.vault != next.vault
-            || self.config.audit != next.audit;
+            || self.config.audit != next.audit
+            || self.config.health != next.health;
         let browser = self.config.browser != next.browser;
         if rebound || rehoused || browser || self.config.log != next.log {
             tracing::warn!(
-                "listen, the names of the files of tls, the limits of connections and heads, [browser], [agent], [vault], [audit] and [log] change with a restart only"
+                "listen, the names of the files of tls, the limits of connections and heads, [browser], [health], [agent], [vault], [audit] and [log] change with a restart only"
             );
         }
         let tls = self.config.model.as_ref().and_then(|old| old.tls.clone());
@@ -177,6 +181,8 @@ impl Reloader {
             // The listener's, for its life.
             model.tls = tls;
         }
+        self.warnings = self.config.warnings();
+        self.report_warnings();
         tracing::info!("the changed configuration is in force");
     }
 
@@ -198,17 +204,11 @@ impl Reloader {
             Ok(loaded) => loaded,
             Err(error) => return tracing::error!("the changed secrets are not used: {error}"),
         };
-        if loaded.blank && self.count > 0 {
-            // A file that is written in place is empty for a moment; masking must not stop for that.
-            return tracing::error!(
-                "the changed secrets are not used: the file is empty. Write {{}} to have none"
-            );
-        }
-        self.count = loaded.secrets.len();
+        let secrets = loaded.secrets.len();
         live.guard.replace(View::new(loaded.secrets), 0);
         self.warnings = loaded.warnings;
         self.report_warnings();
-        tracing::info!(secrets = self.count, "the changed secrets are in force");
+        tracing::info!(secrets, "the changed secrets are in force");
     }
 }
 

@@ -19,7 +19,7 @@ use std::path::Path;
 use super::children::{self, Environment, Inherited};
 use super::reload::{Adjust, Reloader};
 use super::serve::{ServeError, chosen};
-use super::{Running, StartError, clients, log};
+use super::{Running, clients, log};
 use crate::cli::{self, Run, Serve};
 use crate::config::{Config, Level, Listen, MasterKey};
 use crate::secret::Source;
@@ -116,7 +116,7 @@ pub fn run(args: &Run) -> Result<u8, RunError> {
 async fn beside(args: &Run, mut reloader: Reloader, inherited: Inherited) -> Result<u8, RunError> {
     let mut signals = Signals::new()?;
     let running = tokio::select! {
-        running = serve_for(&mut reloader) => running.map_err(ServeError::from)?,
+        running = reloader.start() => running.map_err(ServeError::from)?,
         signal = signals.ending() => return Ok(process::code_of(signal.as_raw())),
     };
     // A free port of loopback: it is there wherever the channel is.
@@ -131,13 +131,6 @@ async fn beside(args: &Run, mut reloader: Reloader, inherited: Inherited) -> Res
         _ = signals.ending() => tracing::warn!("a signal: requests in flight are cut"),
     }
     Ok(process::exit_code(status?))
-}
-
-async fn serve_for(reloader: &mut Reloader) -> Result<Running, StartError> {
-    match reloader.take_secrets() {
-        Some(secrets) => Running::start(reloader.config(), secrets).await,
-        None => Running::start_with_vault(reloader.config()).await,
-    }
 }
 
 /// The sidecar of a command listens for it alone, on a port that nobody else has, and nobody asks for its health.

@@ -5,7 +5,7 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
-use super::{Running, StartError, log, settings};
+use super::{StartError, log, settings};
 use crate::cli::{self, Serve};
 use crate::config::{self, Config, Level, Log, LogFormat};
 use crate::secret::{self, Problem, Secret, Source, SourceError};
@@ -50,7 +50,8 @@ pub(super) fn problem_list(problems: &[Problem]) -> String {
     problems.iter().map(line).collect()
 }
 
-/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, with exit code 1.
+/// Serves until SIGTERM or SIGINT, then drains; one during the start ends that. A second signal ends the process at once, with
+/// exit code 1.
 ///
 /// # Errors
 /// See [`ServeError`]; only before the listener is ready.
@@ -61,29 +62,37 @@ pub fn serve(args: &Serve) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
-        let running = match reloader.take_secrets() {
-            Some(secrets) => Running::start(reloader.config(), secrets).await?,
-            None => Running::start_with_vault(reloader.config()).await?,
-        };
-        let live = running.live.clone();
-        let follow = tokio::spawn(async move { reloader.follow(live).await });
-        either(&mut terminate, &mut interrupt).await;
-        follow.abort();
-        tracing::info!("draining: no new connections; a second signal ends at once");
-        tokio::select! {
-            cut = running.shutdown() => tracing::info!(cut, "stopped"),
-            () = either(&mut terminate, &mut interrupt) => {
-                tracing::warn!("a second signal: requests in flight are cut");
-                std::process::exit(1);
-            }
+    let served = runtime.block_on(foreground(reloader));
+    // A start that was broken off may wait for a lock, or for the program that prints the master key.
+    runtime.shutdown_background();
+    served
+}
+
+async fn foreground(mut reloader: Reloader) -> Result<(), ServeError> {
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let running = tokio::select! {
+        running = reloader.start() => running?,
+        () = either(&mut terminate, &mut interrupt) => {
+            tracing::info!("the start was broken off by a signal");
+            return Ok(());
         }
-        Ok(())
-    })
+    };
+    let live = running.live.clone();
+    let follow = tokio::spawn(async move { reloader.follow(live).await });
+    either(&mut terminate, &mut interrupt).await;
+    follow.abort();
+    tracing::info!("draining: no new connections; a second signal ends at once");
+    tokio::select! {
+        cut = running.shutdown() => tracing::info!(cut, "stopped"),
+        () = either(&mut terminate, &mut interrupt) => {
+            tracing::warn!("a second signal: requests in flight are cut");
+            std::process::exit(1);
+        }
+    }
+    Ok(())
 }
 
 /// The configured log, but for what the command line says.
@@ -110,14 +119,11 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
 pub(super) struct Loaded {
     pub secrets: Vec<Secret>,
     pub warnings: Vec<String>,
-    /// Whether the source held nothing at all, not even `{}`.
-    pub blank: bool,
 }
 
 /// Reads and checks secrets, which are then the agent's.
 pub(super) fn load_secrets(source: &Source, config: &Config) -> Result<Loaded, ServeError> {
-    let (bytes, warning) = secret::read(source)?;
-    let blank = bytes.trim_ascii().is_empty();
+    let (bytes, warning) = secret::read_secrets(source)?;
     let submission = secret::parse_submission(bytes, &cli::secret_limits(&config.vault.limits))
         .map_err(|problems| ServeError::Secrets(source.clone(), problems))?;
     let mut warnings: Vec<String> = warning.into_iter().collect();
@@ -133,6 +139,5 @@ pub(super) fn load_secrets(source: &Source, config: &Config) -> Result<Loaded, S
     Ok(Loaded {
         secrets: submission.into_secrets(&settings::scope(config)),
         warnings,
-        blank,
     })
 }

@@ -3,7 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read as _;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use super::StartError;
 use super::children;
@@ -133,10 +134,13 @@ fn provider(provider: &Provider) -> model::Provider {
 /// Bytes of a token, and the least that nobody guesses.
 const TOKEN: std::ops::RangeInclusive<usize> = 16..=256;
 
+/// Rights that its file may not give: others to read, write or run it, its group to write it.
+const OPEN: u32 = 0o027;
+
 /// The browser channel's. Reads the file of its token.
 ///
 /// # Errors
-/// A method that no setting allows, or a file without a token.
+/// A method that no setting allows, a folder that holds files of ours, or a file without a token.
 pub(super) fn browser(config: &Config, browser: &Browser) -> Result<browser::Settings, StartError> {
     for method in &browser.methods {
         methods::may_allow(method).map_err(|reason| StartError::Method {
@@ -144,6 +148,7 @@ pub(super) fn browser(config: &Config, browser: &Browser) -> Result<browser::Set
             reason,
         })?;
     }
+    stands_apart(config, &browser.folder)?;
     let upstream = match &browser.source {
         BrowserSource::Attach(address) => browser::Upstream::Attach(address.clone()),
         BrowserSource::Launch(launch) => browser::Upstream::Launch(browser::Launch {
@@ -151,7 +156,7 @@ pub(super) fn browser(config: &Config, browser: &Browser) -> Result<browser::Set
             headless: launch.headless,
             args: launch.args.clone(),
             environment: environment(),
-            profiles: config.state_dir.join("profiles"),
+            profiles: profiles(config),
         }),
     };
     Ok(browser::Settings {
@@ -171,6 +176,44 @@ pub(super) fn browser(config: &Config, browser: &Browser) -> Result<browser::Set
             typing_pause: browser.limits.typing_pause,
         },
     })
+}
+
+/// Pages are given files of this folder: it may not hold what no page is to read.
+fn stands_apart(config: &Config, folder: &Path) -> Result<(), StartError> {
+    let tls = config.model.as_ref().and_then(|model| model.tls.as_ref());
+    let token = config.browser.as_ref().and_then(|b| b.token_file.clone());
+    let kept = [
+        Some(config.vault.path.clone()),
+        config.vault.master_key.file(&config.state_dir),
+        Some(config.audit.path.clone()),
+        Some(profiles(config)),
+        tls.map(|tls| tls.key.clone()),
+        token,
+    ];
+    let resolved_folder = resolved(folder);
+    let mut kept = kept.into_iter().flatten();
+    match kept.find(|file| resolved(file).starts_with(&resolved_folder)) {
+        Some(file) => Err(StartError::Folder {
+            folder: folder.to_owned(),
+            file,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Where the profiles of browsers lie while they run.
+fn profiles(config: &Config) -> PathBuf {
+    config.state_dir.join("profiles")
+}
+
+/// The path as the system takes it, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = whole.ancestors().find_map(|front| {
+        let rest = whole.strip_prefix(front).ok()?;
+        Some(front.canonicalize().ok()?.join(rest))
+    });
+    found.unwrap_or(whole)
 }
 
 /// What Chromium gets of our environment: what every child gets, and what leads it to a display.
@@ -195,6 +238,16 @@ fn token(file: &Path) -> Result<String, StartError> {
     };
     let mut text = String::new();
     let opened = fs::File::open(file).map_err(|error| wrong(error.to_string()))?;
+    let metadata = opened
+        .metadata()
+        .map_err(|error| wrong(error.to_string()))?;
+    // A pipe has no readers but us.
+    if metadata.is_file() && metadata.permissions().mode() & OPEN != 0 {
+        return Err(wrong(format!(
+            "others of this machine may read it. Run: chmod 600 {}",
+            file.display()
+        )));
+    }
     let most = u64::try_from(TOKEN.end() + 2).unwrap_or(u64::MAX);
     let read = opened.take(most).read_to_string(&mut text);
     read.map_err(|error| wrong(error.to_string()))?;
@@ -234,6 +287,7 @@ mod tests {
         let file = folder.path().join("token");
         let read = |text: &str| {
             fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
             token(&file)
         };
         let good = "0123456789abcdef";
@@ -247,6 +301,70 @@ mod tests {
             assert!(text.is_empty() || !error.contains(text), "{error}");
         }
         assert!(token(&folder.path().join("none")).is_err());
+        read(good).unwrap();
+        for mode in [0o644, 0o604, 0o602, 0o660] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            let error = token(&file).unwrap_err().to_string();
+            assert!(error.contains("Run: chmod 600 "), "{mode:o}: {error}");
+            assert!(!error.contains(good), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_folder_of_pages_holds_nothing_of_ours() {
+        let place = tempfile::tempdir().unwrap();
+        let read = |text: &str| {
+            let text = format!("state_dir = \"state\"\n{text}");
+            let config = config::parse(&text, &place.path().join("bauta.toml")).unwrap();
+            let browser = config.browser.clone().unwrap();
+            super::browser(&config, &browser).map(|_| ())
+        };
+        fs::create_dir_all(place.path().join("state/profiles/p")).unwrap();
+        fs::create_dir(place.path().join("other")).unwrap();
+        std::os::unix::fs::symlink("../state", place.path().join("other/link")).unwrap();
+        let up = place.path().join("other/link");
+        for good in [
+            "",
+            "folder = \"d\"\n",
+            "folder = \"../other\"\n",
+            "folder = \"profiles-of-others\"\n",
+        ] {
+            read(&format!("[browser]\n{good}")).unwrap();
+        }
+        let moved = "[vault]\nurl = \"sqlite:/v/v.db\"\nmaster_key = \"env:K\"\n[audit]\npath = \"/v/audit\"\n";
+        for (text, holds) in [
+            ("[browser]\nfolder = \".\"\n".to_owned(), "vault.db"),
+            ("[browser]\nfolder = \"../state\"\n".to_owned(), "vault.db"),
+            (
+                format!("[browser]\nfolder = \"{}\"\n", up.display()),
+                "vault.db",
+            ),
+            (
+                "[browser]\nfolder = \"d\"\n[vault]\nmaster_key = \"file:state/d/deep/key\"\n"
+                    .to_owned(),
+                "d/deep/key",
+            ),
+            (
+                "[browser]\nfolder = \"d\"\n[audit]\npath = \"d/log\"\n".to_owned(),
+                "d/log",
+            ),
+            (
+                "[browser]\nfolder = \"d\"\ntoken_file = \"state/d/token\"\n".to_owned(),
+                "d/token",
+            ),
+            (
+                format!("{moved}[browser]\nfolder = \"profiles\"\n"),
+                "profiles",
+            ),
+            (format!("{moved}[browser]\nfolder = \"/\"\n"), "v.db"),
+        ] {
+            let error = read(&text).unwrap_err().to_string();
+            assert!(error.starts_with("browser.folder: "), "{text}: {error}");
+            assert!(
+                error.contains(&format!("{holds}, which no page may be given")),
+                "{text}: {error}"
+            );
+        }
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Opens the vault and the audit log of a configuration, for the sidecar and for commands.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::audit::{self, Keeper, OpenError, Recorder};
 use crate::cli;
-use crate::config::{Config, MasterKey};
+use crate::config::{Config, MASTER_KEY_FILE, MasterKey};
 use crate::guard::VaultKeeper;
 use crate::secret::Identity;
 use crate::secret::vault::{Access, MasterSource, Opened, Settings, Vault, VaultError};
@@ -17,16 +16,13 @@ const QUEUE: usize = 16 * 1024;
 /// in flight.
 const PLACES: usize = 6;
 
-/// Name of the master key's file that is made if no other source is given.
-const MASTER_KEY_FILE: &str = "master.key";
-
 /// The vault of a configuration in the words of the room that keeps it.
 pub fn settings(config: &Config) -> Settings {
     let vault = &config.vault;
     Settings {
         path: vault.path.clone(),
         master: match &vault.master_key {
-            MasterKey::Auto => MasterSource::Auto(master_key_file(config)),
+            MasterKey::Auto => MasterSource::Auto(config.state_dir.join(MASTER_KEY_FILE)),
             MasterKey::File(path) => MasterSource::File {
                 path: path.clone(),
                 group_read: vault.group_read,
@@ -38,10 +34,6 @@ pub fn settings(config: &Config) -> Settings {
         grace: vault.grace,
         identity: Some(identity(config)),
     }
-}
-
-fn master_key_file(config: &Config) -> PathBuf {
-    config.state_dir.join(MASTER_KEY_FILE)
 }
 
 /// Who the configured agent is.

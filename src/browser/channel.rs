@@ -162,6 +162,9 @@ impl Channel {
             .try_acquire_owned()
             .map_err(|_| Failure::Full(self.settings.limits.max_clients))?;
         let (context, incoming) = self.join().await?;
+        if let Some(target) = target {
+            self.known(target).await?;
+        }
         let ticket = self.guard.admit(about(context.member.id)).await?;
         let shared = Arc::clone(&self.shared);
         let client = Client::new(context, incoming, ticket, shared);
@@ -197,6 +200,7 @@ impl Channel {
             Route::Protocol => listing::protocol(),
             Route::New(url) => self.open(&url, reached).await?,
             Route::Activate(id) => {
+                self.known(id).await?;
                 let params = serde_json::json!({ "targetId": id });
                 let called = self.hub.call(None, "Target.activateTarget", params).await;
                 called.map_err(no_target)?;
@@ -219,7 +223,7 @@ impl Channel {
         let ticket = self.guard.admit(about(0)).await?;
         let masking = Masking::new(ticket);
         let mut all = Vec::with_capacity(targets.len());
-        for target in targets {
+        for target in targets.into_iter().filter(is_there) {
             all.push(listing::target(&shown(target, &masking).await?, reached));
         }
         Ok(all.into())
@@ -228,7 +232,8 @@ impl Channel {
     /// Whether clients may know of that target.
     async fn known(&self, id: &str) -> Result<Listed, Failure> {
         let targets = self.hub.targets().await?;
-        let found = targets.into_iter().find(|it| &*it.target.id == id);
+        let mut there = targets.into_iter().filter(is_there);
+        let found = there.find(|it| &*it.target.id == id);
         found.ok_or(Failure::NoTarget)
     }
 
@@ -249,6 +254,11 @@ impl Drop for Channel {
     fn drop(&mut self) {
         self.notices.abort();
     }
+}
+
+/// Whether a target is there for clients.
+fn is_there(listed: &Listed) -> bool {
+    !inspect::is_hidden_page(&listed.target.kind, &listed.url)
 }
 
 /// The answer to `Target.createTarget`.

@@ -40,6 +40,8 @@ type Name = (Option<Arc<str>>, Box<str>);
 /// The open streams of one client.
 pub(super) struct Streams {
     open: Mutex<HashMap<Name, Stored>>,
+    /// Held while one is read from the browser.
+    turn: tokio::sync::Mutex<()>,
     max: usize,
 }
 
@@ -90,6 +92,7 @@ impl Streams {
     pub(super) fn new(max: usize) -> Self {
         Self {
             open: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
             max,
         }
     }
@@ -115,6 +118,8 @@ impl Streams {
             self.open().remove(&name);
             return Verdict::Pass;
         }
+        // One is collected at a time, so that there is room for what is.
+        let turn = self.turn.lock().await;
         if !self.open().contains_key(&name) {
             match self.begin(context, masking, &name).await {
                 Ok(stored) => {
@@ -123,6 +128,7 @@ impl Streams {
                 Err(refusal) => return Verdict::Refuse(refusal),
             }
         }
+        drop(turn);
         match self.open().get_mut(&name) {
             Some(stored) => Verdict::Answer(stored.read(read.offset, read.size)),
             None => refuse("the stream was closed"),

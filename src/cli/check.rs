@@ -36,6 +36,7 @@ pub(super) fn run(
     if let Some(config) = &config {
         report.lines.extend(describe(config, output.verbose()));
         report.errors.extend((commands.files)(config));
+        report.warnings.extend(config.warnings());
     }
     match (source, &config) {
         (Some(source), config) => {

@@ -78,7 +78,7 @@ fn init(file: &ConfigFile, commands: &Commands, output: Output) -> Result<ExitCo
     let opened = Vault::key_init(&(commands.settings)(&config)).map_err(session::stop)?;
     let path = config.vault.path.display().to_string();
     for notice in &opened.notices {
-        output.notice(notice);
+        output.note(notice);
     }
     let session = Session::with(config, Arc::new(opened.vault), commands);
     session.change(|| event(Kind::KeyInit), |_| Ok(()))?;
@@ -202,7 +202,7 @@ fn rewrap(
     let master = (commands.settings)(&other).master;
     let notices = session.change(|| event(Kind::KeyRewrap), |vault| vault.key_rewrap(&master))?;
     for notice in &notices {
-        output.notice(notice);
+        output.note(notice);
     }
     let source = source(&to);
     if output.json() {

@@ -85,7 +85,7 @@ fn from_vault(
         opened => opened.map_err(session::stop)?,
     };
     for notice in &opened.notices {
-        output.notice(notice);
+        output.note(notice);
     }
     let identity = settings.identity.unwrap_or_default();
     let view = opened.vault.view(&identity).map_err(session::stop)?;

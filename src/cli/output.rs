@@ -64,13 +64,6 @@ impl Output {
         self.global.verbose
     }
 
-    /// What was done besides, such as a file that was made.
-    pub(super) fn notice(self, text: &str) {
-        if !self.global.quiet {
-            self.line("note", text);
-        }
-    }
-
     /// A result for people, left out with `--quiet` and `--json`.
     pub(super) fn say(self, line: &str) -> Result<(), Stop> {
         if self.global.quiet || self.global.json {
@@ -87,7 +80,7 @@ impl Output {
         }
     }
 
-    /// Something that is good to know.
+    /// Something that is good to know, such as a file that was made.
     pub(super) fn note(self, text: &str) {
         if !self.global.quiet {
             self.line("note", text);

@@ -2,7 +2,7 @@
 
 use super::output::Stop;
 use crate::config::SecretLimits;
-use crate::secret::{self, Limits, Problem, Source, Submission};
+use crate::secret::{self, Limits, Problem, Source, SourceError, Submission};
 
 /// Secrets, and the warnings about them.
 pub(super) struct Loaded {
@@ -12,10 +12,11 @@ pub(super) struct Loaded {
 
 /// Reads and checks a source.
 pub(super) fn load(source: &Source, limits: &SecretLimits) -> Result<Loaded, Stop> {
-    let (bytes, open_to_others) = secret::read(source).map_err(|error| {
-        Stop::wrong(format!(
+    let (bytes, open_to_others) = secret::read_secrets(source).map_err(|error| match error {
+        SourceError::Blank(_) => Stop::wrong(error.to_string()),
+        _ => Stop::wrong(format!(
             "{error}. Use --secrets with a file that exists and may be read"
-        ))
+        )),
     })?;
     let submission =
         secret::parse_submission(bytes, &self::limits(limits)).map_err(|problems| {

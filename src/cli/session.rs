@@ -42,7 +42,7 @@ impl<'a> Session<'a> {
         let config = load(file)?;
         let opened = Vault::open(&(commands.settings)(&config), access).map_err(stop)?;
         for notice in &opened.notices {
-            output.notice(notice);
+            output.note(notice);
         }
         Ok(Self::with(config, Arc::new(opened.vault), commands))
     }

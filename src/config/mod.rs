@@ -18,6 +18,7 @@ mod provider;
 mod reader;
 mod types;
 mod vault;
+mod warnings;
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,7 @@ pub use types::{
     Agent, Config, Health, Inject, Level, Limits, Log, LogFormat, Model, Placeholder, Provider,
     Signed, Spelling, Tls,
 };
-pub use vault::{Audit, MasterKey, SecretLimits, Vault};
+pub use vault::{Audit, MASTER_KEY_FILE, MasterKey, SecretLimits, Vault};
 
 /// Where a configuration is looked for if none is named.
 const PLACES: [&str; 2] = ["bauta.toml", "config/bauta.toml"];

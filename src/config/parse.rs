@@ -70,7 +70,7 @@ fn document(mut root: Table<'_, '_, '_>, file: &Path, base: &Path) -> Config {
         model.as_ref(),
         browser.as_ref(),
     );
-    let audit = vault::audit(root.table("audit"), &state_dir);
+    let audit = vault::audit(root.table("audit"), &state_dir, &vault);
     let log = log(root.table("log"));
     root.finish();
     Config {

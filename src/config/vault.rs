@@ -7,6 +7,12 @@ use super::duration;
 use super::parse::{path, size};
 use super::reader::{Item, Table};
 
+/// Name of the master key's file that is made if no other source is given.
+pub const MASTER_KEY_FILE: &str = "master.key";
+
+/// What `SQLite` adds to the name of its file.
+const BESIDE_THE_VAULT: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
 /// Where secrets are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vault {
@@ -69,6 +75,18 @@ impl Vault {
             grace: Duration::from_secs(7 * 24 * 60 * 60),
             limits: SecretLimits::default(),
         }
+    }
+}
+
+impl Vault {
+    /// Whether it or its master key is in that file.
+    fn is_kept_in(&self, file: &Path, state_dir: &Path) -> bool {
+        let is_of_database = BESIDE_THE_VAULT.into_iter().any(|end| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(end);
+            Path::new(&name) == file
+        });
+        is_of_database || self.master_key.file(state_dir).as_deref() == Some(file)
     }
 }
 
@@ -143,9 +161,18 @@ fn limits(mut table: Table<'_, '_, '_>) -> SecretLimits {
 }
 
 /// Reads `[audit]`.
-pub(super) fn audit(mut table: Table<'_, '_, '_>, state_dir: &Path) -> Audit {
+pub(super) fn audit(mut table: Table<'_, '_, '_>, state_dir: &Path, vault: &Vault) -> Audit {
     let defaults = Audit::under(state_dir);
-    let file = table.parse("path", |item| Ok(state_dir.join(path(item)?)));
+    let file = table.parse("path", |item| {
+        let file = state_dir.join(path(item)?);
+        if vault.is_kept_in(&file, state_dir) {
+            // A log moves aside what it does not know.
+            return Err(
+                "the vault or its master key is there. Use a file of the log's own".to_owned(),
+            );
+        }
+        Ok(file)
+    });
     let rotate_bytes = table.parse("rotate_bytes", |item| item.whole(64 << 10..=1 << 40));
     let stdout = table.parse("stdout", Item::boolean);
     table.finish();
@@ -171,6 +198,15 @@ fn master_key(item: &Item<'_, '_, '_>, base: &Path) -> Result<MasterKey, String>
 }
 
 impl MasterKey {
+    /// The file that it is in, if it is in one.
+    pub fn file(&self, state_dir: &Path) -> Option<PathBuf> {
+        match self {
+            MasterKey::Auto => Some(state_dir.join(MASTER_KEY_FILE)),
+            MasterKey::File(path) => Some(path.clone()),
+            MasterKey::Env(_) | MasterKey::Exec(_) => None,
+        }
+    }
+
     /// Reads a source as the configuration writes it; relative paths are counted from `base`.
     ///
     /// # Errors

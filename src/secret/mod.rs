@@ -40,7 +40,7 @@ pub use pattern::{Pattern, Specificity, Verdict};
 pub use pattern_error::PatternError;
 pub use rule::{Masking, rule};
 pub use scope::{Id, IdError, Identity, MAX_ID_CHARS, Scope, ScopeError, Unseen};
-pub use source::{MAX_INPUT_BYTES, Source, SourceError, read};
+pub use source::{MAX_INPUT_BYTES, Source, SourceError, read, read_secrets};
 pub use submission::{Problem, Submission, parse_submission};
 pub use totp::{Code, SeedError, TotpError, code};
 pub use value::{Value, ValueError};

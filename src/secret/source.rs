@@ -30,6 +30,9 @@ pub enum SourceError {
         "cannot read the secrets from {0}: larger than {MAX_INPUT_BYTES} bytes. Use a smaller file"
     )]
     TooLarge(Source),
+    /// Not even `{}`, as of a file that is being written, or the output of a command that failed.
+    #[error("there is nothing in {0}, which is not taken for no secrets. Write {{}} to have none")]
+    Blank(Source),
 }
 
 impl Source {
@@ -70,6 +73,18 @@ pub fn read(source: &Source) -> Result<(Zeroizing<Vec<u8>>, Option<String>), Sou
     bytes
         .map(|bytes| (bytes, warning))
         .ok_or_else(|| SourceError::TooLarge(source.clone()))
+}
+
+/// As [`read`], for secrets that are to be in force: nothing at all is an error.
+///
+/// # Errors
+/// As [`read`], or if there is nothing in it but white space.
+pub fn read_secrets(source: &Source) -> Result<(Zeroizing<Vec<u8>>, Option<String>), SourceError> {
+    let (bytes, warning) = read(source)?;
+    if bytes.trim_ascii().is_empty() {
+        return Err(SourceError::Blank(source.clone()));
+    }
+    Ok((bytes, warning))
 }
 
 /// `None` if there is more than the limit. A buffer that is outgrown is wiped before it is freed.

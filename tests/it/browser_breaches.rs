@@ -218,6 +218,7 @@ fn p2_nothing_stands_still_while_a_value_is_inserted() {
     );
     for method in [
         "Debugger.setSkipAllPauses",
+        "Debugger.setBreakpointsActive",
         "Debugger.pause",
         "Debugger.setBreakpointOnFunctionCall",
         "Debugger.setBreakpointByUrl",
@@ -235,7 +236,7 @@ fn p2_nothing_stands_still_while_a_value_is_inserted() {
         "Debugger.evaluateOnCallFrame",
     ] {
         let params = json!({
-            "skip": false, "state": "all", "urlRegex": ".*", "lineNumber": 0, "eventName": "input", "instrumentation": "beforeScriptExecution",
+            "skip": false, "active": true, "state": "all", "urlRegex": ".*", "lineNumber": 0, "eventName": "input", "instrumentation": "beforeScriptExecution",
             "objectId": "1.1.1", "nodeId": 1, "type": "subtree-modified", "url": "", "callFrameId": "1.1.1", "expression": "1",
             "parentStackTraceId": {"id": "1"},
         });

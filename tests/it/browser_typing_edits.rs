@@ -45,6 +45,7 @@ async fn press(kit: &mut Kit, tab: &Tab, key: &str, modifiers: u8) -> Result<Val
         "ArrowRight" => 39,
         "Delete" => 46,
         "a" => 65,
+        "b" => 66,
         "v" => 86,
         _ => unreachable!("{key}"),
     };
@@ -93,6 +94,40 @@ fn p1_no_key_leaves_a_part_of_a_value() {
                 kit.call(Some(&session), "Input.imeSetComposition", composed)
                     .await,
             );
+            // Nor where it names its place, nor what no key types, nor what cannot be read, nor formats.
+            let composed = json!({"text": "z", "selectionStart": 1, "selectionEnd": 1, "replacementStart": 0, "replacementEnd": 2});
+            is_told(
+                field,
+                kit.call(Some(&session), "Input.imeSetComposition", composed)
+                    .await,
+            );
+            is_told(field, kit.insert(&tab, "\t").await);
+            for modifiers in [json!(256), json!("none")] {
+                let key = json!({"type": "rawKeyDown", "key": "Backspace", "windowsVirtualKeyCode": 8, "modifiers": modifiers});
+                let done = kit
+                    .call(Some(&session), "Input.dispatchKeyEvent", key)
+                    .await;
+                let why = done.expect_err(field);
+                assert!(why.contains("its parameters cannot be read"), "{why}");
+            }
+            is_told(field, press(kit, &tab, "b", CONTROL).await);
+            for commands in [["toggleBold"], ["formatBlock"], ["anything"]] {
+                let key = json!({"type": "rawKeyDown", "key": "F1", "commands": commands});
+                is_told(
+                    field,
+                    kit.call(Some(&session), "Input.dispatchKeyEvent", key)
+                        .await,
+                );
+            }
+            // Nothing in place of what is selected.
+            for _ in 0..3 {
+                press(kit, &tab, "ArrowLeft", SHIFT).await.unwrap();
+            }
+            for nothing in ["Input.imeSetComposition", "Input.insertText"] {
+                let none = json!({"text": "", "selectionStart": 0, "selectionEnd": 0});
+                is_told(field, kit.call(Some(&session), nothing, none).await);
+            }
+            moves(kit, &tab, "ArrowRight", 1).await;
             // Nor does another value.
             let why = kit.insert(&tab, "{{x_pin}}").await.expect_err(field);
             assert!(why.contains("Select all of the field"), "{why}");

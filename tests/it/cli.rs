@@ -175,7 +175,7 @@ fn check_is_content_with_defaults_and_good_secrets() {
     let got = said(&run_with_input(
         folder.path(),
         &["check", "--secrets", "-"],
-        b"",
+        b"{}",
     ));
     assert!(got.1.contains("standard input: 0 secrets\n"), "{}", got.1);
 }
@@ -290,6 +290,38 @@ fn files_that_cannot_be_read_are_named_with_a_way_out() {
         lines[1].ends_with("Use --secrets with a file that exists and may be read"),
         "{err}"
     );
+}
+
+#[test]
+fn nothing_at_all_is_not_taken_for_no_secrets() {
+    for blank in ["", " \r\n\t"] {
+        let folder = folder_with_secrets(blank);
+        let args: [&[&str]; 4] = [
+            &["check", "--secrets", "secrets.json"],
+            &["mask", "--secrets", "secrets.json"],
+            &["serve", "--secrets", "secrets.json"],
+            &["run", "--secrets", "secrets.json", "--", "echo", "it ran"],
+        ];
+        for args in args {
+            let (code, out, err) = said(&run_with_input(folder.path(), args, b"text"));
+            assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
+            assert!(
+                err.contains(
+                    "there is nothing in secrets.json, which is not taken for no secrets. Write {} to have none"
+                ),
+                "{args:?}: {err}"
+            );
+        }
+        // As of a command that failed.
+        let args = ["run", "--secrets", "-", "--", "echo", "it ran"];
+        let (code, out, err) = said(&run_with_input(folder.path(), &args, blank.as_bytes()));
+        assert_eq!((code, out.as_str()), (2, ""), "{err}");
+        assert!(err.contains("there is nothing in standard input"), "{err}");
+    }
+    let folder = folder_with_secrets("{}");
+    let args = ["mask", "--secrets", "secrets.json"];
+    let masked = run_with_input(folder.path(), &args, b"text");
+    assert_eq!(said(&masked), (0, "text".to_owned(), String::new()));
 }
 
 #[test]

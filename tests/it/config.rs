@@ -344,6 +344,31 @@ const WRONG: &[(&str, &[&str])] = &[
             "bauta.toml:4: audit.stdout: must be true or false, not an integer",
         ],
     ),
+    // The log moves aside what it finds in its place and does not know.
+    (
+        "[vault]\nurl = \"sqlite:v.db\"\n[audit]\npath = \"v.db\"\n",
+        &[
+            "bauta.toml:4: audit.path: the vault or its master key is there. Use a file of the log's own",
+        ],
+    ),
+    (
+        "[audit]\npath = \"./vault.db-wal\"\n",
+        &[
+            "bauta.toml:2: audit.path: the vault or its master key is there. Use a file of the log's own",
+        ],
+    ),
+    (
+        "[audit]\npath = \"master.key\"\n",
+        &[
+            "bauta.toml:2: audit.path: the vault or its master key is there. Use a file of the log's own",
+        ],
+    ),
+    (
+        "state_dir = \"s\"\n[vault]\nmaster_key = \"file:s/k\"\n[audit]\npath = \"k\"\n",
+        &[
+            "bauta.toml:5: audit.path: the vault or its master key is there. Use a file of the log's own",
+        ],
+    ),
     (
         "[health]\n",
         &["bauta.toml:1: health.listen: missing. Use listen = \"127.0.0.1:8604\""],
@@ -377,6 +402,40 @@ const WRONG: &[(&str, &[&str])] = &[
 fn a_wrong_file_is_told_file_line_key_and_mend() {
     for (text, expected) in WRONG {
         assert_eq!(problems(text), *expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_open_to_others_is_warned_about() {
+    let warned = |text: &str| parse(text).unwrap().warnings();
+    let provider = "[[model.provider]]\nname = \"openai\"\nupstream = ";
+    for quiet in [
+        REFERENCE,
+        "[model]\nlisten = \"0.0.0.0:1\"\n[browser]\nlisten = \"[::1]:1\"\n",
+        "[browser]\nlisten = \"0.0.0.0:1\"\ntoken_file = \"t\"\n",
+        "[browser]\nlisten = \"unix:b\"\n",
+        &format!("{provider}\"http://localhost:1\"\nsecret = \"x_k\"\ninject = \"always\"\n"),
+        &format!("{provider}\"https://a.example\"\n"),
+    ] {
+        assert_eq!(warned(quiet), [""; 0], "{quiet}");
+    }
+    for (text, warning) in [
+        (
+            format!("{provider}\"http://llm.example/v1\"\n"),
+            "model.provider openai: what is sent to http://llm.example/v1 can be read on its way, keys too. Use https",
+        ),
+        (
+            format!(
+                "[model]\nlisten = \"0.0.0.0:1\"\n{provider}\"https://a.example\"\nsecret = \"x_k\"\ninject = \"always\"\n"
+            ),
+            "model.listen: whoever reaches 0.0.0.0:1 uses the key of openai. Use an address of this machine, or a firewall",
+        ),
+        (
+            "[browser]\nlisten = \"[::]:1\"\n".to_owned(),
+            "browser.listen: whoever reaches [::]:1 drives the browser. Use token_file, or an address of this machine",
+        ),
+    ] {
+        assert_eq!(warned(&text), [warning], "{text}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Floods and bombs: each ends its own connection or stream, and nobody else notices.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 use bauta::config::Limits;
@@ -387,6 +388,11 @@ fn connections_without_a_request_are_ended_in_time() {
     let mut dripping = Raw::client(sidecar.addr);
     dripping.send(frame(HEADERS, END_STREAM, 1, &block(&REQUEST)));
     let mut pinging = Raw::client(sidecar.addr);
+    let pinging = thread::spawn(move || {
+        while pinging.try_send(frame(PING, 0, 0, &[1; 8])).is_ok() && pinging.next().is_some() {
+            thread::sleep(SHORT / 4);
+        }
+    });
     for mut silent in silent {
         assert_eq!(silent.end(), End::Close);
         assert!(silent.seen.is_empty());
@@ -399,11 +405,7 @@ fn connections_without_a_request_are_ended_in_time() {
             "{reason:?}"
         );
     }
-    while pinging.try_send(frame(PING, 0, 0, &[1; 8])).is_ok() {
-        if pinging.next().is_none() {
-            break;
-        }
-    }
+    pinging.join().unwrap();
     // One that was answered is idle from then on.
     let mut client = Raw::client(sidecar.addr);
     client.send(head(1, END_STREAM, &[]));
@@ -431,7 +433,7 @@ fn a_drain_says_so_and_lets_what_is_under_way_end() {
     busy.send(head(1, END_STREAM, &[]));
     let mut peer = upstream.accept();
     peer.request();
-    let ends = std::thread::spawn(move || sidecar.shutdown());
+    let ends = thread::spawn(move || sidecar.shutdown());
     assert_eq!(idle.end(), Some(Reason::NO_ERROR));
     while busy.next().unwrap().kind != GOAWAY {}
     peer.send(OK);
@@ -466,7 +468,7 @@ fn a_unix_socket_speaks_http_2_as_well() {
     let path = folder.path().join("bauta.sock");
     let mut config = super::model_kit::config(&upstream.url(), Limits::default());
     config.model.as_mut().unwrap().listen = Listen::unix(path.clone()).unwrap();
-    let provider = std::thread::spawn(move || {
+    let provider = thread::spawn(move || {
         let mut peer = upstream.accept();
         peer.request();
         peer.send(OK);

@@ -625,15 +625,22 @@ fn a_signal_ends_a_start_that_hangs() {
         "#!/bin/sh\n: > '{}'\nexec sleep 8\n",
         marker.display()
     ));
-    let mut child = with_vault(folder.path(), &["-q"], &["touch", "ran"])
-        .spawn()
-        .unwrap();
-    let begun = Instant::now();
-    while !marker.exists() {
-        assert!(begun.elapsed() < BOUND);
-        std::thread::yield_now();
+    let mut serve = std::process::Command::new(env!("CARGO_BIN_EXE_bauta"));
+    serve
+        .current_dir(folder.path())
+        .args(["-q", "serve", "--config", "bauta.toml"]);
+    let run = with_vault(folder.path(), &["-q"], &["touch", "ran"]);
+    for (mut command, code) in [(run, 143), (serve, 0)] {
+        let mut child = command.spawn().unwrap();
+        let begun = Instant::now();
+        while !marker.exists() {
+            assert!(begun.elapsed() < BOUND);
+            std::thread::yield_now();
+        }
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, Signal::TERM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{command:?}");
+        fs::remove_file(&marker).unwrap();
     }
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(!folder.path().join("ran").exists());
 }

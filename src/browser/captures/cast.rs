@@ -29,6 +29,9 @@ const MOST_CASTS: usize = 256;
 /// Moments that are remembered of each: Chromium sends up to two frames ahead of what was acknowledged.
 const MOST_MOMENTS: usize = 4;
 
+/// Bytes of the parameters of `Page.startScreencast`, which are remembered.
+const MOST_PARAMS: usize = 1024;
+
 /// A screencast: the client's number and session.
 type Key = (u64, Option<Arc<str>>);
 
@@ -37,6 +40,7 @@ type Key = (u64, Option<Arc<str>>);
 pub struct Casts(Mutex<HashMap<Key, Cast>>);
 
 /// One of them.
+#[derive(Default)]
 struct Cast {
     /// What it was asked to be.
     params: Bytes,
@@ -54,15 +58,26 @@ struct Moment {
     view: Option<View>,
 }
 
+impl Cast {
+    fn add(&mut self, moment: Moment) {
+        self.moments.push_back(Arc::new(moment));
+        if self.moments.len() > MOST_MOMENTS {
+            self.moments.pop_front();
+        }
+    }
+}
+
 impl Casts {
-    /// A screencast begins.
+    /// A screencast begins, maybe anew: frames of before may still come.
     fn begin(&self, key: Key, params: Bytes, moment: Moment) {
         let mut casts = self.casts();
         if casts.len() >= MOST_CASTS && !casts.contains_key(&key) {
             casts.clear();
         }
-        let moments = VecDeque::from([Arc::new(moment)]);
-        casts.insert(key, Cast { params, moments });
+        let mut cast = casts.remove(&key).unwrap_or_default();
+        cast.params = params;
+        cast.add(moment);
+        casts.insert(key, cast);
     }
 
     /// Adds a moment; the ones that are remembered, the newest last, and what the screencast was asked to be. `None`: it is not
@@ -70,10 +85,7 @@ impl Casts {
     fn add(&self, key: &Key, moment: Moment) -> Option<(Vec<Arc<Moment>>, Bytes)> {
         let mut casts = self.casts();
         let cast = casts.get_mut(key)?;
-        cast.moments.push_back(Arc::new(moment));
-        if cast.moments.len() > MOST_MOMENTS {
-            cast.moments.pop_front();
-        }
+        cast.add(moment);
         Some((cast.moments.iter().cloned().collect(), cast.params.clone()))
     }
 
@@ -102,6 +114,11 @@ pub(super) async fn start(
     // Written anew: of two members of one name, the browser might read the other.
     let params: Value = serde_json::from_slice(command.params()).unwrap_or_default();
     let params = Bytes::from(params.to_string());
+    if params.len() > MOST_PARAMS {
+        return Err(Refusal::new(format!(
+            "a screencast's parameters take {MOST_PARAMS} bytes at most. Leave out what the protocol does not have"
+        )));
+    }
     let key = (context.member.id, command.session.clone());
     context.casts.begin(key, params.clone(), moment);
     Ok(Verdict::With(params))

@@ -94,6 +94,7 @@ pub(super) async fn glance(
         let world = isolated_world(hub, session, frame).await?;
         let here = if may_show {
             // What the browser draws itself is asked of each frame.
+            document_of(hub, session, world).await?.give_back().await;
             let (_, told, marks) = ask(hub, session, world, DRAWN_ALONE).await?;
             Drawn::of(snapshot, &told, marks)
         } else {
@@ -193,20 +194,46 @@ async fn evaluate<T: DeserializeOwned>(
     Ok(read::<Answer<T>>(&answer)?.result)
 }
 
-/// The document of a world as HTML, with all shadow trees: the answer as it came, in JSON.
-async fn serialised(hub: &Hub, session: &str, world: i64) -> Result<Bytes, CallError> {
+/// A handle of ours.
+struct Handle<'a> {
+    hub: &'a Hub,
+    session: &'a str,
+    object: String,
+}
+
+impl Handle<'_> {
+    /// One that is not given back lives as long as the document.
+    async fn give_back(self) {
+        let params = json!({"objectId": self.object});
+        let _ = self
+            .hub
+            .call(Some(self.session), "Runtime.releaseObject", params)
+            .await;
+    }
+}
+
+/// The document of a world, which is noted as ours by that: a client may have its number, but gets no handle of it.
+async fn document_of<'a>(
+    hub: &'a Hub,
+    session: &'a str,
+    world: i64,
+) -> Result<Handle<'a>, CallError> {
     let document = evaluate::<String>(hub, session, world, "document", false).await?;
     let object = document.object_id.ok_or(CallError::Unreadable)?;
     hub.note_ours(&object);
-    let params = json!({"objectId": object, "includeShadowDOM": true});
+    Ok(Handle {
+        hub,
+        session,
+        object,
+    })
+}
+
+/// The document of a world as HTML, with all shadow trees: the answer as it came, in JSON.
+async fn serialised(hub: &Hub, session: &str, world: i64) -> Result<Bytes, CallError> {
+    let document = document_of(hub, session, world).await?;
+    let params = json!({"objectId": document.object, "includeShadowDOM": true});
     let html = hub.call(Some(session), "DOM.getOuterHTML", params).await;
-    // A handle that is not given back lives as long as the document.
-    let release = hub.call(
-        Some(session),
-        "Runtime.releaseObject",
-        json!({"objectId": object}),
-    );
-    let (html, _) = (html, release.await);
+    document.give_back().await;
     html
 }
 
@@ -218,6 +245,7 @@ pub(super) async fn numbers<const N: usize>(
     expression: &str,
 ) -> Result<[f64; N], CallError> {
     let world = isolated_world(hub, session, frame).await?;
+    document_of(hub, session, world).await?.give_back().await;
     let answer = evaluate::<String>(hub, session, world, expression, true).await?;
     let text = answer.value.ok_or(CallError::Unreadable)?;
     let mut numbers = [0.0; N];

@@ -2,8 +2,10 @@
 //!
 //! A statement `debugger;` in a page's listener would stop the script that inserts, with its scopes and values in the client's
 //! hands. Breakpoints are denied by the table, and a session whose debugger is enabled skips all other pauses: that is said before
-//! it is enabled, so that there is no moment in between, and holds over navigations. Where the settings let the client say
-//! otherwise (`methods = ["Debugger.setSkipAllPauses"]`), and where V8 stops for want of memory, frames of ours are taken out.
+//! it is enabled, so that there is no moment in between, and holds over navigations. Nor are breakpoints active there: the console's
+//! `debug(function, condition)` makes one too, and V8 evaluates its condition, wherever that function is called, without a pause.
+//! Where the settings let the client say otherwise (`methods = ["Debugger.setSkipAllPauses"]`), and where V8 stops for want of
+//! memory, frames of ours are taken out.
 
 use std::time::Duration;
 
@@ -19,6 +21,12 @@ use crate::browser::{Command, Event, Observed, Refusal, Verdict};
 /// What the settings name to let clients stop scripts.
 const SKIP: &str = "Debugger.setSkipAllPauses";
 
+/// What is said before a debugger is enabled.
+const BEFORE: [(&str, &[u8]); 2] = [
+    (SKIP, br#"{"skip":true}"#),
+    ("Debugger.setBreakpointsActive", br#"{"active":false}"#),
+];
+
 /// A target that waits for the client answers when it runs: the command is on its way then.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -29,14 +37,16 @@ pub async fn enable(context: &Context, command: &Command) -> Result<Verdict, Ref
     }
     let (member, session) = (context.member.clone(), command.session.clone());
     let mut skips = tokio::spawn(async move {
-        let params = br#"{"skip":true}"#;
-        member.call(session.as_deref(), SKIP, params).await
+        for (method, params) in BEFORE {
+            member.call(session.as_deref(), method, params).await?;
+        }
+        Ok(())
     });
     match timeout(PATIENCE, &mut skips).await {
         Ok(Ok(Err(error))) => Err(failed(error)),
         Ok(Err(_)) => Err(failed(CallError::Gone)),
         // Unanswered, it is still sent before what follows on its session.
-        Ok(Ok(Ok(_))) | Err(_) => Ok(Verdict::Pass),
+        Ok(Ok(Ok(()))) | Err(_) => Ok(Verdict::Pass),
     }
 }
 

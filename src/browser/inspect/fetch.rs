@@ -414,7 +414,6 @@ fn seen(params: &[u8]) -> Option<(String, Request)> {
         frame: seen.frame_id,
         network: seen.network_id.filter(|id| !id.is_empty()),
         may_be_document: !PARTS.contains(&&*seen.resource_type),
-        is_script: &*seen.resource_type == "Script",
         has_left: seen.response_status_code.is_some() || seen.response_error_reason.is_some(),
         challenge,
     };
@@ -447,10 +446,11 @@ fn in_body(data: &str, finder: &Finder) -> Option<String> {
 fn made(context: &Context, command: &Command, request: &Request) -> Result<(), Refusal> {
     let target = context.member.target_of(command.session.as_deref());
     let is_service = target.is_none_or(|target| &*target.kind == "service_worker");
-    if is_service && (request.may_be_document || request.is_script) {
+    if is_service {
+        // Whatever their type: a navigation that the worker passes on looks like any other fetch of its script's.
         return Err(Refusal::new(
-            "a service worker's script is not answered by a client, nor by another server: it would make documents of the site. Answer \
-             the requests of pages instead, and let them pass workers by (Network.setBypassServiceWorker)",
+            "a service worker's requests are not answered by a client, nor by another server: it would make documents of the site. \
+             Answer the requests of pages instead, and let them pass workers by (Network.setBypassServiceWorker)",
         ));
     }
     if request.may_be_document {

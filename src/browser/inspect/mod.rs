@@ -27,6 +27,7 @@ mod url;
 mod world;
 mod worlds;
 
+pub(in crate::browser) use self::target::is_hidden_page;
 pub(in crate::browser) use self::world::NO_CONTEXT;
 
 use std::collections::{HashMap, HashSet};

@@ -28,8 +28,6 @@ pub struct Request {
     pub network: Option<Box<str>>,
     /// Whether it may be for a document.
     pub may_be_document: bool,
-    /// Whether it is for a script.
-    pub is_script: bool,
     /// It waits with its answer: it left already.
     pub has_left: bool,
     /// The server that asks for credentials; `None`: nobody does, or a proxy.
@@ -72,7 +70,6 @@ mod tests {
             frame: frame.into(),
             network: None,
             may_be_document: true,
-            is_script: false,
             has_left: false,
             challenge: None,
         }

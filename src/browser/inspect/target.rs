@@ -192,8 +192,13 @@ fn leave(context: Context, session: String) {
 
 /// Pages of the browser itself. The page of a new tab is one that every client comes by.
 fn is_hidden(info: &Info) -> bool {
-    let is_new_tab = ["chrome://newtab/", "chrome://new-tab-page/"].contains(&info.url.as_str());
-    info.kind == "browser_ui" || !is_new_tab && url::is_of_browser(&info.url)
+    is_hidden_page(&info.kind, &info.url)
+}
+
+/// As [`is_hidden`], by type and address.
+pub(in crate::browser) fn is_hidden_page(kind: &str, address: &str) -> bool {
+    let is_new_tab = ["chrome://newtab/", "chrome://new-tab-page/"].contains(&address);
+    kind == "browser_ui" || !is_new_tab && url::is_of_browser(address)
 }
 
 async fn attach(context: &Context, command: &Command) -> Result<Verdict, Refusal> {

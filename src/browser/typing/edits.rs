@@ -109,8 +109,12 @@ impl Field {
         let (gone, new) = self.done(change)?;
         let left = [&text[..gone.start], new, &text[gone.end..]].concat();
         let found = spans(snapshot, &left.into(), &mut Counts::default()).unwrap_or_default();
-        // Of what goes as a word or a line nobody knows how far it goes.
-        let is_sure = !matches!(change, Change::Key(Edit::Far)) || !self.chosen.is_empty();
+        let is_sure = match change {
+            // Of what goes as a word or a line nobody knows how far it goes.
+            Change::Key(Edit::Far) => !self.chosen.is_empty(),
+            Change::Key(Edit::Anywhere) => false,
+            _ => true,
+        };
         let stays = |value: &Range<usize>| {
             let moved = if value.end <= gone.start {
                 value.clone()
@@ -133,20 +137,22 @@ impl Field {
     /// What of the text goes, and what comes in its place; `None`: nothing happens to it.
     fn done<'a>(&self, change: &Change<'a>) -> Option<(Range<usize>, &'a str)> {
         let (from, to) = (self.before.len(), self.before.len() + self.chosen.len());
+        let text_len = to + self.after.len();
         let new = match change {
             Change::Insert(text) | Change::Fill(_, text) => text,
             Change::Key(Edit::Paste) => UNKNOWN,
             Change::Key(Edit::Line) if self.takes_lines => "\n",
             Change::Key(Edit::Line) => return None,
-            Change::Key(Edit::Back | Edit::Forward | Edit::Far) => "",
+            Change::Key(Edit::Back | Edit::Forward | Edit::Far | Edit::Anywhere) => "",
         };
         let len = |char: Option<char>| char.map_or(0, char::len_utf8);
         let gone = match change {
+            Change::Key(Edit::Anywhere) => 0..text_len,
             _ if from < to => from..to,
             Change::Fill(typed, _) if self.before.ends_with(typed) => from - typed.len()..to,
             Change::Key(Edit::Back) => from - len(self.before.chars().next_back())..to,
             Change::Key(Edit::Forward) => from..to + len(self.after.chars().next()),
-            Change::Key(Edit::Far) => 0..to + self.after.len(),
+            Change::Key(Edit::Far) => 0..text_len,
             _ => from..to,
         };
         Some((gone, new))

@@ -68,6 +68,11 @@ impl Hand {
         {
             return Err(untold.refusal);
         }
+        if read.is_unread && self.context.pages.was_filled() {
+            return Err(Refusal::new(
+                "its parameters cannot be read, so nobody knows what it does to a value that was typed. Write them as the protocol has them",
+            ));
+        }
         let finder = self.finder().await?;
         if let Some(press::Part {
             kind: Kind::Ahead(Some(c)),
@@ -108,6 +113,7 @@ impl Hand {
                         "a placeholder in Input.imeSetComposition cannot take replacementStart or replacementEnd",
                     ));
                 }
+                self.edit(place, read.edit).await?;
                 let verdict = self.whole(run, place, finder, text).await;
                 run.composes = matches!(verdict, Ok(Verdict::Pass)) && !text.is_empty();
                 verdict
@@ -265,9 +271,7 @@ impl Hand {
 
     /// A text that goes on as it is.
     async fn passes(&mut self, place: &Place<'_>, text: &str) -> Result<Verdict, Refusal> {
-        if !text.is_empty() {
-            self.change(place, &Change::Insert(text)).await?;
-        }
+        self.change(place, &Change::Insert(text)).await?;
         Ok(Verdict::Pass)
     }
 

@@ -1,7 +1,8 @@
 //! What a command of the Input domain says as text, by its parameters.
 //!
 //! Only text counts, never a key's name or code: clients send `-` with Shift for `_`. Text on a `rawKeyDown` or a `keyUp` inserts
-//! nothing; the first tells what the `char` will be. What cannot be read is no text of ours: it goes on as it is, and the browser says what is wrong with it.
+//! nothing; the first tells what the `char` will be. What cannot be read is no text of ours: it goes on as it is, and the browser says
+//! what is wrong with it, but where a value was typed that it might tear apart.
 
 use std::borrow::Cow;
 
@@ -18,6 +19,8 @@ pub(super) struct Read<'a> {
     pub edit: Option<Edit>,
     /// Which part of which key's press it is, if it is one.
     pub part: Option<Part<'a>>,
+    /// Whether it cannot be read: nobody knows what it does.
+    pub is_unread: bool,
 }
 
 /// What a command says.
@@ -50,6 +53,8 @@ pub(super) enum Edit {
     Forward,
     /// A word or a line goes, on either side of it.
     Far,
+    /// Something happens to any of its text.
+    Anywhere,
 }
 
 #[derive(Deserialize)]
@@ -92,37 +97,70 @@ const SHIFT: u8 = 8;
 /// Alt, Control and Meta: with one of them a key is a shortcut.
 const SHORTCUT: u8 = 1 | CONTROL | META;
 
+/// How the names of editing commands begin that leave the text of a field as it is, or take all of a step back.
+const HARMLESS: [&str; 10] = [
+    "move", "select", "scroll", "page", "center", "copy", "cancel", "noop", "undo", "redo",
+];
+
 /// Reads a command.
 pub(super) fn read(command: &Command) -> Read<'_> {
     let params = command.params();
-    let mut part = None;
-    let mut edit = None;
-    let said = match &*command.method {
-        "Input.insertText" => match serde_json::from_slice::<Insertion>(params) {
-            Ok(Insertion { text }) => said(text),
-            Err(_) => Said::Other,
-        },
-        "Input.imeSetComposition" => match serde_json::from_slice::<Composition>(params) {
-            Ok(read) => Said::Composition(
-                read.text,
-                read.replacement_start.is_some() || read.replacement_end.is_some(),
-            ),
-            Err(_) => Said::Other,
-        },
-        "Input.dispatchKeyEvent" => match serde_json::from_slice::<Key>(params) {
-            Ok(mut key) => {
-                edit = key.edit();
-                part = key.part();
-                key.said(part.as_ref())
-            }
-            Err(_) => Said::Other,
-        },
-        _ => Said::Other,
+    let read = match &*command.method {
+        "Input.insertText" => serde_json::from_slice(params).map(Insertion::read),
+        "Input.imeSetComposition" => serde_json::from_slice(params).map(Composition::read),
+        "Input.dispatchKeyEvent" => serde_json::from_slice(params).map(Key::read),
+        _ => return Read::of(Said::Other),
     };
-    Read { said, edit, part }
+    read.unwrap_or(Read {
+        is_unread: true,
+        ..Read::of(Said::Other)
+    })
+}
+
+impl<'a> Read<'a> {
+    fn of(said: Said<'a>) -> Self {
+        Self {
+            said,
+            edit: None,
+            part: None,
+            is_unread: false,
+        }
+    }
+}
+
+impl<'a> Insertion<'a> {
+    fn read(self) -> Read<'a> {
+        let said = said(self.text);
+        // What no key types comes all the same: a tab, or nothing in place of what is selected.
+        let edit = matches!(said, Said::Other).then_some(Edit::Paste);
+        Read {
+            edit,
+            ..Read::of(said)
+        }
+    }
+}
+
+impl<'a> Composition<'a> {
+    fn read(self) -> Read<'a> {
+        let is_placed = self.replacement_start.is_some() || self.replacement_end.is_some();
+        Read {
+            edit: is_placed.then_some(Edit::Anywhere),
+            ..Read::of(Said::Composition(self.text, is_placed))
+        }
+    }
 }
 
 impl<'a> Key<'a> {
+    fn read(mut self) -> Read<'a> {
+        let (edit, part) = (self.edit(), self.part());
+        Read {
+            edit,
+            said: self.said(part.as_ref()),
+            part,
+            is_unread: false,
+        }
+    }
+
     /// Which part of a press it is; `None` where it is of no kind that there is.
     fn part(&mut self) -> Option<Part<'a>> {
         let text = self.text.as_deref().filter(|text| !text.is_empty());
@@ -144,8 +182,11 @@ impl<'a> Key<'a> {
 
     /// What it does beside typing its text, as Chromium has it for this platform or as a client of another platform says it.
     fn edit(&self) -> Option<Edit> {
-        if !matches!(&*self.kind, "keyDown" | "rawKeyDown") {
-            return None;
+        let ends_line = matches!(self.text.as_deref(), Some("\r" | "\n"));
+        match &*self.kind {
+            "char" => return ends_line.then_some(Edit::Line),
+            "keyDown" | "rawKeyDown" => {}
+            _ => return None,
         }
         let commands = self.commands.iter().map(|name| name.to_ascii_lowercase());
         let of_commands = commands.filter_map(|name| match &*name {
@@ -159,13 +200,14 @@ impl<'a> Key<'a> {
             {
                 Some(Edit::Paste)
             }
-            _ => None,
+            _ if HARMLESS.iter().any(|begin| name.starts_with(begin)) => None,
+            _ => Some(Edit::Anywhere),
         });
         let of_commands: Vec<Edit> = of_commands.collect();
         match of_commands[..] {
             [] => {}
             [edit] => return Some(edit),
-            _ => return Some(Edit::Far),
+            _ => return Some(Edit::Anywhere),
         }
         let is = |name: &str, number: i64| {
             let names = [&self.name, &self.code].into_iter().flatten();
@@ -177,8 +219,15 @@ impl<'a> Key<'a> {
             Some(if is_far { Edit::Far } else { Edit::Back })
         } else if is("Delete", 46) {
             Some(if is_far { Edit::Far } else { Edit::Forward })
-        } else if is("Enter", 13) {
+        } else if is("Enter", 13) || ends_line {
             Some(Edit::Line)
+        } else if self.modifiers & (CONTROL | META) != 0
+            && [("b", 66), ("i", 73), ("u", 85)]
+                .iter()
+                .any(|&(name, number)| is(name, number))
+        {
+            // Bold, italic and underlined text is an element of its own.
+            Some(Edit::Anywhere)
         } else {
             let pastes = is("v", 86) && self.modifiers & (CONTROL | META) != 0
                 || is("Insert", 45) && self.modifiers & SHIFT != 0
