@@ -218,7 +218,6 @@ fn p2_nothing_stands_still_while_a_value_is_inserted() {
     );
     for method in [
         "Debugger.setSkipAllPauses",
-        "Debugger.setBreakpointsActive",
         "Debugger.pause",
         "Debugger.setBreakpointOnFunctionCall",
         "Debugger.setBreakpointByUrl",
@@ -236,7 +235,7 @@ fn p2_nothing_stands_still_while_a_value_is_inserted() {
         "Debugger.evaluateOnCallFrame",
     ] {
         let params = json!({
-            "skip": false, "active": true, "state": "all", "urlRegex": ".*", "lineNumber": 0, "eventName": "input", "instrumentation": "beforeScriptExecution",
+            "skip": false, "state": "all", "urlRegex": ".*", "lineNumber": 0, "eventName": "input", "instrumentation": "beforeScriptExecution",
             "objectId": "1.1.1", "nodeId": 1, "type": "subtree-modified", "url": "", "callFrameId": "1.1.1", "expression": "1",
             "parentStackTraceId": {"id": "1"},
         });
@@ -260,6 +259,49 @@ fn p2_nothing_stands_still_while_a_value_is_inserted() {
     second.must(None, "Target.getTargets", &json!({}));
     for client in [&client, &second] {
         assert!(!client.came.contains("Debugger.paused"));
+    }
+    bauta.stop();
+}
+
+/// The console's `debug` makes a breakpoint, whose condition V8 evaluates in whatever world calls the function.
+#[test]
+fn p2_no_condition_of_a_breakpoint_is_evaluated() {
+    let bauta = Bauta::start(|_| {});
+    let (home, other) = home("");
+    let mut client = bauta.connect();
+    let (target, session) = client.page(&home);
+    let mut second = bauta.connect();
+    let attach = json!({"targetId": target, "flatten": true});
+    let attached = second.must(None, "Target.attachToTarget", &attach);
+    let beside = attached["sessionId"].as_str().unwrap().to_owned();
+    let traps = "globalThis.d ??= debug; d(Object.getOwnPropertyDescriptor(Document.prototype, 'activeElement').get, 'globalThis.hit = 1, 0'); \
+                 globalThis.called = () => 1; d(called, 'globalThis.hit = 1, 0'); 'set'";
+    let console = json!({"expression": traps, "includeCommandLineAPI": true});
+    let source = json!({"source": traps, "includeCommandLineAPI": true});
+    // The debugger first; a debugger that is disabled again; the functions first.
+    second.must(Some(&beside), "Debugger.enable", &json!({}));
+    second.must(Some(&beside), "Debugger.disable", &json!({}));
+    for _ in 0..2 {
+        for (method, params) in [
+            ("Runtime.evaluate", &console),
+            ("Page.addScriptToEvaluateOnNewDocument", &source),
+        ] {
+            let answer = second.ask(Some(&beside), method, params);
+            assert!(refused(&answer), "{method}: {answer}");
+        }
+        second.must(Some(&beside), "Debugger.enable", &json!({}));
+    }
+    // In the same process, in another, and back.
+    for url in [None, Some(&other), Some(&home)] {
+        if let Some(url) = url {
+            go(&mut client, &session, url);
+        }
+        let set = client.must(Some(&session), "Runtime.evaluate", &console);
+        assert_eq!(set["result"]["value"], "set", "{set}");
+        let enabled = client.ask(Some(&session), "Debugger.enable", &json!({}));
+        assert!(refused(&enabled), "{enabled}");
+        let again = "d(called, 'globalThis.hit = 1, 0'); called(); document.activeElement; typeof globalThis.hit";
+        assert_eq!(client.evaluate(&session, again), "undefined", "{url:?}");
     }
     bauta.stop();
 }

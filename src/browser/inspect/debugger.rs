@@ -2,10 +2,11 @@
 //!
 //! A statement `debugger;` in a page's listener would stop the script that inserts, with its scopes and values in the client's
 //! hands. Breakpoints are denied by the table, and a session whose debugger is enabled skips all other pauses: that is said before
-//! it is enabled, so that there is no moment in between, and holds over navigations. Nor are breakpoints active there: the console's
-//! `debug(function, condition)` makes one too, and V8 evaluates its condition, wherever that function is called, without a pause.
-//! Where the settings let the client say otherwise (`methods = ["Debugger.setSkipAllPauses"]`), and where V8 stops for want of
-//! memory, frames of ours are taken out.
+//! it is enabled, so that there is no moment in between, and holds over navigations. A condition of a breakpoint is evaluated all the
+//! same, in whatever world calls the function, and the console's `debug(function, condition)` and `monitor` make such ones where the
+//! debugger is enabled: so a session has the functions of the console or a debugger, and never the other. Where the settings let the
+//! client say otherwise (`methods = ["Debugger.setSkipAllPauses"]`), and where V8 stops for want of memory, frames of ours are taken
+//! out.
 
 use std::time::Duration;
 
@@ -21,11 +22,41 @@ use crate::browser::{Command, Event, Observed, Refusal, Verdict};
 /// What the settings name to let clients stop scripts.
 const SKIP: &str = "Debugger.setSkipAllPauses";
 
-/// What is said before a debugger is enabled.
-const BEFORE: [(&str, &[u8]); 2] = [
-    (SKIP, br#"{"skip":true}"#),
-    ("Debugger.setBreakpointsActive", br#"{"active":false}"#),
-];
+/// What a session has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Console {
+    /// Scripts got the functions of the console, and may keep them.
+    Functions,
+    /// Its debugger was enabled.
+    Debugger,
+}
+
+impl Console {
+    /// What a command gives its session.
+    pub fn of(context: &Context, command: &Command, takes_functions: bool) -> Option<Self> {
+        if context.settings.methods.contains(SKIP) {
+            None
+        } else if &*command.method == "Debugger.enable" {
+            Some(Self::Debugger)
+        } else {
+            takes_functions.then_some(Self::Functions)
+        }
+    }
+
+    /// Why a session that has one is not given the other.
+    pub fn refusal(self) -> Refusal {
+        Refusal::new(match self {
+            Self::Functions => {
+                "a session whose debugger was enabled is not given the console's functions (includeCommandLineAPI), of which \
+                 debug() makes breakpoints. Attach another session for one of the two"
+            }
+            Self::Debugger => {
+                "a session whose scripts were given the console's functions (includeCommandLineAPI), of which debug() makes \
+                 breakpoints, takes no debugger. Attach another session for one of the two"
+            }
+        })
+    }
+}
 
 /// A target that waits for the client answers when it runs: the command is on its way then.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -37,16 +68,14 @@ pub async fn enable(context: &Context, command: &Command) -> Result<Verdict, Ref
     }
     let (member, session) = (context.member.clone(), command.session.clone());
     let mut skips = tokio::spawn(async move {
-        for (method, params) in BEFORE {
-            member.call(session.as_deref(), method, params).await?;
-        }
-        Ok(())
+        let params = br#"{"skip":true}"#;
+        member.call(session.as_deref(), SKIP, params).await
     });
     match timeout(PATIENCE, &mut skips).await {
         Ok(Ok(Err(error))) => Err(failed(error)),
         Ok(Err(_)) => Err(failed(CallError::Gone)),
         // Unanswered, it is still sent before what follows on its session.
-        Ok(Ok(Ok(()))) | Err(_) => Ok(Verdict::Pass),
+        Ok(Ok(Ok(_))) | Err(_) => Ok(Verdict::Pass),
     }
 }
 

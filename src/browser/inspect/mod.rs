@@ -33,6 +33,7 @@ pub(in crate::browser) use self::world::NO_CONTEXT;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use self::debugger::Console;
 use self::drag::Drag;
 use self::paused::Paused;
 use self::said::Said;
@@ -75,8 +76,24 @@ struct State {
     drags: HashMap<Box<str>, Drag>,
     /// Sessions whose target waited for the client when it was attached.
     waiting: HashSet<Box<str>>,
+    /// Which of the two each session has.
+    consoles: HashMap<Box<str>, Console>,
     /// The client said where downloads of the default context go.
     downloads: Option<(Arc<Hub>, Arc<Settings>)>,
+}
+
+impl State {
+    /// Whether a session has that from now on, and not the other. Of very many sessions those that are not remembered have nothing.
+    fn has(&mut self, session: &str, wanted: Console) -> bool {
+        if let Some(has) = self.consoles.get(session) {
+            return *has == wanted;
+        }
+        let is_room = self.consoles.len() < MOST_SHARED;
+        if is_room {
+            self.consoles.insert(session.into(), wanted);
+        }
+        is_room
+    }
 }
 
 impl Inspector {

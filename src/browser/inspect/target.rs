@@ -160,6 +160,7 @@ impl Inspector {
             state.drags.remove(&*session);
             state.paused.clear(&session);
             state.waiting.remove(&*session);
+            state.consoles.remove(&*session);
             return Observed::Keep;
         }
         if !target_info.is_some_and(|info| is_hidden(&info)) {

@@ -13,8 +13,9 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::debugger::{self, Console};
 use super::params::{answer, failed, read};
-use super::{Inspector, State, debugger};
+use super::{Inspector, State};
 use crate::browser::context::Context;
 use crate::browser::{Command, Event, Observed, Refusal, Verdict};
 
@@ -38,6 +39,8 @@ struct Where<'a> {
     promise_object_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     prototype_object_id: Option<Cow<'a, str>>,
+    #[serde(rename = "includeCommandLineAPI")]
+    takes_functions: Option<bool>,
 }
 
 /// For how long the browser is asked which context a client made.
@@ -118,6 +121,12 @@ impl Inspector {
         let session = command.session.as_deref().unwrap_or_default();
         let target = target(context, command.session.as_deref());
         let there = |session: &str| is_there(context, session);
+        let takes_functions = place.takes_functions == Some(true);
+        if let Some(wanted) = Console::of(context, command, takes_functions)
+            && !self.state().has(session, wanted)
+        {
+            return Err(wanted.refusal());
+        }
         match &*command.method {
             "Page.createIsolatedWorld" => return self.create(context, command).await,
             // Before it goes on: its first events come before its answer.
