@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::browser_endpoint_kit::{Bauta, Cdp, PASSWORD, eventually, site};
+use crate::browser_endpoint_kit::{Bauta, Cdp, PASSWORD, eventually, site, site_of};
 
 const PAGE: &str = "<!DOCTYPE html><meta charset=utf-8><title>t</title><style>body{margin:0}</style>\
     <input id=u style='position:absolute;left:20px;top:20px;width:300px;height:20px'>";
@@ -613,6 +613,58 @@ fn p2_no_client_makes_a_service_worker() {
     );
     assert!(refused(&client.ask(worker, "Fetch.continueRequest", &led)));
     client.must(worker, "Fetch.continueRequest", &json!({ "requestId": id }));
+    bauta.stop();
+}
+
+/// A worker of the site's own passes a navigation on, which looks like any other request of its script's.
+#[test]
+fn p2_no_client_answers_a_service_workers_navigation() {
+    let bauta = Bauta::start(|_| {});
+    let home = site_of(|target| {
+        match target {
+        "/sw.js" => (
+            "text/javascript",
+            b"onactivate = e => e.waitUntil(clients.claim()); onfetch = e => e.respondWith(fetch(e.request))"
+                .to_vec(),
+        ),
+        _ => ("text/html", PAGE.as_bytes().to_vec()),
+    }
+    });
+    let mut client = bauta.connect();
+    let (_, session) = client.page(&home);
+    let registered = client.evaluate(
+        &session,
+        "navigator.serviceWorker.register('/sw.js').then(() => 'registered')",
+    );
+    assert_eq!(registered, "registered");
+    client.until(&session, "navigator.serviceWorker.controller !== null");
+    let targets = client.must(None, "Target.getTargets", &json!({}));
+    let all = targets["targetInfos"].as_array().unwrap();
+    let worker = all.iter().find(|info| info["type"] == "service_worker");
+    let attach = json!({"targetId": worker.unwrap()["targetId"], "flatten": true});
+    let attached = client.must(None, "Target.attachToTarget", &attach);
+    let worker = attached["sessionId"].as_str().unwrap().to_owned();
+    let worker = Some(&*worker);
+    let all = json!({"patterns": [{"urlPattern": "*"}]});
+    client.must(worker, "Fetch.enable", &all);
+    let again = format!("{home}?again");
+    client.send(Some(&session), "Page.navigate", &json!({ "url": again }));
+    let paused = client.event("Fetch.requestPaused");
+    assert_eq!(paused["params"]["request"]["url"], again, "{paused}");
+    let id = &paused["params"]["requestId"];
+    let made = json!({
+        "requestId": id, "responseCode": 200, "body": "PGlucHV0IGlkPXU+",
+        "responseHeaders": [{"name": "Content-Type", "value": "text/html"}],
+    });
+    let answer = client.ask(worker, "Fetch.fulfillRequest", &made);
+    let message = answer["error"]["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("Network.setBypassServiceWorker"),
+        "{answer}"
+    );
+    client.must(worker, "Fetch.continueRequest", &json!({ "requestId": id }));
+    let there = format!("location.href === '{again}' && document.readyState === 'complete'");
+    client.until(&session, &there);
     bauta.stop();
 }
 

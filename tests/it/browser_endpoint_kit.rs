@@ -358,11 +358,18 @@ pub fn eventually(mut look: impl FnMut() -> bool) -> bool {
 
 /// A site that answers any request with that type and body; its address.
 pub fn site(kind: &'static str, body: Vec<u8>) -> String {
+    site_of(move |_| (kind, body.clone()))
+}
+
+/// The same, with an answer for each target of a request.
+pub fn site_of(
+    answers: impl Fn(&str) -> (&'static str, Vec<u8>) + Clone + Send + 'static,
+) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            let body = body.clone();
+            let answers = answers.clone();
             std::thread::spawn(move || {
                 let mut head = Vec::new();
                 let mut piece = [0; 4096];
@@ -372,6 +379,8 @@ pub fn site(kind: &'static str, body: Vec<u8>) -> String {
                         _ => return,
                     }
                 }
+                let head = String::from_utf8_lossy(&head);
+                let (kind, body) = answers(head.split(' ').nth(1).unwrap_or_default());
                 let length = body.len();
                 let answer = format!(
                     "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
