@@ -167,10 +167,11 @@ impl Reloader {
         };
         let rehoused = self.config.agent != next.agent
             || self.config.vault != next.vault
-            || self.config.audit != next.audit
-            || self.config.health != next.health;
-        let browser = self.config.browser != next.browser;
-        if rebound || rehoused || browser || self.config.log != next.log {
+            || self.config.audit != next.audit;
+        let others = self.config.browser != next.browser
+            || self.config.health != next.health
+            || self.config.log != next.log;
+        if rebound || rehoused || others {
             tracing::warn!(
                 "listen, the names of the files of tls, the limits of connections and heads, [browser], [health], [agent], [vault], [audit] and [log] change with a restart only"
             );

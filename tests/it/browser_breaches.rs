@@ -206,9 +206,7 @@ fn p2_nothing_stands_still_while_a_value_is_inserted() {
     client.must(on, "Debugger.enable", &json!({}));
     // Another client of the same page, and a session that enables it anew.
     let mut second = bauta.connect();
-    let attach = json!({"targetId": target, "flatten": true});
-    let attached = second.must(None, "Target.attachToTarget", &attach);
-    let beside = attached["sessionId"].as_str().unwrap().to_owned();
+    let beside = second.attach(&target);
     for method in ["Debugger.enable", "Debugger.disable", "Debugger.enable"] {
         second.must(Some(&beside), method, &json!({}));
     }
@@ -271,9 +269,7 @@ fn p2_no_condition_of_a_breakpoint_is_evaluated() {
     let mut client = bauta.connect();
     let (target, session) = client.page(&home);
     let mut second = bauta.connect();
-    let attach = json!({"targetId": target, "flatten": true});
-    let attached = second.must(None, "Target.attachToTarget", &attach);
-    let beside = attached["sessionId"].as_str().unwrap().to_owned();
+    let beside = second.attach(&target);
     let traps = "globalThis.d ??= debug; d(Object.getOwnPropertyDescriptor(Document.prototype, 'activeElement').get, 'globalThis.hit = 1, 0'); \
                  globalThis.called = () => 1; d(called, 'globalThis.hit = 1, 0'); 'set'";
     let console = json!({"expression": traps, "includeCommandLineAPI": true});
@@ -319,9 +315,7 @@ fn frames_of_ours_are_not_told_where_pauses_are_allowed() {
     let (target, session) = client.page(&home);
     // What is typed holds up its own client.
     let mut second = bauta.connect();
-    let attach = json!({"targetId": target, "flatten": true});
-    let attached = second.must(None, "Target.attachToTarget", &attach);
-    let beside = attached["sessionId"].as_str().unwrap().to_owned();
+    let beside = second.attach(&target);
     let on = Some(&*beside);
     second.must(on, "Debugger.enable", &json!({}));
     client.evaluate(
@@ -404,9 +398,7 @@ fn framed(client: &mut Cdp) -> (String, String) {
         frame = found.map(|info| info["targetId"].as_str().unwrap().to_owned());
         frame.is_some()
     }));
-    let attach = json!({"targetId": frame, "flatten": true});
-    let attached = client.must(None, "Target.attachToTarget", &attach);
-    let inner = attached["sessionId"].as_str().unwrap().to_owned();
+    let inner = client.attach(&frame.unwrap());
     client.until(
         &inner,
         "document.readyState === 'complete' && document.querySelector('#u')",
@@ -641,9 +633,7 @@ fn p2_no_client_answers_a_service_workers_navigation() {
     let targets = client.must(None, "Target.getTargets", &json!({}));
     let all = targets["targetInfos"].as_array().unwrap();
     let worker = all.iter().find(|info| info["type"] == "service_worker");
-    let attach = json!({"targetId": worker.unwrap()["targetId"], "flatten": true});
-    let attached = client.must(None, "Target.attachToTarget", &attach);
-    let worker = attached["sessionId"].as_str().unwrap().to_owned();
+    let worker = client.attach(worker.unwrap()["targetId"].as_str().unwrap());
     let worker = Some(&*worker);
     let all = json!({"patterns": [{"urlPattern": "*"}]});
     client.must(worker, "Fetch.enable", &all);

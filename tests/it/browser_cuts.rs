@@ -128,9 +128,7 @@ fn a_stream_is_read_by_one_session_as_a_whole() {
     let bauta = Bauta::start(|_| {});
     let mut client = bauta.connect();
     let (target, session) = client.page("about:blank");
-    let attach = json!({ "targetId": target, "flatten": true });
-    let other = client.must(None, "Target.attachToTarget", &attach);
-    let other = other["sessionId"].as_str().unwrap().to_owned();
+    let other = client.attach(&target);
     let whole = 24 << 20;
     let url = site("text/plain; charset=utf-8", vec![b'a'; whole]);
     let patterns = json!({ "patterns": [{ "requestStage": "Response" }] });

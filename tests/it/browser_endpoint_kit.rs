@@ -304,6 +304,13 @@ impl Cdp {
         }
     }
 
+    /// A session of a target that is there.
+    pub fn attach(&mut self, target: &str) -> String {
+        let attach = json!({ "targetId": target, "flatten": true });
+        let attached = self.must(None, "Target.attachToTarget", &attach);
+        attached["sessionId"].as_str().unwrap().to_owned()
+    }
+
     /// A page of its own, loaded, and the client's session on it.
     pub fn page(&mut self, url: &str) -> (String, String) {
         let target = self.must(
@@ -312,9 +319,7 @@ impl Cdp {
             &json!({ "url": "about:blank" }),
         );
         let target = target["targetId"].as_str().unwrap().to_owned();
-        let attach = json!({ "targetId": target, "flatten": true });
-        let session = self.must(None, "Target.attachToTarget", &attach);
-        let session = session["sessionId"].as_str().unwrap().to_owned();
+        let session = self.attach(&target);
         self.must(Some(&session), "Page.enable", &json!({}));
         if url != "about:blank" {
             self.must(Some(&session), "Page.navigate", &json!({ "url": url }));

@@ -317,9 +317,7 @@ fn a_client_that_goes_while_it_types_leaves_nothing_half_done() {
     // What was held went with it. The next client's keys complete nothing of another's.
     drop(gone);
     let mut client = bauta.connect();
-    let attach = json!({ "targetId": target, "flatten": true });
-    let session = client.must(None, "Target.attachToTarget", &attach);
-    let session = session["sessionId"].as_str().unwrap().to_owned();
+    let session = client.attach(&target);
     for text in ["o", "r", "d"] {
         let key = json!({ "type": "keyDown", "key": text, "text": text });
         client.must(Some(&session), "Input.dispatchKeyEvent", &key);
@@ -338,9 +336,7 @@ fn a_client_that_goes_while_it_types_leaves_nothing_half_done() {
         let text = json!({ "text": "x_password" });
         gone.send(Some(&session), "Input.insertText", &text);
         drop(gone);
-        let attach = json!({ "targetId": target, "flatten": true });
-        let session = client.must(None, "Target.attachToTarget", &attach);
-        let session = session["sessionId"].as_str().unwrap().to_owned();
+        let session = client.attach(&target);
         let value = client.evaluate(&session, "a.value");
         assert!(value == "x_password" || value == "", "{value}");
         // All of it or nothing, and not as its name.

@@ -180,9 +180,7 @@ fn p2_another_client_neither_hears_of_it_nor_decides_it() {
         };
         let (target, session) = client.page(&url);
         client.evaluate(&session, "a.focus()");
-        let attach = json!({ "targetId": target, "flatten": true });
-        let beside = other.must(None, "Target.attachToTarget", &attach);
-        let beside = beside["sessionId"].as_str().unwrap().to_owned();
+        let beside = other.attach(&target);
         for key in as_puppeteer("x_passwor") {
             client.must(Some(&session), "Input.dispatchKeyEvent", &key);
             assert_eq!(other.evaluate(&beside, "a.value + seen"), "");

@@ -93,8 +93,8 @@ pub(super) async fn glance(
     for frame in &frames {
         let world = isolated_world(hub, session, frame).await?;
         let here = if may_show {
+            claim(hub, session, world).await?;
             // What the browser draws itself is asked of each frame.
-            document_of(hub, session, world).await?.give_back().await;
             let (_, told, marks) = ask(hub, session, world, DRAWN_ALONE).await?;
             Drawn::of(snapshot, &told, marks)
         } else {
@@ -228,6 +228,12 @@ async fn document_of<'a>(
     })
 }
 
+/// Notes a world as ours where only texts are asked of it, which give no handle.
+async fn claim(hub: &Hub, session: &str, world: i64) -> Result<(), CallError> {
+    document_of(hub, session, world).await?.give_back().await;
+    Ok(())
+}
+
 /// The document of a world as HTML, with all shadow trees: the answer as it came, in JSON.
 async fn serialised(hub: &Hub, session: &str, world: i64) -> Result<Bytes, CallError> {
     let document = document_of(hub, session, world).await?;
@@ -245,7 +251,7 @@ pub(super) async fn numbers<const N: usize>(
     expression: &str,
 ) -> Result<[f64; N], CallError> {
     let world = isolated_world(hub, session, frame).await?;
-    document_of(hub, session, world).await?.give_back().await;
+    claim(hub, session, world).await?;
     let answer = evaluate::<String>(hub, session, world, expression, true).await?;
     let text = answer.value.ok_or(CallError::Unreadable)?;
     let mut numbers = [0.0; N];

@@ -56,7 +56,7 @@ struct Common {
     sent: HashSet<Box<str>>,
 }
 
-/// Browser contexts and requests that are remembered.
+/// Browser contexts, requests and sessions that are remembered.
 const MOST_SHARED: usize = 16_384;
 
 /// Looks into one client's commands and events.
